@@ -1,0 +1,255 @@
+"""The columns of a table: what they are, how they become tensors, how they come back.
+
+The only file that knows about frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import validate_data
+
+from sklae._compat import container_adapter
+
+__all__ = ["Layout", "check_table"]
+
+_CHUNK_ELEMENTS = 2**20
+
+# What scikit-learn says, and what to do about it.
+_REMEDIES = {
+    "could not convert string": "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer.",
+    "argument must be a string": "Pass an array of numbers.",
+    "Complex data": "Pass the real and the imaginary parts as separate columns.",
+    "infinity": "Replace infinite values, or mark them as missing with NaN.",
+    "Sparse data": "Or reduce the width first with TruncatedSVD.",
+    "Expected 2D array": "Rows are samples, columns are features.",
+}
+
+
+def _with_remedy(error: Exception) -> Exception:
+    for symptom, remedy in _REMEDIES.items():
+        if symptom in str(error):
+            return type(error)(f"{error} {remedy}")
+    return error
+
+
+def _refuse_non_numeric(X: Any) -> None:
+    """Refuse a frame with text, dates or other non-numbers, naming the columns."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None or not hasattr(X, "columns"):
+        return
+    found = [
+        f"{column!r} ({dtype})"
+        for column, dtype in zip(X.columns, dtypes, strict=True)
+        if not _is_numeric(dtype, X, column)
+    ]
+    if found:
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise ValueError(
+            f"Got non-numeric columns: {', '.join(found[:5])}{more}; expected numbers or booleans. "
+            "Encode them first, e.g. with OneHotEncoder in a ColumnTransformer, or drop them."
+        )
+
+
+def _is_numeric(dtype: Any, X: Any, column: Any) -> bool:
+    if hasattr(dtype, "is_numeric"):  # polars
+        return bool(dtype.is_numeric() or str(dtype) in ("Boolean", "Null"))
+    kind = getattr(dtype, "kind", "O")  # NumPy and pandas extension types
+    if kind == "O":  # an object column may still hold numbers, as in a frame made row by row
+        return all(isinstance(value, (int, float, np.number)) or value is None for value in X[column])
+    return kind in "biufc"  # complex: refused by scikit-learn with its own words
+
+
+def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1) -> np.ndarray:
+    """Validate a numeric table and return it as an array, without a copy where possible.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator whose ``n_features_in_`` and ``feature_names_in_`` are set or compared.
+    X : array-like or frame of shape (n_samples, n_features)
+        NaN marks a missing value.
+    reset : bool
+        Whether this is the table that defines the features.
+    min_samples : int, default=1
+        The smallest number of rows to accept.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), float32 or float64
+
+    Raises
+    ------
+    ValueError, TypeError
+        With what was got, what was expected and the remedy.
+    """
+    _refuse_non_numeric(X)
+    try:
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=min_samples,
+        )
+    except (ValueError, TypeError) as error:
+        raise _with_remedy(error) from error
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The columns of a fitted table and their scaling, made once in ``fit``.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        float32 or float64, as fitted.
+    mean, deviation : ndarray of shape (n_features,), float64
+        Of the values seen in ``fit``, in the user's units.
+    offset, scale : ndarray of shape (n_features,), float64
+        Encoded value = (value - offset) / scale.
+    varies : ndarray of shape (n_features,), bool
+        False for columns that were constant in ``fit``; they leave the density.
+    minimum, maximum : ndarray of shape (n_features,), float64
+        The range seen in ``fit``, encoded.
+    fill : ndarray of shape (n_features,), float64
+        The encoded value that stands in for a missing one: the column's mean.
+    has_missing : bool
+        Whether ``fit`` saw gaps.
+    container : frame of no rows, or None
+        What data-space verbs return: a frame like this one, or (None) an array.
+    """
+
+    dtype: np.dtype
+    mean: np.ndarray
+    deviation: np.ndarray
+    offset: np.ndarray
+    scale: np.ndarray
+    varies: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    fill: np.ndarray
+    has_missing: bool
+    container: Any
+
+    @classmethod
+    def fit(cls, X: np.ndarray, *, rows: np.ndarray | None, standardize: bool, source: Any) -> Layout:
+        """Read the scaling from the given rows of X (all of them for None), in bounded memory."""
+        scaler = StandardScaler()
+        low, high, has_missing = np.inf, -np.inf, False
+        with np.errstate(over="ignore", invalid="ignore"):
+            for chunk, _ in _chunks(X, rows):
+                scaler.partial_fit(chunk)
+                low = np.fmin(low, np.fmin.reduce(chunk, axis=0))
+                high = np.fmax(high, np.fmax.reduce(chunk, axis=0))
+                has_missing = has_missing or bool(np.isnan(chunk).any())
+            deviation = np.sqrt(scaler.var_)
+        mean = scaler.mean_
+        _check_columns(scaler, deviation, source)
+        # StandardScaler replaces the deviation of (numerically) constant columns by 1
+        varies = (scaler.scale_ == deviation) & (high > low)
+        if not varies.any():
+            raise ValueError(
+                f"Got {len(mean)} columns that are all constant; expected at least one that varies. "
+                "There is nothing to learn from this table."
+            )
+        scale = np.where(varies, deviation, 1.0) if standardize else np.ones_like(mean)
+        offset = mean if standardize else np.zeros_like(mean)
+        return cls(
+            dtype=X.dtype,
+            mean=mean,
+            deviation=deviation,
+            offset=offset,
+            scale=scale,
+            varies=varies,
+            minimum=(low - offset) / scale,
+            maximum=(high - offset) / scale,
+            fill=(mean - offset) / scale,
+            has_missing=has_missing,
+            container=source[:0] if hasattr(source, "columns") else None,
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return len(self.offset)
+
+    @property
+    def log_jacobian(self) -> np.ndarray:
+        """Per column, what turns a log-density of encoded values into one in the user's units (nats)."""
+        return -np.log(self.scale)
+
+    def encode(
+        self, X: np.ndarray, *, rows: np.ndarray | None = None, dtype: torch.dtype = torch.float32
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Encode rows of X.
+
+        Returns
+        -------
+        x : Tensor of shape (n_rows, n_features)
+            A fresh tensor; gaps hold `fill`, columns constant in ``fit`` their constant.
+        observed : Tensor of the same shape, or None
+            1 where a value was observed, 0 in gaps. None if there is no gap.
+        """
+        n_rows = len(X) if rows is None else len(rows)
+        x = torch.empty((n_rows, self.n_features), dtype=dtype)
+        observed = torch.ones_like(x) if self.has_missing else None
+        for chunk, place in _chunks(X, rows):
+            values = np.subtract(chunk, self.offset, dtype=np.float64)
+            values /= self.scale
+            gaps = np.isnan(values)
+            if gaps.any():
+                values[gaps] = np.broadcast_to(self.fill, values.shape)[gaps]
+                if observed is None:
+                    observed = torch.ones_like(x)
+                observed.numpy()[place] = ~gaps
+            if not self.varies.all():
+                values[:, ~self.varies] = self.fill[~self.varies]
+            x.numpy()[place] = values
+        return x, observed
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded values to the user's units, columns constant in ``fit`` to their constant."""
+        values = values * self.scale + self.offset
+        if not self.varies.all():
+            values[:, ~self.varies] = self.mean[~self.varies]
+        return values
+
+    def wrap(self, values: np.ndarray, *, like: Any = None) -> Any:
+        """Put decoded values into the container that was fitted, with the row index of ``like``."""
+        if self.container is None:
+            return values
+        adapter = container_adapter(self.container)
+        return adapter.create_container(values, like, columns=list(self.container.columns), inplace=False)
+
+
+def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:
+    """Yield parts of X (or of the given rows) of about a million elements, and their places."""
+    n_rows = len(X) if rows is None else len(rows)
+    step = max(1, _CHUNK_ELEMENTS // X.shape[1])
+    for start in range(0, n_rows, step):
+        place = slice(start, min(start + step, n_rows))
+        yield (X[place] if rows is None else X[rows[place]]), place
+
+
+def _check_columns(scaler: StandardScaler, deviation: np.ndarray, source: Any) -> None:
+    """Refuse columns without a value and columns whose spread overflows."""
+    names = np.asarray(getattr(source, "columns", np.arange(len(deviation))), dtype=object)
+    empty = np.broadcast_to(scaler.n_samples_seen_, deviation.shape) == 0
+    if empty.any():
+        raise ValueError(
+            f"Got columns in which every value is missing: {names[empty].tolist()[:5]}; "
+            "expected at least one value in each. Drop them first."
+        )
+    wild = ~np.isfinite(deviation)
+    if wild.any():
+        raise ValueError(
+            f"Got values whose variance overflows in columns {names[wild].tolist()[:5]}; expected "
+            "magnitudes below about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
+        )

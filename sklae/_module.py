@@ -1,0 +1,258 @@
+"""The autoencoder as a PyTorch module, and construction that leaves global generators alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from sklae._layout import Layout
+from sklae.corruptions import Corruption
+from sklae.likelihoods import Likelihood
+from sklae.networks import Network
+from sklae.posteriors import Posterior, RowCodes
+from sklae.priors import Prior
+
+__all__ = ["Autoencoder", "Output", "generate"]
+
+_aten = torch.ops.aten
+
+# Draws whose plain form takes no generator, and the form that does.
+_WITH_GENERATOR = {
+    _aten.rand.default: _aten.rand.generator,
+    _aten.randn.default: _aten.randn.generator,
+    _aten.rand_like.default: _aten.rand_like.generator,
+    _aten.randn_like.default: _aten.randn_like.generator,
+    _aten.randperm.default: _aten.randperm.generator,
+    _aten.randint.default: _aten.randint.generator,
+    _aten.randint.low: _aten.randint.low_generator,
+    _aten.randint_like.default: _aten.randint_like.generator,
+    _aten.randint_like.low_dtype: _aten.randint_like.low_generator_dtype,
+}
+
+
+class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, like torch.no_grad
+    """Make every random draw of this thread's torch calls come from one generator.
+
+    For code that has no generator argument: the constructors of modules, and modules of users. Costs
+    about 100 microseconds a step, so sklae's own modules hand their generator along instead.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae._module import generate
+    >>> with generate(torch.Generator().manual_seed(0)):
+    ...     a = torch.nn.Linear(2, 2)
+    >>> with generate(torch.Generator().manual_seed(0)):
+    ...     b = torch.nn.Linear(2, 2)
+    >>> torch.equal(a.weight, b.weight)
+    True
+    """
+
+    def __init__(self, generator: torch.Generator):
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded not in func.tags:
+            return func(*args, **kwargs)
+        if func is _aten.native_dropout.default:
+            return self._dropout(*args, **kwargs)
+        func = _WITH_GENERATOR.get(func, func)
+        if not any(argument.name == "generator" for argument in func._schema.arguments):
+            raise RuntimeError(
+                f"Got a module that draws random numbers by {func}, which takes no generator; sklae needs one to "
+                "make fits reproducible. Use another way to draw them."
+            )
+        return func(*args, **{**kwargs, "generator": kwargs.get("generator") or self.generator})
+
+    def _dropout(self, x: torch.Tensor, p: float, train: bool | None) -> tuple[torch.Tensor, torch.Tensor]:
+        if not train:
+            return x.clone(), torch.ones_like(x, dtype=torch.bool)
+        keep = torch.empty_like(x).bernoulli_(1.0 - p, generator=self.generator)
+        return x * keep / (1.0 - p), keep.bool()
+
+
+class Output(NamedTuple):
+    """What a forward pass gives.
+
+    Attributes
+    ----------
+    params : Tensor of shape (n_samples, n_outputs)
+        Parameters of the likelihood.
+    q : RowCodes
+        The posterior.
+    z : Tensor of shape (n_samples, n_components)
+        The codes that were decoded.
+    model : Autoencoder
+        Holds the likelihood and the prior that the objective needs.
+    """
+
+    params: torch.Tensor
+    q: RowCodes
+    z: torch.Tensor
+    model: Autoencoder
+
+
+class Autoencoder(nn.Module):
+    """Encoder, posterior, decoder, likelihood and prior over the columns of a layout.
+
+    Parameters
+    ----------
+    layout : Layout
+        Only read here, never kept: modules hold no data.
+    n_components : int
+        Width of the code.
+    network, likelihood, posterior : Component
+    prior : Component or None
+        None for a plain autoencoder.
+    corruption : Component or None
+    encoder, decoder : callable or None
+        ``factory(n_inputs, n_outputs) -> nn.Module``, in place of the network's own.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        n_components: int,
+        network: Network,
+        likelihood: Likelihood,
+        posterior: Posterior,
+        prior: Prior | None = None,
+        corruption: Corruption | None = None,
+        encoder: Callable[[int, int], nn.Module] | None = None,
+        decoder: Callable[[int, int], nn.Module] | None = None,
+    ):
+        super().__init__()
+        n_features = layout.n_features
+        self.sees_mask = layout.has_missing or (corruption is not None and corruption.masks)
+        n_inputs = n_features * (1 + self.sees_mask)
+        self.posterior = posterior.build(n_components)
+        self.likelihood = likelihood.build(layout)
+        self.prior = None if prior is None else prior.build(n_components)
+        self.corruption = None if corruption is None else corruption.build(layout)
+        self.encoder = _build("encoder", encoder, network, n_inputs, posterior.n_outputs(n_components))
+        self.decoder = _build("decoder", decoder, network, n_components, n_features * self.likelihood.n_params)
+        varies = None if layout.varies.all() else torch.as_tensor(layout.varies, dtype=torch.float32)
+        self.register_buffer("varies", varies, persistent=False)
+
+    def encode(
+        self,
+        x: torch.Tensor,
+        observed: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> RowCodes:
+        """Return the posterior of each row.
+
+        Parameters
+        ----------
+        x, observed : Tensor of shape (n_samples, n_features)
+            Encoded values; 1 where observed, 0 where missing. None: all observed.
+        generator : torch.Generator or None
+            Where the network's own draws (dropout) come from, in training.
+        """
+        if self.sees_mask:
+            x = torch.cat([x, torch.ones_like(x) if observed is None else observed], dim=-1)
+        return self.posterior(self.encoder(x, generator))
+
+    def decode(self, z: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Return the likelihood's parameters for codes z, (n_samples, n_components)."""
+        return self.decoder(z, generator)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        observed: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Output:
+        """Encode and decode; with a generator, from a drawn code and (in training) corrupted input."""
+        if generator is not None and self.training and self.corruption is not None:
+            x, kept = self.corruption(x, generator)
+            if kept is not None:
+                observed = kept if observed is None else observed * kept
+        q = self.encode(x, observed, generator)
+        z = q.mean if generator is None else q.rsample(generator)
+        return Output(self.decode(z, generator), q, z, self)
+
+    def column_weight(self, observed: torch.Tensor | None) -> torch.Tensor | None:
+        """Return what the density's terms are multiplied by: 0 for gaps and for constant columns."""
+        if self.varies is None:
+            return observed
+        return self.varies if observed is None else observed * self.varies
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether a training step draws no random numbers."""
+        no_noise = self.corruption is None and self.prior is None
+        return no_noise and not any(_draws(part) for part in (self.encoder, self.decoder))
+
+
+class _Foreign(nn.Module):
+    """A user's module, which knows no generator."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.module = module
+        self.draws = _draws(module)
+
+    def forward(self, h: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        if generator is None or not self.draws:
+            return self.module(h)
+        with generate(generator):
+            return self.module(h)
+
+
+def _draws(module: nn.Module) -> bool:
+    """Whether a module may draw random numbers in training; unknown classes count as if they do."""
+    return any(not _is_known(part) or _chance(part) > 0 for part in module.modules())
+
+
+def _is_known(part: nn.Module) -> bool:
+    return type(part).__module__.startswith(("torch.nn.modules.", "sklae."))
+
+
+def _chance(part: nn.Module) -> float:
+    if isinstance(part, nn.RReLU):
+        return 1.0
+    return float(getattr(part, "p", 0.0) or getattr(part, "dropout", 0.0) or 0.0) if _has_rate(part) else 0.0
+
+
+def _has_rate(part: nn.Module) -> bool:
+    return any(isinstance(getattr(part, name, None), (int, float)) for name in ("p", "dropout"))
+
+
+def _build(
+    role: str,
+    factory: Callable[[int, int], nn.Module] | None,
+    network: Network,
+    n_inputs: int,
+    n_outputs: int,
+) -> nn.Module:
+    """Build the encoder or decoder, by the user's factory if there is one."""
+    if factory is None:
+        build = network.build_encoder if role == "encoder" else network.build_decoder
+        return build(n_inputs, n_outputs)
+    module = factory(n_inputs, n_outputs)
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. "
+            f"Pass a function or class that is called as {role}(n_inputs, n_outputs)."
+        )
+    # a trial run: shapes are refused before any work, and lazy layers are initialised here
+    module.eval()
+    with torch.no_grad():
+        shape = tuple(module(torch.zeros(2, n_inputs)).shape)
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"Got {role}= whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). "
+            f"Build its last layer with the second argument of {role}(n_inputs, n_outputs)."
+        )
+    return _Foreign(module.train())

@@ -1,0 +1,193 @@
+"""Outlier detection by reconstruction."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin, clone
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from sklae._autoencoder import AutoencoderTransformer
+from sklae._base import BaseAutoencoder, random_state_for
+from sklae._compat import Interval, StrOptions, fit_context
+from sklae._layout import check_table
+
+__all__ = ["AEOutlierDetector"]
+
+# Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
+# for a column that was constant in fit): else a column that is copied perfectly would decide alone.
+_FLOOR = 1e-3
+_CHUNK_ELEMENTS = 2**20
+
+
+class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin, BaseEstimator):
+    """Outlier detector: rows that an autoencoder reconstructs badly.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "autoencoder": [BaseAutoencoder, None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, autoencoder: Any = None, *, contamination: Any = "auto", random_state: Any = None):
+        self.autoencoder = autoencoder
+        self.contamination = contamination
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit the autoencoder, the residuals' scales and the threshold.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Training rows; NaN marks a missing value.
+        y : ignored
+            Present for the API.
+
+        Returns
+        -------
+        self : object
+        """
+        table = check_table(self, X, reset=True, min_samples=2)
+        autoencoder = _default_autoencoder(*table.shape) if self.autoencoder is None else clone(self.autoencoder)
+        if autoencoder.random_state is None:
+            seed = random_state_for(self.random_state).randint(np.iinfo(np.int32).max)
+            autoencoder.set_params(random_state=int(seed))
+        autoencoder.fit(X)
+        self.autoencoder_ = autoencoder
+        self.residual_scale_ = self._fit_residual_scale(table)
+        self.offset_ = self._fit_offset(self._score_table(table))
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return minus the mean squared standardised residual of each row; the higher the more normal.
+
+        Each residual is divided by `residual_scale_` of its column. Missing values do not count.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+        """
+        return self._score_table(self._check_input(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return `score_samples` minus `offset_`: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return 1 for inliers and -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def transform(self, X: Any) -> Any:
+        """Return the autoencoder's codes.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray or frame of shape (n_samples, n_components)
+            In X's dtype; the container follows ``set_output``.
+        """
+        return self.autoencoder_._transform(self._check_input(X))
+
+    def _check_input(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return check_table(self, X, reset=False)
+
+    def _residuals(self, table: np.ndarray) -> np.ndarray:
+        """Return X minus its reconstruction, in float64; NaN in gaps."""
+        return np.subtract(table, self.autoencoder_._reconstruct(table), dtype=np.float64)
+
+    def _fit_residual_scale(self, table: np.ndarray) -> np.ndarray:
+        """Return the root mean square of each column's training residuals, never below the floor."""
+        total, count = np.zeros(table.shape[1]), np.zeros(table.shape[1])
+        for rows in _batches(table):
+            residuals = self._residuals(table[rows])
+            total += np.nansum(residuals**2, axis=0)
+            count += np.isfinite(residuals).sum(axis=0)
+        layout = self.autoencoder_.layout_
+        spread = np.where(layout.varies, layout.deviation, np.maximum(np.abs(layout.mean), 1.0))
+        return np.maximum(np.sqrt(total / count), _FLOOR * spread)
+
+    def _score_table(self, table: np.ndarray) -> np.ndarray:
+        scores = np.empty(len(table))
+        for rows in _batches(table):
+            squares = (self._residuals(table[rows]) / self.residual_scale_) ** 2
+            observed = np.isfinite(squares)
+            # a row without any value is no outlier: nothing speaks against it
+            scores[rows] = -np.nansum(squares, axis=1) / np.maximum(observed.sum(axis=1), 1)
+        return scores
+
+    def _fit_offset(self, scores: np.ndarray) -> float:
+        if self.contamination != "auto":
+            return float(np.percentile(scores, 100.0 * self.contamination))
+        return -_tukey_fence(-scores)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.autoencoder_.n_components_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "offset_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _batches(table: np.ndarray) -> Any:
+    return gen_batches(len(table), max(1, _CHUNK_ELEMENTS // table.shape[1]))
+
+
+def _tukey_fence(errors: np.ndarray) -> float:
+    """Return the upper boxplot fence of positive numbers, on the log scale: they are skewed."""
+    logs = np.log(np.maximum(errors, np.finfo(float).tiny))
+    lower, upper = np.percentile(logs, [25, 75])
+    return float(np.exp(upper + 1.5 * (upper - lower)))
+
+
+def _default_autoencoder(n_samples: int, n_features: int) -> AutoencoderTransformer:
+    """Return the detector's own autoencoder: over-complete, trained for a number of steps, not of epochs."""
+    batch_size = min(192, n_samples)
+    n_steps_per_epoch = math.ceil(n_samples / batch_size)
+    return AutoencoderTransformer(
+        n_components=128,
+        hidden_layer_sizes=(),
+        solver="adamw",
+        learning_rate="one_cycle",
+        learning_rate_init=3e-3,
+        batch_size=batch_size,
+        max_iter=max(1, 300 // n_steps_per_epoch),
+    )

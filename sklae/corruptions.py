@@ -1,0 +1,183 @@
+"""Corruptions: damage to the inputs in training that the autoencoder learns to undo."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from sklae._compat import Interval
+from sklae._component import Component
+
+if TYPE_CHECKING:
+    from sklae._layout import Layout
+
+__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "Swap"]
+
+_FRACTION = {"fraction": [Interval(Real, 0, 1, closed="both")]}
+
+
+class Corruption(Component):
+    """A component that builds a module ``forward(x, generator) -> (damaged x, kept)``.
+
+    ``kept`` is None, or a tensor that is 0 where the corruption hides a value from the encoder.
+
+    Attributes
+    ----------
+    masks : bool
+        Whether it hides values; the encoder then sees a mask beside the values.
+    """
+
+    masks: bool = False
+
+    @abstractmethod
+    def build(self, layout: Layout) -> nn.Module:
+        """Return the module for these columns."""
+
+
+def _chosen(x: torch.Tensor, fraction: float, generator: torch.Generator) -> torch.Tensor:
+    return torch.empty_like(x).uniform_(generator=generator) < fraction
+
+
+class _GaussianNoiseModule(nn.Module):
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, None]:
+        return x + self.scale * torch.empty_like(x).normal_(generator=generator), None
+
+
+class GaussianNoise(Corruption):
+    """Add normal noise to every value (Vincent et al., JMLR 11:3371, 2010).
+
+    Parameters
+    ----------
+    scale : float, default=0.5
+        Standard deviation, in encoded units: standard deviations of the column where columns are
+        standardised.
+
+    Examples
+    --------
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import GaussianNoise
+    >>> AutoencoderTransformer(corruption=GaussianNoise(0.3)).corruption.scale
+    0.3
+    """
+
+    _parameter_constraints = {"scale": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, scale: float = 0.5):
+        self.scale = scale
+
+    def build(self, layout: Layout) -> nn.Module:
+        return _GaussianNoiseModule(self.scale)
+
+
+class _MaskingModule(nn.Module):
+    def __init__(self, fraction: float, fill: torch.Tensor):
+        super().__init__()
+        self.fraction = fraction
+        self.register_buffer("fill", fill)
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = _chosen(x, self.fraction, generator)
+        return torch.where(hidden, self.fill, x), (~hidden).to(x.dtype)
+
+
+class Masking(Corruption):
+    """Hide a share of the values, as if they were missing (Vincent et al., ICML 2008).
+
+    Hidden values are replaced by the column's mean, and the encoder is told which ones they are.
+
+    Parameters
+    ----------
+    fraction : float, default=0.2
+        The chance that a value is hidden.
+    """
+
+    masks = True
+    _parameter_constraints = _FRACTION
+
+    def __init__(self, fraction: float = 0.2):
+        self.fraction = fraction
+
+    def build(self, layout: Layout) -> nn.Module:
+        return _MaskingModule(self.fraction, torch.as_tensor(layout.fill, dtype=torch.float32))
+
+
+class _SaltAndPepperModule(nn.Module):
+    def __init__(self, fraction: float, minimum: torch.Tensor, maximum: torch.Tensor):
+        super().__init__()
+        self.fraction = fraction
+        self.register_buffer("minimum", minimum)
+        self.register_buffer("maximum", maximum)
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, None]:
+        draw = torch.empty_like(x).uniform_(generator=generator)
+        x = torch.where(draw < self.fraction, self.minimum, x)
+        return torch.where(draw < 0.5 * self.fraction, self.maximum, x), None
+
+
+class SaltAndPepper(Corruption):
+    """Set a share of the values to the column's smallest or largest value (Vincent et al., 2010).
+
+    Parameters
+    ----------
+    fraction : float, default=0.2
+        The chance that a value is replaced; half of them become the maximum seen in ``fit``, half the
+        minimum.
+    """
+
+    _parameter_constraints = _FRACTION
+
+    def __init__(self, fraction: float = 0.2):
+        self.fraction = fraction
+
+    def build(self, layout: Layout) -> nn.Module:
+        bounds = (torch.as_tensor(b, dtype=torch.float32) for b in (layout.minimum, layout.maximum))
+        return _SaltAndPepperModule(self.fraction, *bounds)
+
+
+class _SwapModule(nn.Module):
+    def __init__(self, fraction: float):
+        super().__init__()
+        self.fraction = fraction
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, None]:
+        shape = x.shape
+        donors = torch.randint(len(x), shape, generator=generator, device=x.device)
+        return torch.where(_chosen(x, self.fraction, generator), x.gather(0, donors), x), None
+
+
+class Swap(Corruption):
+    """Replace a share of the values by those of other rows, column by column.
+
+    Keeps every column's distribution and breaks the ties between columns: "swap noise", known from
+    tabular competitions and used in arXiv 2106.15147.
+
+    Parameters
+    ----------
+    fraction : float, default=0.15
+        The chance that a value is replaced by the same column's value in a random row of the batch.
+    """
+
+    _parameter_constraints = _FRACTION
+
+    def __init__(self, fraction: float = 0.15):
+        self.fraction = fraction
+
+    def build(self, layout: Layout) -> nn.Module:
+        return _SwapModule(self.fraction)
+
+
+#: Name -> class. A new corruption is one class and one row here.
+CORRUPTIONS: dict[str, type[Corruption]] = {
+    "gaussian_noise": GaussianNoise,
+    "masking": Masking,
+    "salt_and_pepper": SaltAndPepper,
+    "swap": Swap,
+}

@@ -1,0 +1,16 @@
+"""Errors and warnings of sklae, each a subclass of one that scikit-learn users already catch."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = ["DivergenceError", "InterruptedFitWarning"]
+
+
+class DivergenceError(ValueError):
+    """The training loss turned infinite or NaN; the estimator is left as it was before the call.
+
+    A ``ValueError``, as `MLPRegressor` raises when its weights turn non-finite.
+    """
+
+
+class InterruptedFitWarning(ConvergenceWarning):
+    """A fit was interrupted by the user; the best weights so far were kept."""
