@@ -17,7 +17,113 @@ __all__ = ["AutoencoderTransformer"]
 
 
 class AutoencoderTransformer(BaseAutoencoder):
-    """Autoencoder: nonlinear dimensionality reduction that reconstructs.
+    """Autoencoder: a nonlinear PCA that reconstructs, denoises and sparsifies.
+
+    An encoder maps each row to a code of ``n_components`` numbers, a decoder maps it back; both are trained to lose
+    as little as possible (Hinton and Salakhutdinov, Science 313:504, 2006). With affine maps the codes span PCA's
+    subspace.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Width of the code. None: half the number of features, at most 32.
+    hidden_layer_sizes : sequence of int or int, default=None
+        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` makes both affine. None: (128, 64),
+        or (256, 128) past 128 features.
+    activation : str, default="silu"
+        Applied after hidden layers; one of the keys of `sklae.networks.ACTIVATIONS`.
+    network : str, Network or None, default=None
+        Replaces the default multi-layer perceptron, and with it the two parameters above:
+        ``MLP((64,), dropout=0.1, normalization="batch")``.
+    encoder, decoder : callable, default=None
+        Factories of one's own modules, ``factory(n_inputs, n_outputs) -> torch.nn.Module``, called anew in every
+        fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
+        and, beside them, 1 where observed and 0 where not.
+    likelihood : str or Likelihood, default="auto"
+        How rows differ from their reconstructions: "gaussian" (its scale is learned), "bernoulli" (data in [0, 1]), or
+        an instance. "auto" is ``Gaussian(1.0)``: squared error.
+    corruption : str, Corruption or None, default=None
+        Damage to the inputs in training; makes the model a denoiser. One of "gaussian_noise", "masking",
+        "salt_and_pepper", "swap", or an instance.
+    penalty : str, Penalty or None, default=None
+        Added to the training loss: "l1", "kl_sparsity", or an instance.
+    standardize : "auto" or bool, default="auto"
+        Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
+        line. Scores stay in the user's units either way.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
+        autoencoders only.
+    learning_rate : {"constant", "adaptive", "cosine", "one_cycle"}, default="constant"
+        "adaptive" divides the rate by 5 when the loss stalls; "cosine" and "one_cycle" are planned over ``max_iter``
+        epochs, which then all run.
+    learning_rate_init : float, default=1e-3
+        The (first, or for "one_cycle" the largest) learning rate. Ignored by "lbfgs".
+    weight_decay : float, default=0.0
+        L2 penalty of the weights ("adamw": decoupled).
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
+    max_iter : int, default=200
+        The largest number of epochs.
+    tol : float, default=1e-4
+        Improvements of the loss up to this, in nats per row and feature, do not count.
+    n_iter_no_change : int or numpy.inf, default=10
+        Epochs without improvement before training ends. Infinity: never.
+    early_stopping : bool, default=False
+        Whether to watch the bound on held-out rows instead of the training loss, and to keep the best weights.
+    validation_fraction : float, default=0.1
+        The share of rows held out by ``early_stopping``, where ``fit`` gets no ``X_val``.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last one's weights, optimizer and scaling.
+    callbacks : list or None, default=None
+        skorch callbacks, or (name, callback) pairs; copied before use.
+    net_params : dict or None, default=None
+        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``.
+    device : str, default="cpu"
+        "cpu", "cuda", "mps" or "auto".
+    random_state : int, RandomState instance or None, default=None
+        Seeds initialisation, noise and the order of rows. None takes fresh entropy from the system; NumPy's and
+        torch's global generators are never used.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has every loss term, as ``train_…`` and ``valid_…``, in nats of encoded values
+        per row, without constants that nothing learned changes.
+    layout_ : Layout
+        The columns and their scaling.
+    n_iter_ : int
+        Epochs run, over all fits that continued each other.
+    loss_curve_ : list of float
+        Training loss per epoch.
+    validation_scores_ : list of float
+        Bound (at beta = 1) on the validation rows per epoch; only with validation rows.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, where all are strings.
+
+    See Also
+    --------
+    VAETransformer : Has a density of rows, and draws new ones.
+    AEOutlierDetector : Finds the rows that an autoencoder reconstructs badly.
+
+    Notes
+    -----
+    `score_samples` is log p(x | z(x)), how well a row is reconstructed. It is no density of rows and always prefers
+    more components: select ``n_components`` by a downstream scorer, or use `VAETransformer`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AutoencoderTransformer
+    >>> X, y = load_wine(return_X_y=True)
+    >>> ae = AutoencoderTransformer(n_components=2, learning_rate="one_cycle", max_iter=20, random_state=0).fit(X)
+    >>> ae.transform(X).shape, ae.reconstruct(X).shape
+    ((178, 2), (178, 13))
     """
 
     def __init__(

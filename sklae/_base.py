@@ -14,14 +14,23 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklae._compat import Interval, Options, StrOptions, fit_context
+from sklae._checks import (
+    check_callbacks,
+    check_device,
+    check_factory,
+    check_module,
+    check_support,
+    explain_construction,
+)
 from sklae._component import choices, resolve
 from sklae._layout import Layout, check_table
 from sklae._module import Autoencoder
 from sklae._objective import Objective
-from sklae._threads import torch_threads
+from sklae._threads import torch_settings
 from sklae._training import SOLVERS, AutoencoderNet, Monitor, StepSchedule, make_dataset
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.exceptions import InterruptedFitWarning
@@ -45,6 +54,18 @@ def random_state_for(random_state: Any) -> np.random.RandomState:
     if isinstance(random_state, np.random.RandomState):
         return random_state
     return np.random.RandomState(random_state)
+
+
+@contextmanager
+def atomic(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave the estimator as it was if anything goes wrong."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -132,18 +153,31 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ConvergenceWarning
             If ``max_iter`` epochs ran and the loss was still falling.
         """
-        with self._atomically():
+        with atomic(self):
             if self.warm_start and hasattr(self, "net_"):
                 self._train(*self._encode_for_training(X, X_val, X_clean, reset=False))
             else:
                 self._fit_anew(X, X_val, X_clean)
         return self
 
+    def _can_continue(self) -> bool:
+        """Return whether `partial_fit` makes sense; AttributeError with the reason otherwise."""
+        if self.early_stopping:
+            raise AttributeError("Got early_stopping=True; partial_fit expects False. It has no rows to hold out.")
+        if LEARNING_RATES.get(self.learning_rate) is not None:
+            raise AttributeError(
+                f"Got learning_rate={self.learning_rate!r}, which is planned over max_iter epochs; partial_fit expects "
+                "'constant' or 'adaptive'."
+            )
+        return True
+
+    @available_if(_can_continue)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one epoch on the given rows, continuing from where the last call ended.
 
-        The first call fixes the columns and their scaling.
+        The first call fixes the columns and their scaling. There is no ``partial_fit`` with early stopping or
+        with a learning rate that is planned over ``max_iter`` epochs.
 
         Parameters
         ----------
@@ -157,33 +191,17 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Raises
         ------
-        ValueError
-            With early stopping or a learning rate that needs a horizon, as well as for bad input.
+        ValueError, TypeError
+            For bad input or parameters, before any work.
+        DivergenceError
+            If the loss turns non-finite. The estimator is then as it was before the call.
         """
-        if self.early_stopping:
-            raise ValueError("Got early_stopping=True; partial_fit expects False. It has no rows to hold out.")
-        if LEARNING_RATES[self.learning_rate] is not None:
-            raise ValueError(
-                f"Got learning_rate={self.learning_rate!r}, which is planned over max_iter epochs; partial_fit expects "
-                "'constant' or 'adaptive'."
-            )
-        with self._atomically():
+        with atomic(self):
             if hasattr(self, "net_"):
                 self._train(*self._encode_for_training(X, None, None, reset=False), epochs=1)
             else:
                 self._fit_anew(X, None, None, epochs=1)
         return self
-
-    @contextmanager
-    def _atomically(self) -> Iterator[None]:
-        """Leave the estimator as it was if anything goes wrong."""
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _fit_anew(self, X: Any, X_val: Any, X_clean: Any, epochs: int | None = None) -> None:
         if hasattr(self, "net_"):
@@ -198,13 +216,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _encode_for_training(self, X: Any, X_val: Any, X_clean: Any, *, reset: bool) -> tuple[Any, Any]:
         """Validate and encode all tables of a fit; return training and validation datasets."""
         table = check_table(self, X, reset=reset, min_samples=2)
-        clean = None if X_clean is None else check_table(self, X_clean, reset=False, min_samples=2)
+        clean = None if X_clean is None else check_table(self, X_clean, reset=False, name="X_clean")
         if clean is not None and len(clean) != len(table):
             raise ValueError(
                 f"Got {len(table)} rows in X and {len(clean)} in X_clean; expected pairs. Pass the same rows in the "
                 "same order."
             )
-        valid = None if X_val is None else check_table(self, X_val, reset=False)
+        valid = None if X_val is None else check_table(self, X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if reset:
             likelihood = self._resolve_likelihood()
@@ -214,7 +232,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 standardize=self._standardizes(likelihood),
                 source=X if X_clean is None else X_clean,
             )
-            _check_support(self.layout_, likelihood)
         data = self._dataset(table, clean, rows)
         if valid is not None:
             return data, self._dataset(valid, None, None)
@@ -222,10 +239,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _dataset(self, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None) -> Any:
         x, observed = self.layout_.encode(table, rows=rows)
-        if clean is None:
-            return make_dataset(x, observed)
-        target, known = self.layout_.encode(clean, rows=rows)
-        return make_dataset(x, observed, target if known is None else (target, known))
+        target, known = (x, observed) if clean is None else self.layout_.encode(clean, rows=rows)
+        check_support(target, known, self._resolve_likelihood())
+        return make_dataset(x, observed, None if clean is None else (target if known is None else (target, known)))
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""
@@ -281,10 +297,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "posterior": posterior,
             "prior": prior,
             "corruption": resolve(self.corruption, CORRUPTIONS),
-            "encoder": _refuse_module(self.encoder, "encoder"),
-            "decoder": _refuse_module(self.decoder, "decoder"),
+            "encoder": check_factory(self.encoder, "encoder"),
+            "decoder": check_factory(self.decoder, "decoder"),
         }
         batch_size = n_samples if self.solver == "lbfgs" else self._batch_size(n_samples)
+        check_callbacks(self.callbacks)
         callbacks = list(copy.deepcopy(self.callbacks or ()))  # skorch changes them
         factor = LEARNING_RATES[self.learning_rate]
         if factor is not None:
@@ -295,7 +312,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "criterion__penalty": resolve(self.penalty, PENALTIES),
             "monitor": Monitor(
                 tol=self.tol * self.n_features_in_,
-                patience=self.n_iter_no_change,
+                # a planned rate ends with its plan; only validation may end it before
+                patience=self.n_iter_no_change if factor is None or self.early_stopping else np.inf,
                 validate=self.early_stopping,
                 adaptive=self.learning_rate == "adaptive",
             ),
@@ -306,18 +324,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "train_split": None,
             "callbacks": callbacks,
             "verbose": int(self.verbose),
-            "device": _resolve_device(self.device),
+            "device": check_device(self.device),
             **self._optimizer_settings(),
             **{f"module__{name}": part for name, part in parts.items()},
             **(self.net_params or {}),
         }
-        with torch_threads(1):
+        with torch_settings(n_threads=1, gradients=True), explain_construction(self):
             net = AutoencoderNet(Autoencoder, **settings).initialize()
-        if self.solver == "lbfgs" and not net.module_.is_deterministic:
-            raise ValueError(
-                "Got solver='lbfgs' for a model that draws noise in training; its line search expects a loss that is "
-                "a function of the weights alone. Use solver='adam', or leave out corruption, dropout and priors."
-            )
+        check_module(net.module_, solver=self.solver, batch_size=batch_size)
         return net
 
     def _batch_size(self, n_samples: int) -> int:
@@ -334,30 +348,31 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise ValueError(
                 f"Got weight_decay={self.weight_decay} with solver='lbfgs', which has none; expected 0."
             )
-        if _resolve_device(self.device) == "mps":
+        if check_device(self.device) == "mps":
             settings = {name: value for name, value in settings.items() if name != "fused"}
         return {"optimizer": optimizer, **{f"optimizer__{name}": value for name, value in settings.items()}}
 
     def _train(self, data: Any, data_valid: Any, epochs: int | None = None) -> None:
-        with torch_threads(1):
+        self.net_.monitor.watch(validate=self.early_stopping)
+        with torch_settings(n_threads=1, gradients=True):
             interrupted = self.net_.train(data, data_valid, epochs=epochs or self.max_iter)
         history = self.net_.history
         self.n_iter_ = len(history)
-        self.loss_curve_ = history[:, "train_loss"]
+        self.loss_curve_ = [epoch["train_loss"] for epoch in history.to_list()]
         if data_valid is not None:
-            self.validation_scores_ = [-bound for bound in history[:, "valid_bound"]]
+            self.validation_scores_ = [-epoch["valid_bound"] for epoch in history.to_list() if "valid_bound" in epoch]
         if interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} epochs; kept the best weights so far.",
                 InterruptedFitWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         elif epochs is None and self._should_have_converged():
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet. Raise max_iter "
                 "or tol, or plan the rate over max_iter with learning_rate='one_cycle'.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _should_have_converged(self) -> bool:
@@ -454,7 +469,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         def score(module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> np.ndarray:
             weight = module.column_weight(observed)
             jacobians = jacobian if weight is None else jacobian * weight.cpu()
-            return (self._score_chunk(module, x, observed).cpu() + jacobians.sum(-1)).numpy()
+            scores = self._score_chunk(module, x, observed).cpu() + jacobians.sum(-1)
+            return scores.nan_to_num(nan=-torch.inf).numpy()  # so far out that the network overflowed
 
         return self._map_rows(score, table, out=np.empty(len(table)), n_draws=self._n_score_draws)
 
@@ -484,7 +500,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Decode validated codes to rows in the user's units, in chunks."""
         out = np.empty((len(codes), self.n_features_in_), dtype=codes.dtype)
         module, device = self._inference(codes.dtype)
-        with torch.no_grad(), torch_threads(1):
+        with torch_settings(n_threads=1, gradients=False):
             for rows in self._slices(len(codes)):
                 z = torch.tensor(codes[rows], device=device)
                 out[rows] = self.layout_.decode(module.likelihood.mean(module.decode(z)).cpu().numpy())
@@ -498,7 +514,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Fill ``out`` with ``function(module, x, observed)`` of the encoded rows of X, in chunks."""
         module, device = self._inference(X.dtype)
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-        with torch.no_grad(), torch_threads(1):
+        with torch_settings(n_threads=1, gradients=False):
             for rows in self._slices(len(X), n_draws):
                 x, observed = self.layout_.encode(X[rows], dtype=dtype)
                 out[rows] = function(module, x.to(device), None if observed is None else observed.to(device))
@@ -545,32 +561,3 @@ def default_batch_size(n_samples: int) -> int:
 def _n_batches(n_samples: int, batch_size: int) -> int:
     full, rest = divmod(n_samples, batch_size)
     return full + (rest > 1 or full == 0)
-
-
-def _check_support(layout: Layout, likelihood: Likelihood) -> None:
-    low, high = likelihood.support
-    smallest, largest = layout.minimum.min(), layout.maximum.max()
-    if smallest < low or largest > high:
-        raise ValueError(
-            f"Got values from {smallest:.6g} to {largest:.6g} for {likelihood!r}; expected all in [{low:g}, {high:g}]. "
-            "Put a MinMaxScaler before, or choose another likelihood."
-        )
-
-
-def _refuse_module(factory: Callable | None, role: str) -> Callable | None:
-    if isinstance(factory, torch.nn.Module):
-        raise ValueError(
-            f"Got {role}= an nn.Module; expected a factory, so that every fit starts from fresh weights. Pass a function "
-            f"or class that is called as {role}(n_inputs, n_outputs) and returns the module."
-        )
-    return factory
-
-
-def _resolve_device(device: str) -> str:
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-

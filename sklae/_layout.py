@@ -21,28 +21,48 @@ __all__ = ["Layout", "check_table"]
 _CHUNK_ELEMENTS = 2**20
 
 # What scikit-learn says, and what to do about it.
+_ENCODE = "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer."
 _REMEDIES = {
-    "could not convert string": "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer.",
+    "could not convert string": _ENCODE,
     "argument must be a string": "Pass an array of numbers.",
     "Complex data": "Pass the real and the imaginary parts as separate columns.",
     "infinity": "Replace infinite values, or mark them as missing with NaN.",
     "Sparse data": "Or reduce the width first with TruncatedSVD.",
     "Expected 2D array": "Rows are samples, columns are features.",
+    "while dim <= 2": "Flatten each sample: X.reshape(len(X), -1).",
+    "minimum of": "Pass more of them.",
+    "features, but": "Pass the columns that were fitted, in the same order.",
+    "feature names should match": "Select them: X[list(estimator.feature_names_in_)].",
+    "setting an array element": "Pass an array of numbers, with rows of one length.",
+    "inhomogeneous": "Pass an array of numbers, with rows of one length.",
+    "unique column names": "Rename the duplicates.",
 }
+_LONGEST_MESSAGE = 600
 
 
-def _with_remedy(error: Exception) -> Exception:
-    for symptom, remedy in _REMEDIES.items():
-        if symptom in str(error):
-            return type(error)(f"{error} {remedy}")
-    return error
+def _with_remedy(error: Exception, name: str) -> Exception:
+    message = str(error)
+    if len(message) > _LONGEST_MESSAGE:  # some print the whole table
+        message = f"{message[:_LONGEST_MESSAGE]} ..."
+    remedies = [remedy for symptom, remedy in _REMEDIES.items() if symptom in message]
+    where = "" if name == "X" else f"In {name}: "
+    return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
 
 
 def _refuse_non_numeric(X: Any) -> None:
-    """Refuse a frame with text, dates or other non-numbers, naming the columns."""
+    """Refuse text, dates and other non-numbers, naming a frame's columns."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind and kind in "mMSUV":
+        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
     dtypes = getattr(X, "dtypes", None)
     if dtypes is None or not hasattr(X, "columns"):
         return
+    names = [str(column) for column in X.columns]
+    if not names:
+        raise ValueError("Got a table without columns; expected at least one. Check how it was read.")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})[:5]
+        raise ValueError(f"Got column names that occur twice: {twice}; expected unique names. Rename the duplicates.")
     found = [
         f"{column!r} ({dtype})"
         for column, dtype in zip(X.columns, dtypes, strict=True)
@@ -61,11 +81,20 @@ def _is_numeric(dtype: Any, X: Any, column: Any) -> bool:
         return bool(dtype.is_numeric() or str(dtype) in ("Boolean", "Null"))
     kind = getattr(dtype, "kind", "O")  # NumPy and pandas extension types
     if kind == "O":  # an object column may still hold numbers, as in a frame made row by row
-        return all(isinstance(value, (int, float, np.number)) or value is None for value in X[column])
+        return all(isinstance(value, (int, float, np.number, np.bool_)) or _is_missing(value) for value in X[column])
     return kind in "biufc"  # complex: refused by scikit-learn with its own words
 
 
-def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1) -> np.ndarray:
+def _is_single(X: Any) -> bool:
+    """Whether X is a frame of float32 columns only: scikit-learn would widen one of polars."""
+    return hasattr(X, "columns") and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ == "NAType"
+
+
+def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, name: str = "X") -> np.ndarray:
     """Validate a numeric table and return it as an array, without a copy where possible.
 
     Parameters
@@ -78,6 +107,8 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1) ->
         Whether this is the table that defines the features.
     min_samples : int, default=1
         The smallest number of rows to accept.
+    name : str, default="X"
+        What to call the table in an error.
 
     Returns
     -------
@@ -94,12 +125,12 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1) ->
             estimator,
             X,
             reset=reset,
-            dtype=[np.float64, np.float32],
+            dtype=np.float32 if _is_single(X) else [np.float64, np.float32],
             ensure_all_finite="allow-nan",
             ensure_min_samples=min_samples,
         )
     except (ValueError, TypeError) as error:
-        raise _with_remedy(error) from error
+        raise _with_remedy(error, name) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +187,8 @@ class Layout:
         varies = (scaler.scale_ == deviation) & (high > low)
         if not varies.any():
             raise ValueError(
-                f"Got {len(mean)} columns that are all constant; expected at least one that varies. "
+                f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "
+                "one that varies. "
                 "There is nothing to learn from this table."
             )
         scale = np.where(varies, deviation, 1.0) if standardize else np.ones_like(mean)
@@ -172,7 +204,7 @@ class Layout:
             maximum=(high - offset) / scale,
             fill=(mean - offset) / scale,
             has_missing=has_missing,
-            container=source[:0] if hasattr(source, "columns") else None,
+            container=_empty_like(source) if hasattr(source, "columns") else None,
         )
 
     @property
@@ -227,6 +259,12 @@ class Layout:
             return values
         adapter = container_adapter(self.container)
         return adapter.create_container(values, like, columns=list(self.container.columns), inplace=False)
+
+
+def _empty_like(frame: Any) -> Any:
+    """Return a frame of the same library and columns, that keeps nothing of the table alive."""
+    columns = list(frame.columns)
+    return container_adapter(frame).create_container(np.empty((0, len(columns))), None, columns=columns, inplace=False)
 
 
 def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:

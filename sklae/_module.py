@@ -20,6 +20,15 @@ __all__ = ["Autoencoder", "Output", "generate"]
 
 _aten = torch.ops.aten
 
+# What modules make their parameters from, in torch's default dtype unless told otherwise.
+_FLOAT_FACTORIES = {
+    _aten.empty.memory_format,
+    _aten.ones.default,
+    _aten.rand.default,
+    _aten.randn.default,
+    _aten.zeros.default,
+}
+
 # Draws whose plain form takes no generator, and the form that does.
 _WITH_GENERATOR = {
     _aten.rand.default: _aten.rand.generator,
@@ -61,7 +70,9 @@ class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, li
         self.generator = generator
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        kwargs = dict(kwargs or {})
+        if func in _FLOAT_FACTORIES:
+            kwargs.setdefault("dtype", torch.float32)  # whatever torch's default dtype is
         if torch.Tag.nondeterministic_seeded not in func.tags:
             return func(*args, **kwargs)
         if func is _aten.native_dropout.default:
@@ -240,19 +251,36 @@ def _build(
     if factory is None:
         build = network.build_encoder if role == "encoder" else network.build_decoder
         return build(n_inputs, n_outputs)
-    module = factory(n_inputs, n_outputs)
+    call = f"{role}(n_inputs={n_inputs}, n_outputs={n_outputs})"
+    try:
+        module = factory(n_inputs, n_outputs)
+    except TypeError as error:
+        raise ValueError(
+            f"Got {role}={factory!r}, which failed with {error}; expected a function or class of two arguments. It is "
+            f"called as {call} and returns an nn.Module."
+        ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(
-            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. "
-            f"Pass a function or class that is called as {role}(n_inputs, n_outputs)."
+            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. Pass a function or class that is "
+            f"called as {call}."
         )
-    # a trial run: shapes are refused before any work, and lazy layers are initialised here
+    return _Foreign(_try_out(module, call, n_inputs, n_outputs))
+
+
+def _try_out(module: nn.Module, call: str, n_inputs: int, n_outputs: int) -> nn.Module:
+    """Run two rows through a user's module: wrong shapes are refused before any work, lazy layers initialised."""
+    remedy = f"Build the first and the last layer with the arguments of {call}."
     module.eval()
-    with torch.no_grad():
-        shape = tuple(module(torch.zeros(2, n_inputs)).shape)
+    try:
+        with torch.no_grad():
+            shape = tuple(module(torch.zeros(2, n_inputs)).shape)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"Got a module from {call} that fails on inputs of shape (2, {n_inputs}): {error}; expected it to take them. "
+            f"{remedy}"
+        ) from error
     if shape != (2, n_outputs):
         raise ValueError(
-            f"Got {role}= whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). "
-            f"Build its last layer with the second argument of {role}(n_inputs, n_outputs)."
+            f"Got a module from {call} whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). {remedy}"
         )
-    return _Foreign(module.train())
+    return module.train()

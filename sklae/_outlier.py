@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoder import AutoencoderTransformer
-from sklae._base import BaseAutoencoder, random_state_for
+from sklae._base import BaseAutoencoder, atomic, random_state_for
 from sklae._compat import Interval, StrOptions, fit_context
 from sklae._layout import check_table
 
@@ -25,7 +25,45 @@ _CHUNK_ELEMENTS = 2**20
 
 
 class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin, BaseEstimator):
-    """Outlier detector: rows that an autoencoder reconstructs badly.
+    """Outlier detector: finds the rows that an autoencoder reconstructs badly.
+
+    The autoencoder learns how columns go together; a row's anomaly is the mean of its squared residuals, each over the
+    mean square of its column's training residuals (Hawkins et al., DaWaK 2002). Needs no labels, takes gaps.
+
+    Parameters
+    ----------
+    autoencoder : AutoencoderTransformer, VAETransformer or None, default=None
+        The model to fit, cloned. None: one linear layer to 128 codes and one back, trained for about 300 steps
+        by AdamW, whatever the number of rows.
+    contamination : "auto" or float, default="auto"
+        The share of training rows to call outliers, in (0, 0.5]. "auto" takes the upper boxplot fence of the
+        training rows' root mean squared residuals.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the autoencoder, unless that has a ``random_state`` of its own.
+
+    Attributes
+    ----------
+    autoencoder_ : estimator
+        The fitted autoencoder.
+    residual_scale_ : ndarray of shape (n_features,)
+        Root mean square of each column's training residuals, in the user's units.
+    offset_ : float
+        The threshold on `score_samples`: below it are outliers.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, where all are strings.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AEOutlierDetector
+    >>> X = load_wine().data
+    >>> X_odd = np.vstack([X, 3 * X[:1]])
+    >>> detector = AEOutlierDetector(random_state=0).fit(X_odd)
+    >>> int(detector.score_samples(X_odd).argmin()), int(detector.predict(X_odd)[-1])
+    (178, -1)
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -54,15 +92,15 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, Transform
         -------
         self : object
         """
-        table = check_table(self, X, reset=True, min_samples=2)
-        autoencoder = _default_autoencoder(*table.shape) if self.autoencoder is None else clone(self.autoencoder)
-        if autoencoder.random_state is None:
-            seed = random_state_for(self.random_state).randint(np.iinfo(np.int32).max)
-            autoencoder.set_params(random_state=int(seed))
-        autoencoder.fit(X)
-        self.autoencoder_ = autoencoder
-        self.residual_scale_ = self._fit_residual_scale(table)
-        self.offset_ = self._fit_offset(self._score_table(table))
+        with atomic(self):
+            table = check_table(self, X, reset=True, min_samples=2)
+            autoencoder = _default_autoencoder(len(table)) if self.autoencoder is None else clone(self.autoencoder)
+            if autoencoder.random_state is None:
+                seed = random_state_for(self.random_state).randint(np.iinfo(np.int32).max)
+                autoencoder.set_params(random_state=int(seed))
+            self.autoencoder_ = autoencoder.fit(X)
+            self.residual_scale_ = self._fit_residual_scale(table)
+            self.offset_ = self._fit_offset(self._score_table(table))
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -134,7 +172,7 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, Transform
         for rows in _batches(table):
             residuals = self._residuals(table[rows])
             total += np.nansum(residuals**2, axis=0)
-            count += np.isfinite(residuals).sum(axis=0)
+            count += (~np.isnan(table[rows])).sum(axis=0)
         layout = self.autoencoder_.layout_
         spread = np.where(layout.varies, layout.deviation, np.maximum(np.abs(layout.mean), 1.0))
         return np.maximum(np.sqrt(total / count), _FLOOR * spread)
@@ -142,10 +180,13 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, Transform
     def _score_table(self, table: np.ndarray) -> np.ndarray:
         scores = np.empty(len(table))
         for rows in _batches(table):
-            squares = (self._residuals(table[rows]) / self.residual_scale_) ** 2
-            observed = np.isfinite(squares)
+            gaps = np.isnan(table[rows])
+            with np.errstate(over="ignore"):
+                squares = (self._residuals(table[rows]) / self.residual_scale_) ** 2
+            squares[np.isnan(squares)] = np.inf  # so far out that the network overflowed
+            squares[gaps] = 0.0
             # a row without any value is no outlier: nothing speaks against it
-            scores[rows] = -np.nansum(squares, axis=1) / np.maximum(observed.sum(axis=1), 1)
+            scores[rows] = -squares.sum(axis=1) / np.maximum((~gaps).sum(axis=1), 1)
         return scores
 
     def _fit_offset(self, scores: np.ndarray) -> float:
@@ -172,13 +213,12 @@ def _batches(table: np.ndarray) -> Any:
 
 
 def _tukey_fence(errors: np.ndarray) -> float:
-    """Return the upper boxplot fence of positive numbers, on the log scale: they are skewed."""
-    logs = np.log(np.maximum(errors, np.finfo(float).tiny))
-    lower, upper = np.percentile(logs, [25, 75])
-    return float(np.exp(upper + 1.5 * (upper - lower)))
+    """Return the upper boxplot fence of mean squares, taken on their roots, which are less skewed."""
+    lower, upper = np.percentile(np.sqrt(errors), [25, 75])
+    return float((upper + 1.5 * (upper - lower)) ** 2)
 
 
-def _default_autoencoder(n_samples: int, n_features: int) -> AutoencoderTransformer:
+def _default_autoencoder(n_samples: int) -> AutoencoderTransformer:
     """Return the detector's own autoencoder: over-complete, trained for a number of steps, not of epochs."""
     batch_size = min(192, n_samples)
     n_steps_per_epoch = math.ceil(n_samples / batch_size)

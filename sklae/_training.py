@@ -17,21 +17,24 @@ from skorch.utils import TeeGenerator, to_device
 
 from sklae._module import Output, generate
 from sklae._objective import bound
+from sklae._optimizers import LBFGS, Adam, AdamW
 from sklae.exceptions import DivergenceError
 
-__all__ = ["SOLVERS", "AutoencoderNet", "Batches", "Monitor", "StepSchedule", "make_dataset"]
+__all__ = ["SOLVERS", "AutoencoderNet", "Batches", "Callback", "Monitor", "StepSchedule", "make_dataset"]
 
 #: Name -> optimizer class and its settings. All but lbfgs also take ``weight_decay``.
 SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "adam": (Adam, {"fused": True}),
+    "adamw": (AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
     "rmsprop": (torch.optim.RMSprop, {}),
-    "lbfgs": (torch.optim.LBFGS, {"line_search_fn": "strong_wolfe"}),
+    "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
 }
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
+
+_GENERATORS = {"noise_", "shuffle_"}
 
 _EVENTS = (
     "on_train_begin",
@@ -166,6 +169,12 @@ class Monitor(Callback):
         self.snapshot_ = None
         return self
 
+    def watch(self, *, validate: bool) -> None:
+        """Set what to watch from now on."""
+        if validate != self.validate:
+            self.validate = validate
+            self.initialize()
+
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         # a finished run's verdict does not hold for the next; its running count does, so that k epochs
         # and k more are 2k epochs
@@ -290,6 +299,7 @@ class AutoencoderNet(NeuralNet):
         init, noise, shuffle = self.seeds
         with generate(torch.Generator().manual_seed(init)):
             super().initialize_module()
+        self.module_.float()  # whatever torch's default dtype is
         self.noise_ = torch.Generator(self.device).manual_seed(noise)
         self.shuffle_ = torch.Generator().manual_seed(shuffle)
         return self
@@ -334,6 +344,7 @@ class AutoencoderNet(NeuralNet):
                 pass
             except KeyboardInterrupt:
                 interrupted = True
+            self._drop_unfinished_epoch(dataset_valid is not None)
             self.monitor.finish(self, interrupted=interrupted)
             self.notify("on_train_end", X=dataset, y=None)
             self._check_finite()
@@ -342,11 +353,17 @@ class AutoencoderNet(NeuralNet):
             raise
         finally:
             self._float64 = None
+            self.monitor.snapshot_ = None
             self.train_split = None  # it holds the validation rows
             for parameter in self.module_.parameters():
                 parameter.grad = None
             self.module_.eval()
         return interrupted
+
+    def _drop_unfinished_epoch(self, validates: bool) -> None:
+        history = self.history.to_list()
+        if history and ("train_loss" not in history[-1] or (validates and "valid_loss" not in history[-1])):
+            del self.history[-1]
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -355,6 +372,7 @@ class AutoencoderNet(NeuralNet):
             "noise": self.noise_.get_state(),
             "shuffle": self.shuffle_.get_state(),
             "epochs": len(self.history),
+            "monitor": dict(vars(self.monitor)),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -363,6 +381,7 @@ class AutoencoderNet(NeuralNet):
         self.noise_.set_state(state["noise"])
         self.shuffle_.set_state(state["shuffle"])
         del self.history[state["epochs"] :]
+        vars(self.monitor).update(state["monitor"])
 
     def _check_finite(self) -> None:
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
@@ -491,10 +510,28 @@ class AutoencoderNet(NeuralNet):
         return cached[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
+        # skorch pickles what lives on a device on its own, which breaks for lambdas; the CPU needs no such care
+        state = self.__dict__.copy() if self.device == "cpu" else super().__getstate__()
         for name in ("_float64", "_listeners", "_valid_noise"):
             state.pop(name, None)
+        # as arrays: a pickled Generator holds memory addresses, so that equal nets would differ
+        for name in _GENERATORS & state.keys():
+            state[name] = state[name].device.type, state[name].get_state().numpy()
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        for name in _GENERATORS & state.keys():
+            device, values = state[name]
+            if device == "cuda" and not torch.cuda.is_available():
+                state[name] = torch.Generator().manual_seed(state["seeds"][1])
+            else:
+                state[name] = torch.Generator(device)
+                state[name].set_state(torch.as_tensor(values))
+        if "__cuda_dependent_attributes__" in state:
+            super().__setstate__(state)
+        else:
+            self.__dict__.update(state)
 
 
 def _overrides(callback: Callback, event: str) -> bool:

@@ -36,7 +36,10 @@ class ColumnDensity(nn.Module):
 
     @abstractmethod
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Return the part of -log p that depends on params and x, (n_samples, n_columns), in nats."""
+        """Return the part of -log p that depends on params and x, (n_samples, n_columns), in nats.
+
+        ``params`` may have more leading dimensions than x: many codes of one row.
+        """
 
     def log_norm(self) -> torch.Tensor | float:
         """Return the rest of -log p, broadcastable to (n_columns,), in nats."""
@@ -161,7 +164,7 @@ class Gaussian(Likelihood):
 
 class _BernoulliColumns(ColumnDensity):
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return functional.binary_cross_entropy_with_logits(params, x, reduction="none")
+        return functional.binary_cross_entropy_with_logits(params, x.expand_as(params), reduction="none")
 
     def mean(self, params: torch.Tensor) -> torch.Tensor:
         return params.sigmoid()

@@ -7,6 +7,7 @@ from abc import abstractmethod
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from sklae._component import Component
 from sklae.priors import CodeDistribution, StandardNormalCodes
@@ -83,13 +84,13 @@ class DiagonalCodes(RowCodes):
 
     Parameters
     ----------
-    mean, log_scale : Tensor of shape (n_samples, n_components)
+    mean, scale : Tensor of shape (n_samples, n_components)
+        Scales are standard deviations, above zero.
     """
 
-    def __init__(self, mean: torch.Tensor, log_scale: torch.Tensor):
+    def __init__(self, mean: torch.Tensor, scale: torch.Tensor):
         self.mean = mean
-        self.log_scale = log_scale
-        self.scale = log_scale.exp()
+        self.scale = scale
 
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         return self.push(torch.empty_like(self.mean).normal_(generator=generator))
@@ -99,21 +100,22 @@ class DiagonalCodes(RowCodes):
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         standard = (z - self.mean) / self.scale
-        return -(0.5 * standard.square() + self.log_scale + _HALF_LOG_2PI).sum(-1)
+        return -(0.5 * standard.square() + self.scale.log() + _HALF_LOG_2PI).sum(-1)
 
     def kl(self, prior: CodeDistribution) -> torch.Tensor | None:
         if not isinstance(prior, StandardNormalCodes):
             return None
-        return (0.5 * (self.mean.square() + self.scale.square() - 1.0) - self.log_scale).sum(-1)
+        return (0.5 * (self.mean.square() + self.scale.square() - 1.0) - self.scale.log()).sum(-1)
 
 
 class _DiagonalModule(nn.Module):
-    # exp(8) standard deviations is far past any prior, and its square is finite in float32
-    _LIMIT = 8.0
+    # softplus, not exp: rows far out would get scales of thousands, and their noise would swamp the batch.
+    # exp(-20) standard deviations is the least scale; below about -100 it would be 0 in float32.
+    _LEAST = -20.0
 
     def forward(self, h: torch.Tensor) -> RowCodes:
-        mean, log_scale = h.chunk(2, dim=-1)
-        return DiagonalCodes(mean, log_scale.clamp(-self._LIMIT, self._LIMIT))
+        mean, raw_scale = h.chunk(2, dim=-1)
+        return DiagonalCodes(mean, functional.softplus(raw_scale.clamp(min=self._LEAST)))
 
 
 class Diagonal(Posterior):

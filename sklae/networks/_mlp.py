@@ -153,8 +153,10 @@ class MLP(Network):
     def _hidden(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers.")
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
+            raise ValueError(
+                f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers. For no hidden layer pass ()."
+            )
         return [int(size) for size in sizes]
 
     def _stack(self, sizes: list[int], n_outputs: int) -> nn.Module:

@@ -1,0 +1,339 @@
+"""What a run found, as text, as CSV and as one HTML page. Uses the estimators' public methods only."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sklae
+
+__all__ = ["Findings", "Picture", "Report", "ResultTable", "inspect", "reasons", "strangest_rows", "write_scores"]
+
+_N_STRANGEST = 10
+_DPI = 130
+
+# Rows explained at a time: a table and its reconstruction are held at once.
+_CHUNK_ROWS = 2**14
+
+_STYLE = """
+:root { color-scheme: light; --ink: #1f2933; --soft: #52606d; --line: #e4e7eb; --accent: #33658a; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.25rem 4rem; color: var(--ink); background: #fff;
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .25rem; color: var(--accent); }
+p { margin: .3rem 0; max-width: 46rem; overflow-wrap: anywhere; }
+.soft, figcaption { color: var(--soft); font-size: .9rem; }
+.scroll { overflow-x: auto; margin-top: .75rem; }
+table { border-collapse: collapse; width: 100%; font-size: .93rem; }
+th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); }
+td { border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: break-word; max-width: 40rem; }
+th, td { padding: .4rem 1.5rem .4rem 0; }
+tr > :last-child { padding-right: 0; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+ul { list-style: none; margin: 0; padding: 0; }
+.pictures { display: grid; gap: 1.75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); }
+figure { margin: .75rem 0 0; }
+figure img { width: 100%; max-height: 26rem; object-fit: contain; object-position: left top; }
+"""
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A table of results: a title, a line on how to read it, and rows of strings.
+
+    Parameters
+    ----------
+    title, note : str
+    header : sequence of str
+    rows : list of sequences
+        A cell is a string, or a list of strings (one per line in the page).
+    """
+
+    title: str
+    note: str
+    header: Sequence[str]
+    rows: list[Sequence[str | list[str]]]
+
+    def text(self, n_rows: int | None = None) -> str:
+        """Return the table (its first rows only, if said) as aligned text, numbers to the right."""
+        lines = [list(self.header)]
+        for row in self.rows[:n_rows]:
+            lines.extend(_lines_of(row))
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        to_right = [self._holds_numbers(column) for column in range(len(self.header))]
+        aligned = (
+            "  ".join(
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(line, widths, to_right, strict=True)
+            )
+            for line in lines
+        )
+        return "\n".join([self.title, *(f"  {line.rstrip()}" for line in aligned)])
+
+    def html(self) -> str:
+        """Return the table as a section of the page."""
+        classes = [' class="number"' if self._holds_numbers(column) else "" for column in range(len(self.header))]
+        head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(self.header, classes, strict=True))
+        body = "\n".join(
+            "<tr>" + "".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row, classes, strict=True)) + "</tr>"
+            for row in self.rows
+        )
+        return (
+            f'<h2>{escape(self.title)}</h2>\n<p class="soft">{escape(self.note)}</p>\n'
+            f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>'
+        )
+
+    def _holds_numbers(self, column: int) -> bool:
+        return bool(self.rows) and all(_is_number(row[column]) for row in self.rows)
+
+
+def _is_number(cell: str | list[str]) -> bool:
+    if isinstance(cell, list):
+        return False
+    try:
+        float(cell.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def _lines_of(row: Sequence[str | list[str]]) -> Iterator[list[str]]:
+    """Yield a row as lines of text: a cell that is a list goes on below."""
+    cells = [cell if isinstance(cell, list) else [cell] for cell in row]
+    for line in zip_longest(*cells, fillvalue=""):
+        yield list(line)
+
+
+def _cell(cell: str | list[str]) -> str:
+    if isinstance(cell, list):
+        return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in cell) + "</ul>"
+    return escape(cell)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report: a PNG file and what it shows."""
+
+    name: str
+    caption: str
+    png: bytes
+
+    @classmethod
+    def of(cls, name: str, caption: str, ax: Any) -> Picture:
+        """Take a picture of the figure that holds an Axes."""
+        buffer = io.BytesIO()
+        ax.figure.savefig(buffer, format="png", dpi=_DPI)
+        return cls(name, caption, buffer.getvalue())
+
+    def html(self) -> str:
+        """Return the picture as part of the page, its bytes included."""
+        data = base64.b64encode(self.png).decode("ascii")
+        caption = escape(self.caption)
+        image = f'<img src="data:image/png;base64,{data}" alt="{caption}">'
+        return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+@dataclass
+class Report:
+    """What a run found.
+
+    Parameters
+    ----------
+    title : str
+    summary : list of str
+        Paragraphs at the top.
+    tables : list of ResultTable
+    pictures : list of Picture
+    """
+
+    title: str
+    summary: list[str]
+    tables: list[ResultTable] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        """Write ``report.html``, which needs no other file, and the pictures beside it.
+
+        Parameters
+        ----------
+        folder : Path
+            An existing folder.
+        """
+        for picture in self.pictures:
+            (folder / picture.name).write_bytes(picture.png)
+        (folder / "report.html").write_text(self.html(), encoding="utf-8")
+
+    def html(self) -> str:
+        """Return the page."""
+        summary = "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in self.summary)
+        tables = "\n".join(table.html() for table in self.tables)
+        figures = "\n".join(picture.html() for picture in self.pictures)
+        pictures = f'<h2>Pictures</h2>\n<div class="pictures">\n{figures}\n</div>' if figures else ""
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(self.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+            f"<h1>{escape(self.title)}</h1>\n{summary}\n{tables}\n{pictures}\n</body>\n</html>\n"
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a detector says about the rows it was fitted on.
+
+    Parameters
+    ----------
+    detector : AEOutlierDetector
+    rows : sequence of int
+        The rows' numbers.
+    scores, decision : ndarray of shape (n_samples,)
+        What the detector's ``score_samples`` and ``decision_function`` return.
+    why : list of lists of str
+        What `reasons` returns.
+    seconds : float
+        What the fit took.
+    """
+
+    detector: Any
+    rows: Sequence[int]
+    scores: np.ndarray
+    decision: np.ndarray
+    why: list[list[str]]
+    seconds: float
+
+    def verdict(self) -> str:
+        """Return the result in a sentence or two."""
+        return (
+            f"{int((self.decision < 0).sum()):,} of {len(self.scores):,} rows are outliers: their score is below the "
+            f"threshold, {self.detector.offset_:.3g}. Fitted in {self.seconds:.1f} s."
+        )
+
+
+def inspect(
+    X: np.ndarray, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
+) -> Findings:
+    """Fit a detector on a table and explain all of its rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    names : sequence of str
+        Of the columns.
+    contamination : "auto" or float, default="auto"
+    rows : sequence of int or None, default=None
+        The rows' numbers; None counts from 0.
+
+    Returns
+    -------
+    findings : Findings
+    """
+    start = time.perf_counter()
+    detector = sklae.AEOutlierDetector(contamination=contamination, random_state=0).fit(X)
+    seconds = time.perf_counter() - start
+    scores = detector.score_samples(X)
+    return Findings(
+        detector=detector,
+        rows=range(len(X)) if rows is None else rows,
+        scores=scores,
+        decision=scores - detector.offset_,
+        why=reasons(detector, X, names),
+        seconds=seconds,
+    )
+
+
+def reasons(detector: Any, X: np.ndarray, names: Sequence[str], *, n_reasons: int = 3) -> list[list[str]]:
+    """Say, for every row, in which columns it is furthest from what was expected.
+
+    Parameters
+    ----------
+    detector : AEOutlierDetector
+        A fitted one.
+    X : ndarray of shape (n_samples, n_features)
+    names : sequence of str
+        Of the columns.
+    n_reasons : int, default=3
+        How many columns to name at most. Columns without a value, or as expected, are not named.
+
+    Returns
+    -------
+    reasons : list of n_samples lists of str
+        The strangest column first.
+    """
+    scale = detector.residual_scale_
+    said = []
+    for start in range(0, len(X), _CHUNK_ROWS):
+        values = X[start : start + _CHUNK_ROWS]
+        expected = np.asarray(detector.autoencoder_.reconstruct(values))
+        strangeness = np.nan_to_num(np.abs(values - expected) / scale, nan=0.0)
+        ranked = np.argsort(-strangeness, axis=1, kind="stable")[:, :n_reasons]
+        for row, columns in enumerate(ranked):
+            said.append(
+                [
+                    f"{names[j]} = {_number(values[row, j], scale[j])}, expected about "
+                    f"{_number(expected[row, j], scale[j])}"
+                    for j in columns
+                    if strangeness[row, j] > 0
+                ]
+            )
+    return said
+
+
+def _number(value: float, scale: float) -> str:
+    """Return a number with as many decimals as differences of a tenth of ``scale`` need."""
+    decimals = 1 - int(np.floor(np.log10(scale)))
+    if decimals > 6 or abs(value) >= 1e15:
+        return f"{value:.6g}"
+    return np.format_float_positional(round(float(value), max(0, decimals)) + 0.0, trim="-")
+
+
+def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> ResultTable:
+    """Return the rows of the lowest scores, the strangest first, and why.
+
+    Parameters
+    ----------
+    found : Findings
+    labels : sequence of n_samples str, or None, default=None
+        Classes to show beside: the detector has not seen them.
+
+    Returns
+    -------
+    table : ResultTable
+    """
+    lines: list[Sequence[str | list[str]]] = []
+    for i in np.argsort(found.scores, kind="stable")[:_N_STRANGEST]:
+        label = [] if labels is None else [labels[i]]
+        outlier = "yes" if found.decision[i] < 0 else "no"
+        lines.append([str(found.rows[i]), f"{found.scores[i]:.2f}", outlier, *label, found.why[i]])
+    note = (
+        "Rows are counted from 0. The score is minus the mean squared error of the row's reconstruction, each column "
+        "in units of its usual error: about -1 is usual, far below is strange. What is expected is that reconstruction."
+    )
+    header = ["row", "score", "outlier", *([] if labels is None else ["class"]), "where it is strange"]
+    return ResultTable("The strangest rows", note, header, lines)
+
+
+def write_scores(path: Path, found: Findings) -> None:
+    """Write a CSV file with one line per row of the table: number, score, decision, outlier (1 or 0), reasons.
+
+    Parameters
+    ----------
+    path : Path
+    found : Findings
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "score", "decision", "outlier", "reasons"])
+        columns = (found.rows, found.scores.tolist(), found.decision.tolist(), found.why)
+        for row, score, margin, why in zip(*columns, strict=True):
+            writer.writerow([row, score, margin, int(margin < 0), "; ".join(why)])
