@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 
 from sklae._compat import container_adapter
@@ -51,6 +50,8 @@ def _with_remedy(error: Exception, name: str) -> Exception:
 
 def _refuse_non_numeric(X: Any) -> None:
     """Refuse text, dates and other non-numbers, naming a frame's columns."""
+    if hasattr(X, "collect"):
+        raise ValueError("Got a LazyFrame; expected a frame with its rows. Call its collect() first.")
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind and kind in "mMSUV":
         raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
@@ -119,8 +120,8 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
     ValueError, TypeError
         With what was got, what was expected and the remedy.
     """
-    _refuse_non_numeric(X)
     try:
+        _refuse_non_numeric(X)
         return validate_data(
             estimator,
             X,
@@ -172,27 +173,20 @@ class Layout:
     @classmethod
     def fit(cls, X: np.ndarray, *, rows: np.ndarray | None, standardize: bool, source: Any) -> Layout:
         """Read the scaling from the given rows of X (all of them for None), in bounded memory."""
-        scaler = StandardScaler()
-        low, high, has_missing = np.inf, -np.inf, False
-        with np.errstate(over="ignore", invalid="ignore"):
-            for chunk, _ in _chunks(X, rows):
-                scaler.partial_fit(chunk)
-                low = np.fmin(low, np.fmin.reduce(chunk, axis=0))
-                high = np.fmax(high, np.fmax.reduce(chunk, axis=0))
-                has_missing = has_missing or bool(np.isnan(chunk).any())
-            deviation = np.sqrt(scaler.var_)
-        mean = scaler.mean_
-        _check_columns(scaler, deviation, source)
-        # StandardScaler replaces the deviation of (numerically) constant columns by 1
-        varies = (scaler.scale_ == deviation) & (high > low)
+        columns = _Columns(X.shape[1])
+        for chunk, _ in _chunks(X, rows):
+            columns.update(chunk)
+        mean, deviation = columns.mean, columns.deviation()
+        columns.check(getattr(source, "columns", np.arange(len(mean))))
+        varies = columns.varies()
         if not varies.any():
             raise ValueError(
                 f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "
-                "one that varies. "
-                "There is nothing to learn from this table."
+                "one that varies. There is nothing to learn from this table."
             )
         scale = np.where(varies, deviation, 1.0) if standardize else np.ones_like(mean)
         offset = mean if standardize else np.zeros_like(mean)
+        fill = (mean - offset) / scale
         return cls(
             dtype=X.dtype,
             mean=mean,
@@ -200,10 +194,10 @@ class Layout:
             offset=offset,
             scale=scale,
             varies=varies,
-            minimum=(low - offset) / scale,
-            maximum=(high - offset) / scale,
-            fill=(mean - offset) / scale,
-            has_missing=has_missing,
+            minimum=np.where(varies, (columns.low - offset) / scale, fill),
+            maximum=np.where(varies, (columns.high - offset) / scale, fill),
+            fill=fill,
+            has_missing=bool((columns.count < columns.n_rows).any()),
             container=_empty_like(source) if hasattr(source, "columns") else None,
         )
 
@@ -243,7 +237,8 @@ class Layout:
                 observed.numpy()[place] = ~gaps
             if not self.varies.all():
                 values[:, ~self.varies] = self.fill[~self.varies]
-            x.numpy()[place] = values
+            with np.errstate(over="ignore"):  # values past float32 only where nothing was scaled: the loss will say
+                x.numpy()[place] = values
         return x, observed
 
     def decode(self, values: np.ndarray) -> np.ndarray:
@@ -276,18 +271,57 @@ def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray
         yield (X[place] if rows is None else X[rows[place]]), place
 
 
-def _check_columns(scaler: StandardScaler, deviation: np.ndarray, source: Any) -> None:
-    """Refuse columns without a value and columns whose spread overflows."""
-    names = np.asarray(getattr(source, "columns", np.arange(len(deviation))), dtype=object)
-    empty = np.broadcast_to(scaler.n_samples_seen_, deviation.shape) == 0
-    if empty.any():
-        raise ValueError(
-            f"Got columns in which every value is missing: {names[empty].tolist()[:5]}; "
-            "expected at least one value in each. Drop them first."
-        )
-    wild = ~np.isfinite(deviation)
-    if wild.any():
-        raise ValueError(
-            f"Got values whose variance overflows in columns {names[wild].tolist()[:5]}; expected "
-            "magnitudes below about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
-        )
+class _Columns:
+    """Mean, spread and range of each column, over chunks (Chan et al., 1983) and around gaps.
+
+    By hand: scikit-learn's incremental variance is NaN for a column that is missing throughout a chunk.
+    """
+
+    def __init__(self, n_features: int):
+        self.n_rows = 0
+        self.count, self.mean, self.squares = np.zeros((3, n_features))
+        self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+
+    def update(self, chunk: np.ndarray) -> None:
+        """Take in a chunk of rows."""
+        # in one memory order, whatever the table's: sums depend on it in their last bits
+        chunk = np.ascontiguousarray(chunk, dtype=np.float64)
+        observed = ~np.isnan(chunk)
+        count = observed.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.sum(chunk, axis=0, where=observed) / np.maximum(count, 1)
+            squares = np.sum((chunk - mean) ** 2, axis=0, where=observed)
+            total = np.maximum(self.count + count, 1)
+            shift = mean - self.mean
+            self.squares += squares + shift**2 * (self.count * count / total)
+            self.mean += shift * (count / total)
+        self.count += count
+        self.n_rows += len(chunk)
+        self.low = np.fmin(self.low, np.fmin.reduce(chunk, axis=0))
+        self.high = np.fmax(self.high, np.fmax.reduce(chunk, axis=0))
+
+    def deviation(self) -> np.ndarray:
+        """Return the standard deviation, biased, as `StandardScaler` has it."""
+        return np.sqrt(self.squares / np.maximum(self.count, 1))
+
+    def varies(self) -> np.ndarray:
+        """Return which columns vary by more than the rounding of their sums (scikit-learn's rule)."""
+        rounding = self.count * np.finfo(np.float64).eps
+        variance = self.deviation() ** 2
+        return (self.high > self.low) & (variance > rounding * variance + (rounding * self.mean) ** 2)
+
+    def check(self, names: Any) -> None:
+        """Refuse columns without a value, and columns whose spread overflows."""
+        names = np.asarray(names, dtype=object)
+        empty = self.count == 0
+        if empty.any():
+            raise ValueError(
+                f"Got columns in which every value is missing: {names[empty].tolist()[:5]}; expected at least one value "
+                "in each. Drop them first."
+            )
+        wild = ~np.isfinite(self.deviation())
+        if wild.any():
+            raise ValueError(
+                f"Got values whose variance overflows in columns {names[wild].tolist()[:5]}; expected magnitudes below "
+                "about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
+            )

@@ -42,7 +42,7 @@ def one_cycle(progress: float) -> float:
     Examples
     --------
     >>> from sklae.schedules import one_cycle
-    >>> one_cycle(0.0), one_cycle(0.3)
+    >>> round(one_cycle(0.0), 3), one_cycle(0.3)
     (0.04, 1.0)
     """
     if progress <= 0.3:

@@ -153,7 +153,7 @@ class MLP(Network):
     def _hidden(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes):
+        if not all(isinstance(size, Integral) and not isinstance(size, bool) and 0 < size < 2**31 for size in sizes):
             raise ValueError(
                 f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers. For no hidden layer pass ()."
             )
