@@ -17,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklae._compat import Interval, Options, StrOptions, fit_context
 from sklae._checks import (
     check_callbacks,
     check_device,
@@ -26,6 +25,7 @@ from sklae._checks import (
     check_support,
     explain_construction,
 )
+from sklae._compat import Interval, Options, StrOptions, fit_context
 from sklae._component import choices, resolve
 from sklae._layout import Layout, check_table
 from sklae._module import Autoencoder
@@ -99,6 +99,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    net_: AutoencoderNet
 
     # -- what subclasses say ----------------------------------------------------------------------------
 
@@ -266,8 +268,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return likelihood.standardize
         if self.standardize and not likelihood.standardize:
             raise ValueError(
-                f"Got standardize=True with {likelihood!r}, whose data must lie in {list(likelihood.support)}; expected "
-                "'auto' or False."
+                f"Got standardize=True with {likelihood!r}, whose data must lie in {list(likelihood.support)}; "
+                "expected 'auto' or False."
             )
         return bool(self.standardize)
 
@@ -345,9 +347,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.solver != "lbfgs":
             settings = {**settings, "weight_decay": self.weight_decay}
         elif self.weight_decay:
-            raise ValueError(
-                f"Got weight_decay={self.weight_decay} with solver='lbfgs', which has none; expected 0."
-            )
+            raise ValueError(f"Got weight_decay={self.weight_decay} with solver='lbfgs', which has none; expected 0.")
         if check_device(self.device) == "mps":
             settings = {name: value for name, value in settings.items() if name != "fused"}
         return {"optimizer": optimizer, **{f"optimizer__{name}": value for name, value in settings.items()}}
@@ -369,8 +369,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         elif epochs is None and self._should_have_converged():
             warnings.warn(
-                f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet. Raise max_iter "
-                "or tol, or plan the rate over max_iter with learning_rate='one_cycle'.",
+                f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet. Raise "
+                "max_iter or tol, or plan the rate over max_iter with learning_rate='one_cycle'.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -506,7 +506,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 out[rows] = self.layout_.decode(module.likelihood.mean(module.decode(z)).cpu().numpy())
         return out
 
-    def _inference(self, dtype: np.dtype) -> tuple[Autoencoder, torch.device]:
+    def _inference(self, dtype: np.dtype) -> tuple[Any, torch.device]:
         module = self.net_.inference_module(torch.float64 if dtype == np.float64 else torch.float32)
         return module, next(module.parameters()).device
 

@@ -19,8 +19,8 @@ def check_factory(factory: Any, role: str) -> Any:
     """Refuse a module in place of a factory of modules."""
     if isinstance(factory, nn.Module):
         raise ValueError(
-            f"Got {role}= an nn.Module; expected a factory, so that every fit starts from fresh weights. Pass a function "
-            f"or class that is called as {role}(n_inputs, n_outputs) and returns the module."
+            f"Got {role}= an nn.Module; expected a factory, so that every fit starts from fresh weights. Pass a "
+            f"function or class that is called as {role}(n_inputs, n_outputs) and returns the module."
         )
     return factory
 
@@ -32,8 +32,8 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
         kind = callback if isinstance(callback, type) else type(callback)
         if not issubclass(kind, Callback):
             raise ValueError(
-                f"Got callbacks with {item!r}; expected skorch callbacks, or (name, callback) pairs. Derive your own from "
-                "skorch.callbacks.Callback."
+                f"Got callbacks with {item!r}; expected skorch callbacks, or (name, callback) pairs. Derive "
+                "your own from skorch.callbacks.Callback."
             )
 
 
@@ -50,8 +50,8 @@ def check_device(device: str) -> str:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(
-            f"Got device={device!r}, which can't be used here; expected 'auto' or one of {usable}. Pass device='auto' to "
-            "take the best one."
+            f"Got device={device!r}, which can't be used here; expected 'auto' or one of {usable}. Pass "
+            "device='auto' to take the best one."
         ) from error
     return device
 
@@ -91,8 +91,8 @@ def explain_construction(estimator: Any) -> Iterator[None]:
         yield
     except (RuntimeError, OverflowError, MemoryError) as error:
         raise ValueError(
-            f"Got n_components={estimator.n_components} and hidden_layer_sizes={estimator.hidden_layer_sizes}, for which "
-            f"no network can be built ({error}); expected sizes that fit in memory. Lower them."
+            f"Got n_components={estimator.n_components} and hidden_layer_sizes={estimator.hidden_layer_sizes}, "
+            f"for which no network can be built ({error}); expected sizes that fit in memory. Lower them."
         ) from error
     except (TypeError, ValueError) as error:
         if not estimator.net_params:

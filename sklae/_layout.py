@@ -316,8 +316,8 @@ class _Columns:
         empty = self.count == 0
         if empty.any():
             raise ValueError(
-                f"Got columns in which every value is missing: {names[empty].tolist()[:5]}; expected at least one value "
-                "in each. Drop them first."
+                f"Got columns in which every value is missing: {names[empty].tolist()[:5]}; expected at least "
+                "one value in each. Drop them first."
             )
         wild = ~np.isfinite(self.deviation())
         if wild.any():

@@ -11,10 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklae._layout import Layout
 from sklae.corruptions import Corruption
-from sklae.likelihoods import Likelihood
+from sklae.likelihoods import ColumnDensity, Likelihood
 from sklae.networks import Network
-from sklae.posteriors import Posterior, RowCodes
-from sklae.priors import Prior
+from sklae.posteriors import PointModule, Posterior, RowCodes
+from sklae.priors import CodeDistribution, Prior
 
 __all__ = ["Autoencoder", "Output", "generate"]
 
@@ -130,6 +130,10 @@ class Autoencoder(nn.Module):
         ``factory(n_inputs, n_outputs) -> nn.Module``, in place of the network's own.
     """
 
+    varies: torch.Tensor | None
+    likelihood: ColumnDensity
+    prior: Callable[[], CodeDistribution]
+
     def __init__(
         self,
         layout: Layout,
@@ -148,7 +152,7 @@ class Autoencoder(nn.Module):
         n_inputs = n_features * (1 + self.sees_mask)
         self.posterior = posterior.build(n_components)
         self.likelihood = likelihood.build(layout)
-        self.prior = None if prior is None else prior.build(n_components)
+        self.prior = _no_prior if prior is None else prior.build(n_components)
         self.corruption = None if corruption is None else corruption.build(layout)
         self.encoder = _build("encoder", encoder, network, n_inputs, posterior.n_outputs(n_components))
         self.decoder = _build("decoder", decoder, network, n_components, n_features * self.likelihood.n_params)
@@ -202,8 +206,12 @@ class Autoencoder(nn.Module):
     @property
     def is_deterministic(self) -> bool:
         """Whether a training step draws no random numbers."""
-        no_noise = self.corruption is None and self.prior is None
+        no_noise = self.corruption is None and isinstance(self.posterior, PointModule)
         return no_noise and not any(_draws(part) for part in (self.encoder, self.decoder))
+
+
+def _no_prior() -> CodeDistribution:
+    raise TypeError("Got a plain autoencoder, which has no prior; expected a variational one.")
 
 
 class _Foreign(nn.Module):
@@ -261,8 +269,8 @@ def _build(
         ) from error
     if not isinstance(module, nn.Module):
         raise ValueError(
-            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. Pass a function or class that is "
-            f"called as {call}."
+            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. Pass a function or "
+            f"class that is called as {call}."
         )
     return _Foreign(_try_out(module, call, n_inputs, n_outputs))
 
@@ -276,8 +284,8 @@ def _try_out(module: nn.Module, call: str, n_inputs: int, n_outputs: int) -> nn.
             shape = tuple(module(torch.zeros(2, n_inputs)).shape)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
-            f"Got a module from {call} that fails on inputs of shape (2, {n_inputs}): {error}; expected it to take them. "
-            f"{remedy}"
+            f"Got a module from {call} that fails on inputs of shape (2, {n_inputs}): {error}; expected it to "
+            f"take them. {remedy}"
         ) from error
     if shape != (2, n_outputs):
         raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import nn
 
@@ -46,8 +48,9 @@ class Objective(nn.Module):
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""
-        weights = {"kl": self.beta}
-        return sum(_weighted(weights.get(name, 1.0), term) for name, term in terms.items()).mean()
+        beta = 1.0 if self.beta is None else self.beta
+        weighted = [beta * term if name == "kl" and beta != 1.0 else term for name, term in terms.items()]
+        return functools.reduce(torch.add, weighted).mean()
 
     def forward(self, output: Output, target: Target) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""
@@ -57,10 +60,6 @@ class Objective(nn.Module):
 def bound(terms: dict[str, float]) -> float:
     """Return the negative evidence lower bound from the terms' means: every weight 1, no penalty."""
     return terms["reconstruction"] + terms.get("kl", 0.0)
-
-
-def _weighted(weight: float | None, term: torch.Tensor) -> torch.Tensor:
-    return term if weight == 1.0 else weight * term
 
 
 def _reconstruction(output: Output, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:

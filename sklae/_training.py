@@ -95,7 +95,9 @@ class Batches:
         device: Any = "cpu",
     ):
         target = dataset.X if dataset.y is None else dataset.y
-        self.data = (self._tensors(dataset.X, device), self._tensors(target, device))
+        self.device = device
+        inputs = self._tensors(dataset.X, device)
+        self.data = (inputs, inputs if target is dataset.X else self._tensors(target, device))
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
@@ -107,38 +109,44 @@ class Batches:
 
     @staticmethod
     def _tensors(data: Any, device: Any) -> Any:
-        return _apply(lambda value: torch.as_tensor(value).to(device), data)
+        def move(value: Any) -> torch.Tensor:
+            return torch.as_tensor(value).to(device)
+
+        return _apply(move, data)
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         if not self.shuffle:
-            for rows in self.slices:
-                yield self._take(self.data, lambda value, rows=rows: value[rows])
+            yield from self._slices_of(self.data)
             return
-        order = torch.randperm(self.n_rows, generator=self.generator)
+        order = torch.randperm(self.n_rows, generator=self.generator).to(self.device)
         if self._n_elements() <= _SMALL_ELEMENTS:
-            data = self._take(self.data, lambda value: value[order.to(value.device)])
-            for rows in self.slices:
-                yield self._take(data, lambda value, rows=rows: value[rows])
+            yield from self._slices_of(self._take(self.data, order))
         else:
             for rows in self.slices:
-                chosen = order[rows]
-                yield self._take(
-                    self.data, lambda value, chosen=chosen: value.index_select(0, chosen.to(value.device))
-                )
+                yield self._take(self.data, order[rows])
 
-    def _n_elements(self) -> int:
-        sizes: list[int] = []
-        _apply(lambda value: sizes.append(value.numel()) or value, self.data[0])
-        return sum(sizes)
+    def _slices_of(self, data: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
+        for rows in self.slices:
+            yield self._take(data, rows)
 
     @staticmethod
-    def _take(data: tuple[Any, Any], function: Callable[[torch.Tensor], torch.Tensor]) -> tuple[Any, Any]:
+    def _take(data: tuple[Any, Any], rows: slice | torch.Tensor) -> tuple[Any, Any]:
+        """Take rows of inputs and target, once where they are the same tensors."""
+
+        def take(value: torch.Tensor) -> torch.Tensor:
+            return value[rows] if isinstance(rows, slice) else value.index_select(0, rows)
+
         inputs, target = data
-        taken = _apply(function, inputs)
-        return taken, taken if target is inputs else _apply(function, target)
+        taken = _apply(take, inputs)
+        return taken, taken if target is inputs else _apply(take, target)
+
+    def _n_elements(self) -> int:
+        inputs = self.data[0]
+        tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+        return sum(tensor.numel() for tensor in tensors)
 
 
 class Monitor(Callback):
@@ -166,7 +174,7 @@ class Monitor(Callback):
         self.best_ = math.inf
         self.stalled_ = 0
         self.converged_ = False
-        self.snapshot_ = None
+        self.snapshot_: dict[str, torch.Tensor] | None = None
         return self
 
     def watch(self, *, validate: bool) -> None:
@@ -276,6 +284,8 @@ class AutoencoderNet(NeuralNet):
         self.monitor = monitor
         self.seeds = seeds
 
+    _float64: tuple[Any, torch.nn.Module] | None = None
+
     # -- construction ---------------------------------------------------------------------------------
 
     @property
@@ -381,7 +391,7 @@ class AutoencoderNet(NeuralNet):
         self.noise_.set_state(state["noise"])
         self.shuffle_.set_state(state["shuffle"])
         del self.history[state["epochs"] :]
-        vars(self.monitor).update(state["monitor"])
+        self.monitor.__dict__.update(state["monitor"])
 
     def _check_finite(self) -> None:
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
@@ -390,9 +400,7 @@ class AutoencoderNet(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
         if method_name == "on_train_begin":
-            self._listeners = {
-                event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS
-            }
+            self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
         getattr(self, method_name)(self, **cb_kwargs)
         try:
             for callback in self._listeners[method_name]:
@@ -500,13 +508,12 @@ class AutoencoderNet(NeuralNet):
                 self.module_.eval()
             return self.module_
         version = tuple((id(t), t._version) for t in self.module_.state_dict(keep_vars=True).values())
-        cached = getattr(self, "_float64", None)
+        cached = self._float64
         if cached is None or cached[0] != version:
             module = copy.deepcopy(self.module_)
             if self.device == "mps":  # which has no float64
                 module = module.cpu()
-            cached = version, module.double().eval().requires_grad_(False)
-            self._float64 = cached
+            self._float64 = cached = version, module.double().eval().requires_grad_(False)
         return cached[1]
 
     def __getstate__(self) -> dict[str, Any]:

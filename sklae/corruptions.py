@@ -78,6 +78,8 @@ class GaussianNoise(Corruption):
 
 
 class _MaskingModule(nn.Module):
+    fill: torch.Tensor
+
     def __init__(self, fraction: float, fill: torch.Tensor):
         super().__init__()
         self.fraction = fraction
@@ -110,6 +112,9 @@ class Masking(Corruption):
 
 
 class _SaltAndPepperModule(nn.Module):
+    minimum: torch.Tensor
+    maximum: torch.Tensor
+
     def __init__(self, fraction: float, minimum: torch.Tensor, maximum: torch.Tensor):
         super().__init__()
         self.fraction = fraction

@@ -12,7 +12,7 @@ from torch.nn import functional
 from sklae._component import Component
 from sklae.priors import CodeDistribution, StandardNormalCodes
 
-__all__ = ["POSTERIORS", "Diagonal", "DiagonalCodes", "Point", "PointCodes", "Posterior", "RowCodes"]
+__all__ = ["POSTERIORS", "Diagonal", "DiagonalCodes", "Point", "PointCodes", "PointModule", "Posterior", "RowCodes"]
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -30,9 +30,9 @@ class RowCodes:
     def push(self, noise: torch.Tensor) -> torch.Tensor:
         """Turn standard normal draws, broadcastable to (..., n_samples, n_components), into codes."""
 
-    @abstractmethod
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        """Return log q(z) per row, in nats."""
+        """Return log q(z) per row, in nats; posteriors that have no density don't override this."""
+        raise TypeError(f"Got {type(self).__name__}, which has no density; expected a posterior that spreads its mass.")
 
     def kl(self, prior: CodeDistribution) -> torch.Tensor | None:
         """Return KL(q || prior) per row in nats, or None where there is no closed form."""
@@ -64,7 +64,9 @@ class PointCodes(RowCodes):
         return self.mean + 0.0 * noise
 
 
-class _PointModule(nn.Module):
+class PointModule(nn.Module):
+    """Reads the encoder's output as the code itself."""
+
     def forward(self, h: torch.Tensor) -> RowCodes:
         return PointCodes(h)
 
@@ -76,7 +78,7 @@ class Point(Posterior):
         return n_components
 
     def build(self, n_components: int) -> nn.Module:
-        return _PointModule()
+        return PointModule()
 
 
 class DiagonalCodes(RowCodes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -151,11 +152,14 @@ class MLP(Network):
         return self._stack([n_inputs, *reversed(self._hidden())], n_outputs)
 
     def _hidden(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and not isinstance(size, bool) and 0 < size < 2**31 for size in sizes):
+        given = self.hidden_layer_sizes
+        sizes: list[Any] = [given] if isinstance(given, Integral) else list(given)  # type: ignore[arg-type]
+        if not all(
+            isinstance(size, Integral) and not isinstance(size, bool) and 0 < int(size) < 2**31 for size in sizes
+        ):
             raise ValueError(
-                f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers. For no hidden layer pass ()."
+                f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers. For no hidden "
+                "layer pass ()."
             )
         return [int(size) for size in sizes]
 
