@@ -14,7 +14,6 @@ import numpy as np
 
 import sklae
 from sklae import plotting
-from sklae._demo import demo_pictures, run_demo
 from sklae._report import Findings, Picture, Report, inspect, strangest_rows, write_scores
 
 _N_PRINTED = 5
@@ -135,7 +134,7 @@ def _check_writable(out: Path) -> None:
 # -- the demonstration ----------------------------------------------------------------------------------
 
 
-def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int = 80, n_draws: int = 3) -> None:
+def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int = 60, n_draws: int = 3) -> None:
     """Run the demonstration and write its report.
 
     Parameters
@@ -146,6 +145,8 @@ def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int
     max_iter, n_draws : int
         What it may spend: epochs of a variational autoencoder, draws of the outliers.
     """
+    from sklae._demo import demo_pictures, run_demo  # brings torch: --help and refusals must not wait for it
+
     report, found = run_demo(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
     _add_pictures(report, lambda: demo_pictures(found, max_iter=max_iter))
     _write(report, found, out)

@@ -50,6 +50,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     standardize : "auto" or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. Scores stay in the user's units either way.
+    clip : float or None, default=None
+        How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
+        input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores
+        see the values as they are.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
         autoencoders only.
@@ -139,6 +143,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         corruption: Any = None,
         penalty: Any = None,
         standardize: Any = "auto",
+        clip: float | None = None,
         solver: str = "adam",
         learning_rate: str = "constant",
         learning_rate_init: float = 1e-3,
@@ -166,6 +171,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.corruption = corruption
         self.penalty = penalty
         self.standardize = standardize
+        self.clip = clip
         self.solver = solver
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init

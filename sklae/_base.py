@@ -82,6 +82,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "corruption": choices(CORRUPTIONS, Corruption, None),
         "penalty": choices(PENALTIES, Penalty, None),
         "standardize": [StrOptions({"auto"}), "boolean"],
+        "clip": [Interval(Real, 0, None, closed="neither"), None],
         "solver": [StrOptions(set(SOLVERS))],
         "learning_rate": [StrOptions(set(LEARNING_RATES))],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -233,6 +234,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 rows=rows,
                 standardize=self._standardizes(likelihood),
                 source=X if X_clean is None else X_clean,
+                clip=self.clip,
             )
         data = self._dataset(table, clean, rows)
         if valid is not None:
@@ -243,6 +245,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         x, observed = self.layout_.encode(table, rows=rows)
         target, known = (x, observed) if clean is None else self.layout_.encode(clean, rows=rows)
         check_support(target, known, self._resolve_likelihood())
+        if self.layout_.clip_bounds is not None:
+            target.clamp_(*self.layout_.clip_bounds)
         return make_dataset(x, observed, None if clean is None else (target if known is None else (target, known)))
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -27,7 +27,7 @@ from sklae.likelihoods import Gaussian
 __all__ = ["demo_pictures", "run_demo"]
 
 # Name -> loader and the class that is thinned out to play the outliers.
-_TABLES: dict[str, tuple[Callable[[], Any], int]] = {
+_TABLES: dict[str, tuple[Callable[..., Any], int]] = {
     "breast cancer": (load_breast_cancer, 0),
     "wine": (load_wine, 0),
     "digits": (load_digits, 0),
@@ -41,7 +41,7 @@ _GENERATED = 40
 
 
 def run_demo(
-    say: Callable[[str], None], *, contamination: float | str = "auto", max_iter: int = 80, n_draws: int = 3
+    say: Callable[[str], None], *, contamination: float | str = "auto", max_iter: int = 60, n_draws: int = 3
 ) -> tuple[Report, Findings]:
     """Fit, compare and tell.
 
@@ -51,7 +51,7 @@ def run_demo(
         Is given each result as text, as soon as it is there.
     contamination : "auto" or float, default="auto"
         Of the detector whose rows are listed.
-    max_iter : int, default=80
+    max_iter : int, default=60
         Most epochs of a variational autoencoder.
     n_draws : int, default=3
         How often the outliers of a table are drawn anew.
@@ -128,7 +128,9 @@ def _density_models(n_components: int, max_iter: int) -> dict[str, Any]:
     settings = {"early_stopping": True, "max_iter": max_iter, "random_state": 0}
     return {
         "PCA": PCA(n_components),
-        "VAETransformer": sklae.VAETransformer(n_components, **settings),
+        "VAETransformer, one noise level": sklae.VAETransformer(
+            n_components, likelihood=Gaussian("shared"), **settings
+        ),
         "FactorAnalysis": FactorAnalysis(n_components, svd_method="lapack"),
         "VAETransformer, noise per column": sklae.VAETransformer(
             n_components, likelihood=Gaussian("per_feature"), **settings
@@ -167,13 +169,13 @@ def _density(pipeline: Pipeline, X_train: np.ndarray, X_test: np.ndarray) -> tup
 # -- pictures -------------------------------------------------------------------------------------------
 
 
-def demo_pictures(found: Findings, *, max_iter: int = 80) -> Iterator[Picture]:
+def demo_pictures(found: Findings, *, max_iter: int = 60) -> Iterator[Picture]:
     """Yield the pictures of the report, fitting what they show.
 
     Parameters
     ----------
     found : Findings
-    max_iter : int, default=80
+    max_iter : int, default=60
         Epochs of a variational autoencoder.
 
     Yields
@@ -187,16 +189,18 @@ def demo_pictures(found: Findings, *, max_iter: int = 80) -> Iterator[Picture]:
     )
     X, y = load_digits(return_X_y=True)
     X_train, X_test, _, y_test = train_test_split(X / 16.0, y, stratify=y, random_state=0)
-    flat = _digit_vae(2, max_iter).fit(X_train)
+    flat = _digit_vae(2, max_iter, likelihood="bernoulli").fit(X_train)
     yield Picture.of(
         "latent_map.png",
         "Digits the model has not seen, as two numbers each. The colours are their classes, which it never saw either.",
         plotting.latent_map(flat.transform(X_test), y_test),
     )
-    yield from _image_pictures(_digit_vae(16, max_iter).fit(X_train, X_val=X_test), X_test, y_test)
+    # the whole plan is run, the best epoch kept
+    wide = _digit_vae(16, max_iter, early_stopping=True, n_iter_no_change=np.inf).fit(X_train)
+    yield from _image_pictures(wide, X_test, y_test)
 
 
-def _digit_vae(n_components: int, max_iter: int) -> Any:
+def _digit_vae(n_components: int, max_iter: int, **settings: Any) -> Any:
     return sklae.VAETransformer(
         n_components,
         standardize=False,  # pixels share one unit
@@ -204,6 +208,7 @@ def _digit_vae(n_components: int, max_iter: int) -> Any:
         learning_rate_init=3e-3,
         max_iter=max_iter,
         random_state=0,
+        **settings,
     )
 
 
@@ -222,6 +227,6 @@ def _image_pictures(vae: Any, X: np.ndarray, y: np.ndarray) -> Iterator[Picture]
     )
     yield Picture.of(
         "training_curve.png",
-        "The loss of that model over its epochs, on the rows it learns from and on those it has not seen.",
+        "The loss of that model over its epochs, on the rows it learns from and on those kept aside to choose one.",
         plotting.training_curve(vae),
     )

@@ -154,6 +154,8 @@ class Layout:
         The encoded value that stands in for a missing one: the column's mean.
     has_missing : bool
         Whether ``fit`` saw gaps.
+    clip : float or None
+        How many standard deviations from their mean training targets and encoder inputs may lie.
     container : frame of no rows, or None
         What data-space verbs return: a frame like this one, or (None) an array.
     """
@@ -168,10 +170,19 @@ class Layout:
     maximum: np.ndarray
     fill: np.ndarray
     has_missing: bool
+    clip: float | None
     container: Any
 
     @classmethod
-    def fit(cls, X: np.ndarray, *, rows: np.ndarray | None, standardize: bool, source: Any) -> Layout:
+    def fit(
+        cls,
+        X: np.ndarray,
+        *,
+        rows: np.ndarray | None,
+        standardize: bool,
+        source: Any,
+        clip: float | None = None,
+    ) -> Layout:
         """Read the scaling from the given rows of X (all of them for None), in bounded memory."""
         columns = _Columns(X.shape[1])
         for chunk, _ in _chunks(X, rows):
@@ -198,6 +209,7 @@ class Layout:
             maximum=np.where(varies, (columns.high - offset) / scale, fill),
             fill=fill,
             has_missing=bool((columns.count < columns.n_rows).any()),
+            clip=clip,
             container=_empty_like(source) if hasattr(source, "columns") else None,
         )
 
@@ -210,6 +222,15 @@ class Layout:
     def log_jacobian(self) -> np.ndarray:
         """Per column, what turns a log-density of encoded values into one in the user's units (nats)."""
         return -np.log(self.scale)
+
+    @property
+    def clip_bounds(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The least and largest encoded values after clipping, per column, float32; None for no clipping."""
+        if self.clip is None:
+            return None
+        reach = self.clip * self.deviation / self.scale
+        low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (self.fill - reach, self.fill + reach))
+        return low, high
 
     def encode(
         self, X: np.ndarray, *, rows: np.ndarray | None = None, dtype: torch.dtype = torch.float32

@@ -131,6 +131,8 @@ class Autoencoder(nn.Module):
     """
 
     varies: torch.Tensor | None
+    clip_low: torch.Tensor | None
+    clip_high: torch.Tensor | None
     likelihood: ColumnDensity
     prior: Callable[[], CodeDistribution]
 
@@ -156,6 +158,9 @@ class Autoencoder(nn.Module):
         self.corruption = None if corruption is None else corruption.build(layout)
         self.encoder = _build("encoder", encoder, network, n_inputs, posterior.n_outputs(n_components))
         self.decoder = _build("decoder", decoder, network, n_components, n_features * self.likelihood.n_params)
+        low, high = layout.clip_bounds or (None, None)
+        self.register_buffer("clip_low", low, persistent=False)
+        self.register_buffer("clip_high", high, persistent=False)
         varies = None if layout.varies.all() else torch.as_tensor(layout.varies, dtype=torch.float32)
         self.register_buffer("varies", varies, persistent=False)
 
@@ -174,6 +179,8 @@ class Autoencoder(nn.Module):
         generator : torch.Generator or None
             Where the network's own draws (dropout) come from, in training.
         """
+        if self.clip_low is not None:
+            x = torch.clamp(x, self.clip_low, self.clip_high)
         if self.sees_mask:
             x = torch.cat([x, torch.ones_like(x) if observed is None else observed], dim=-1)
         return self.posterior(self.encoder(x, generator))

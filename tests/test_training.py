@@ -5,6 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import scale
 from skorch import NeuralNet
 from skorch.callbacks import (
     Callback,
@@ -15,9 +18,6 @@ from skorch.callbacks import (
     LRScheduler,
     ProgressBar,
 )
-from sklearn.datasets import load_wine
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import scale
 
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae._module import Autoencoder, generate
@@ -77,9 +77,7 @@ def test_parameters_and_history_are_those_of_stock_skorch(estimator, solver):
     stock.noise = torch.Generator().manual_seed(noise)
     x, observed = ours.layout_.encode(X)
     stock.partial_fit(make_dataset(x, observed))
-    for (name, a), (_, b) in zip(
-        ours.net_.module_.named_parameters(), stock.module_.named_parameters(), strict=True
-    ):
+    for (name, a), (_, b) in zip(ours.net_.module_.named_parameters(), stock.module_.named_parameters(), strict=True):
         assert torch.equal(a, b), name
     for epoch, stock_epoch in zip(ours.net_.history, stock.history, strict=True):
         for key in stock_epoch.keys() - {"batches", "dur"}:
@@ -328,3 +326,13 @@ def test_verbose_prints_a_line_per_epoch(capsys):
 
 def test_device_auto_picks_one_that_works():
     assert fit(device="auto").net_.device in ("cpu", "cuda", "mps")
+
+
+def test_clipping_keeps_gross_values_out_of_training_but_not_out_of_scores():
+    gross = np.vstack([X, np.full((1, X.shape[1]), 1e3)])
+    ae = fit(X_fit=gross, clip=3.0, standardize=False)
+    far = 3.0 * gross.std(axis=0) + gross.mean(axis=0)
+    rebuilt = ae.reconstruct(gross[-1:])
+    np.testing.assert_allclose(rebuilt, ae.reconstruct(far[None]), rtol=1e-5)
+    assert ae.score_samples(gross)[-1] < -1e5
+    assert ae.net_.history[0, "train_loss"] < 0.1 * fit(X_fit=gross, standardize=False).net_.history[0, "train_loss"]

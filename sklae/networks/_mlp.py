@@ -158,8 +158,8 @@ class MLP(Network):
             isinstance(size, Integral) and not isinstance(size, bool) and 0 < int(size) < 2**31 for size in sizes
         ):
             raise ValueError(
-                f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers. For no hidden "
-                "layer pass ()."
+                f"Got hidden_layer_sizes={self.hidden_layer_sizes}; expected positive integers below 2**31. "
+                "For no hidden layer pass ()."
             )
         return [int(size) for size in sizes]
 

@@ -108,17 +108,24 @@ def score_histogram(scores: ArrayLike, threshold: float, ax: Any = None) -> Any:
     >>> ax.get_xscale()
     'log'
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    strange = scores < threshold
+    values = np.asarray(scores, dtype=np.float64)
+    strange = values < threshold
+    values = np.maximum(values, values[np.isfinite(values)].min())  # rows infinitely far out go to the edge
     ax = axes_or_new(ax, (6.0, 3.6))
-    values, bins = scores, np.histogram_bin_edges(scores, _N_BINS)
-    if threshold < 0 and scores.max() <= 0:
-        values, threshold = _magnitudes(scores), -threshold
-        bins = np.geomspace(values.min(), values.max() * (1 + 1e-9), _N_BINS + 1)
-        ax.set_xscale("log")
+    if threshold < 0 and values.max() <= 0:
+        values, threshold = _magnitudes(values), -threshold
+        bins = np.exp(_edges(np.log(values), np.log(threshold)))
+        _make_logarithmic(ax, values)
+        ax.set_xlabel("minus the score")
+    else:
+        bins = _edges(values, threshold)
+        ax.set_xlabel("score")
     ax.hist([values[~strange], values[strange]], bins=bins, stacked=True, color=[BLUE, ORANGE])
+    ax.margins(y=0.25)  # room for the legend
     _name_parts(ax, threshold, strange)
-    ax.set_xlabel("score" if values is scores else "minus the score: how badly a row is reconstructed")
+    # a mark for each outlier: a bar of one row is easily overlooked
+    marks = values[strange]
+    ax.plot(marks, np.full(len(marks), 0.02), "|", color=ORANGE, transform=ax.get_xaxis_transform())
     return ax
 
 
@@ -127,6 +134,24 @@ def _magnitudes(scores: np.ndarray) -> np.ndarray:
     sizes = np.abs(scores)
     positive = sizes[sizes > 0]
     return np.maximum(sizes, positive.min() if len(positive) else 1.0)
+
+
+def _make_logarithmic(ax: Any, values: np.ndarray) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    is_narrow = values.max() < 1e3 * values.min()  # powers of ten alone would be too few marks
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_narrow else (1.0,), numticks=12))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _edges(positions: np.ndarray, threshold: float) -> np.ndarray:
+    """Return edges of bins of one width that hold all positions, the threshold among them (or in their line)."""
+    low, high = positions.min(), positions.max()
+    width = (high - low) / _N_BINS or 1.0
+    first, last = np.floor((low - threshold) / width - 1e-6), np.ceil((high - threshold) / width + 1e-6)
+    return threshold + width * np.arange(first, last + 1)
 
 
 def _name_parts(ax: Any, threshold: float, strange: np.ndarray) -> None:

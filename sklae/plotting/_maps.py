@@ -72,9 +72,9 @@ def _scatter_classes(ax: Any, codes: np.ndarray, labels: np.ndarray) -> None:
     from matplotlib import colormaps
 
     classes = np.unique(labels)
-    colors = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
+    colors = colormaps["tab10" if len(classes) <= 10 else "tab20"]
     for position, label in enumerate(classes):
-        _scatter(ax, codes[labels == label], color=colors[position % len(colors)], label=str(label))
+        _scatter(ax, codes[labels == label], color=colors(position % colors.N), label=str(label))
     ax.legend(
         loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=2.0, ncols=1 + (len(classes) > 20)
     )
