@@ -244,7 +244,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _dataset(self, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None) -> Any:
         x, observed = self.layout_.encode(table, rows=rows)
         target, known = (x, observed) if clean is None else self.layout_.encode(clean, rows=rows)
-        check_support(target, known, self._resolve_likelihood())
+        check_support(target, known, self._resolve_likelihood().support)
         if self.layout_.clip_bounds is not None:
             target.clamp_(*self.layout_.clip_bounds)
         return make_dataset(x, observed, None if clean is None else (target if known is None else (target, known)))
@@ -318,8 +318,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "criterion__penalty": resolve(self.penalty, PENALTIES),
             "monitor": Monitor(
                 tol=self.tol * self.n_features_in_,
-                # a planned rate ends with its plan; only validation may end it before
-                patience=self.n_iter_no_change if factor is None or self.early_stopping else np.inf,
+                patience=self._patience(),
                 validate=self.early_stopping,
                 adaptive=self.learning_rate == "adaptive",
             ),
@@ -340,6 +339,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_module(net.module_, solver=self.solver, batch_size=batch_size)
         return net
 
+    def _patience(self) -> float:
+        """Return the epochs without improvement to wait for; a planned rate ends with its plan, or by validation."""
+        planned = LEARNING_RATES[self.learning_rate] is not None
+        return np.inf if planned and not self.early_stopping else self.n_iter_no_change
+
     def _batch_size(self, n_samples: int) -> int:
         size = default_batch_size(n_samples) if self.batch_size == "auto" else self.batch_size
         return min(size, n_samples)
@@ -357,7 +361,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return {"optimizer": optimizer, **{f"optimizer__{name}": value for name, value in settings.items()}}
 
     def _train(self, data: Any, data_valid: Any, epochs: int | None = None) -> None:
-        self.net_.monitor.watch(validate=self.early_stopping)
+        self.net_.monitor.watch(
+            validate=self.early_stopping, tol=self.tol * self.n_features_in_, patience=self._patience()
+        )
         with torch_settings(n_threads=1, gradients=True):
             interrupted = self.net_.train(data, data_valid, epochs=epochs or self.max_iter)
         history = self.net_.history
@@ -471,6 +477,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         jacobian = torch.as_tensor(self.layout_.log_jacobian)
 
         def score(module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> np.ndarray:
+            check_support(x, observed, module.support)
             weight = module.column_weight(observed)
             jacobians = jacobian if weight is None else jacobian * weight.cpu()
             scores = self._score_chunk(module, x, observed).cpu() + jacobians.sum(-1)

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from sklae._training import Callback
-from sklae.likelihoods import Likelihood
 
 __all__ = ["check_callbacks", "check_device", "check_factory", "check_module", "check_support", "explain_construction"]
 
@@ -56,17 +55,17 @@ def check_device(device: str) -> str:
     return device
 
 
-def check_support(x: torch.Tensor, observed: torch.Tensor | None, likelihood: Likelihood) -> None:
-    """Refuse encoded values outside the likelihood's support."""
-    low, high = likelihood.support
+def check_support(x: torch.Tensor, observed: torch.Tensor | None, support: tuple[float, float]) -> None:
+    """Refuse encoded values outside the closed interval on which the likelihood is defined."""
+    low, high = support
     values = x if observed is None else x[observed > 0]
     if not values.numel() or (low, high) == (-torch.inf, torch.inf):
         return
     smallest, largest = values.min().item(), values.max().item()
     if smallest < low or largest > high:
         raise ValueError(
-            f"Got values from {smallest:.6g} to {largest:.6g} for {likelihood!r}; expected all in [{low:g}, {high:g}]. "
-            "Put a MinMaxScaler before, or choose another likelihood."
+            f"Got values from {smallest:.6g} to {largest:.6g} for this likelihood; expected all in [{low:g}, "
+            f"{high:g}]. Put a MinMaxScaler before, or choose another likelihood."
         )
 
 

@@ -154,6 +154,7 @@ class Autoencoder(nn.Module):
         n_inputs = n_features * (1 + self.sees_mask)
         self.posterior = posterior.build(n_components)
         self.likelihood = likelihood.build(layout)
+        self.support = likelihood.support
         self.prior = _no_prior if prior is None else prior.build(n_components)
         self.corruption = None if corruption is None else corruption.build(layout)
         self.encoder = _build("encoder", encoder, network, n_inputs, posterior.n_outputs(n_components))

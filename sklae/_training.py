@@ -177,8 +177,9 @@ class Monitor(Callback):
         self.snapshot_: dict[str, torch.Tensor] | None = None
         return self
 
-    def watch(self, *, validate: bool) -> None:
-        """Set what to watch from now on."""
+    def watch(self, *, validate: bool, tol: float, patience: float) -> None:
+        """Set what to watch, and how closely, from now on."""
+        self.tol, self.patience = tol, patience
         if validate != self.validate:
             self.validate = validate
             self.initialize()

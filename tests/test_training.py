@@ -336,3 +336,9 @@ def test_clipping_keeps_gross_values_out_of_training_but_not_out_of_scores():
     np.testing.assert_allclose(rebuilt, ae.reconstruct(far[None]), rtol=1e-5)
     assert ae.score_samples(gross)[-1] < -1e5
     assert ae.net_.history[0, "train_loss"] < 0.1 * fit(X_fit=gross, standardize=False).net_.history[0, "train_loss"]
+
+
+def test_a_warm_start_listens_to_changed_patience():
+    ae = fit(warm_start=True)
+    ae.set_params(n_iter_no_change=1, tol=1e9, max_iter=50).fit(X)
+    assert ae.n_iter_ < 10
