@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring, PrintLog
@@ -174,7 +173,7 @@ class Monitor(Callback):
         self.best_ = math.inf
         self.stalled_ = 0
         self.converged_ = False
-        self.snapshot_: dict[str, torch.Tensor] | None = None
+        self.snapshot_: list[torch.Tensor] | None = None
         return self
 
     def watch(self, *, validate: bool, tol: float, patience: float) -> None:
@@ -212,12 +211,23 @@ class Monitor(Callback):
     def finish(self, net: NeuralNet, *, interrupted: bool) -> None:
         """Put the best weights back where that is promised, and let go of them."""
         if self.snapshot_ is not None and (interrupted or self.validate):
-            net.module_.load_state_dict(self.snapshot_)
+            _load_state(net.module_, self.snapshot_)
         self.snapshot_ = None
 
 
-def _clone_state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
+def _clone_state(module: torch.nn.Module) -> list[torch.Tensor]:
+    with torch.no_grad():
+        return [value.clone() for value in _tensors_of(module)]
+
+
+def _load_state(module: torch.nn.Module, state: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for value, saved in zip(_tensors_of(module), state, strict=True):
+            value.copy_(saved)
+
+
+def _tensors_of(module: torch.nn.Module) -> list[torch.Tensor]:
+    return [*module.parameters(), *module.buffers()]
 
 
 class StepSchedule(Callback):
@@ -387,7 +397,7 @@ class AutoencoderNet(NeuralNet):
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.module_.load_state_dict(state["module"])
+        _load_state(self.module_, state["module"])
         self.optimizer_.load_state_dict(state["optimizer"])
         self.noise_.set_state(state["noise"])
         self.shuffle_.set_state(state["shuffle"])
@@ -417,7 +427,8 @@ class AutoencoderNet(NeuralNet):
         """Run one pass over the batches, recording the mean of every term per batch and per epoch."""
         if iterator is None:
             return
-        self._set_training(training)
+        if self.module_.training != training:
+            self._set_training(training)
         if not training:  # the same noise in every epoch, so that epochs can be compared
             self._valid_noise = torch.Generator(self.device).manual_seed(self.seeds[1])
         begin, end = self._listeners["on_batch_begin"], self._listeners["on_batch_end"]
@@ -448,7 +459,8 @@ class AutoencoderNet(NeuralNet):
         skip = {f"{prefix}_loss", f"{prefix}_batch_size"}
         terms = {}
         for key in [key for key in rows[0] if key.startswith(f"{prefix}_") and key not in skip]:
-            terms[key.removeprefix(f"{prefix}_")] = float(np.average([row[key] for row in rows], weights=sizes))
+            total = sum(row[key] * size for row, size in zip(rows, sizes, strict=True))
+            terms[key.removeprefix(f"{prefix}_")] = total / sum(sizes)
         epoch.update({f"{prefix}_{name}": value for name, value in terms.items()})
         if prefix == "valid":
             epoch["valid_bound"] = bound(terms)

@@ -1,0 +1,196 @@
+"""scikit-learn's own checks, all of them, on the estimators and on instances with every listed part."""
+
+import inspect
+import warnings
+from functools import partial
+from unittest import SkipTest
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from support import ESTIMATORS, LISTED, OWN, QUICK, TRANSFORMERS, estimator_for
+
+from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
+from sklae._training import SOLVERS
+from sklae.schedules import LEARNING_RATES
+
+# Checks that scikit-learn defines, does not yield for these estimators, and that apply to them.
+FURTHER = (
+    "check_dataframe_column_names_consistency",
+    "check_estimators_partial_fit_n_features",
+    "check_get_feature_names_out_error",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    # yielded for detectors or transformers only; here for all
+    "check_non_transformer_estimators_n_iter",
+    "check_transformer_n_iter",
+    "check_readonly_memmap_input",
+)
+
+# Checks that don't apply, by the reason.
+NOT_APPLICABLE = {
+    "no check by itself: called by others, or the driver": {
+        "check_estimator",
+        "check_estimators_data_not_an_array",  # run by check_classifier_data_not_an_array
+        "check_outlier_corruption",  # run by check_outliers_train
+    },
+    "sample_weight is no parameter of fit": {
+        "check_all_zero_sample_weights_error",
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+        "check_sample_weights_list",
+        "check_sample_weights_not_an_array",
+        "check_sample_weights_not_overwritten",
+        "check_sample_weights_pandas_series",
+        "check_sample_weights_shape",
+    },
+    "no classifier": {
+        "check_class_weight_balanced_classifiers",
+        "check_class_weight_balanced_linear_classifier",
+        "check_class_weight_classifiers",
+        "check_classifier_multioutput",
+        "check_classifier_not_supporting_multiclass",
+        "check_classifiers_classes",
+        "check_classifiers_multilabel_output_format_decision_function",
+        "check_classifiers_multilabel_output_format_predict",
+        "check_classifiers_multilabel_output_format_predict_proba",
+        "check_classifiers_multilabel_representation_invariance",
+        "check_classifiers_one_label",
+        "check_classifiers_one_label_sample_weights",
+        "check_classifiers_predictions",
+        "check_classifiers_regression_target",
+        "check_classifiers_train",
+        "check_decision_proba_consistency",
+        "check_sparsify_coefficients",
+    },
+    "no regressor": {
+        "check_regressor_data_not_an_array",
+        "check_regressor_multioutput",
+        "check_regressors_int",
+        "check_regressors_no_decision_function",
+        "check_regressors_train",
+    },
+    "no clusterer": {"check_clusterer_compute_labels_predict", "check_clustering"},
+    "y is ignored": {"check_requires_y_none", "check_supervised_y_2d", "check_supervised_y_no_nan"},
+    "NaN is accepted": {"check_estimators_nan_inf"},
+    "negative values are accepted": {"check_fit_non_negative"},
+    "rows are no pairwise distances": {"check_nonsquare_error"},
+    "fit is required": {"check_transformers_unfitted_stateless"},
+    "array API inputs are not declared; recent versions of scikit-learn yield the first one for NumPy's": {
+        "check_array_api_input",
+        "check_array_api_input_and_values",
+        "check_array_api_mixed_inputs",
+        "check_array_api_same_namespace",
+    },
+}
+
+# Instances for the checks one by one: what users meet first.
+DEFAULTS = {cls.__name__: cls() for cls in ESTIMATORS}
+
+
+def _with_parts():
+    """Return an instance with each listed part (and each part of one's own), by its name."""
+    found = {}
+    for cls in TRANSFORMERS:
+        settings = [
+            (kind, name, part)
+            for kinds in (LISTED, OWN)
+            for kind in kinds
+            if kind in cls._parameter_constraints
+            for name, part in kinds[kind].items()
+        ]
+        settings += [("solver", name, name) for name in SOLVERS if name != "lbfgs" or cls is AutoencoderTransformer]
+        settings += [("learning_rate", name, name) for name in LEARNING_RATES]
+        settings += [("early_stopping", "true", True)]
+        for parameter, name, value in settings:
+            params = {**QUICK, parameter: value}
+            if parameter == "network":
+                del params["hidden_layer_sizes"]
+            if value == "lbfgs":
+                params["net_params"] = {"optimizer__max_iter": 4}  # of 20 evaluations or more a step
+            found[f"{cls.__name__}-{parameter}-{name}"] = estimator_for(cls, value)(**params)
+        found[f"AEOutlierDetector-{cls.__name__}"] = AEOutlierDetector(cls(**QUICK))
+        found[f"AEOutlierDetector-{cls.__name__}-cosine"] = AEOutlierDetector(cls(learning_rate="cosine", **QUICK))
+    return found
+
+
+WITH_PARTS = _with_parts()
+
+
+def _name(check):
+    while isinstance(check, partial):
+        check = check.func
+    return check.__name__
+
+
+def _run(check, estimator):
+    """Run a check; one that skips itself has not been passed."""
+    with warnings.catch_warnings():
+        # the set_output checks pass arrays to what they fitted on frames
+        warnings.filterwarnings("ignore", "X (has|does not have valid) feature names", UserWarning)
+        try:
+            check(estimator)
+        except SkipTest as skip:
+            pytest.fail(f"{_name(check)} was skipped: {skip}")
+
+
+def _yielded():
+    for name, estimator in DEFAULTS.items():
+        seen = {}
+        for instance, check in estimator_checks_generator(estimator):
+            seen[_name(check)] = number = seen.get(_name(check), 0) + 1
+            yield pytest.param(instance, check, id=f"{name}-{_name(check)}-{number}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(_yielded()))
+def test_check_of_default_instance(estimator, check):
+    _run(check, estimator)
+
+
+@pytest.mark.parametrize("name", WITH_PARTS)
+def test_all_checks_with_part(name):
+    failed = {}
+    for estimator, check in estimator_checks_generator(WITH_PARTS[name]):
+        try:
+            _run(check, estimator)
+        except (Exception, pytest.fail.Exception) as error:
+            failed[_name(check)] = error
+    if failed:
+        raise AssertionError(f"{name} fails {sorted(failed)}") from next(iter(failed.values()))
+
+
+QUICK_INSTANCES = {
+    **{cls.__name__: cls(**QUICK) for cls in TRANSFORMERS},
+    "AEOutlierDetector": AEOutlierDetector(AutoencoderTransformer(**QUICK)),
+    "AEOutlierDetector-VAE": AEOutlierDetector(VAETransformer(**QUICK)),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in FURTHER if hasattr(estimator_checks, name)])
+@pytest.mark.parametrize("estimator", QUICK_INSTANCES)
+def test_check_that_is_not_yielded(estimator, name):
+    check = partial(getattr(estimator_checks, name), estimator.partition("-")[0])
+    _run(check, clone(QUICK_INSTANCES[estimator]))
+
+
+def test_no_check_is_forgotten():
+    """Every check of the installed scikit-learn is yielded, run here, or known not to apply."""
+    defined = {
+        name
+        for name, function in vars(estimator_checks).items()
+        if name.startswith("check_")
+        and inspect.isfunction(function)
+        and function.__module__ == estimator_checks.__name__
+    }
+    yielded = {_name(check) for estimator in DEFAULTS.values() for _, check in estimator_checks_generator(estimator)}
+    excused = set().union(*NOT_APPLICABLE.values())
+    assert defined - yielded - set(FURTHER) - excused == set()
+    assert excused & (yielded | set(FURTHER)) <= {"check_array_api_input"}
