@@ -425,9 +425,3 @@ def test_the_module_under_test_can_train(monkeypatch):
         ae().fit(X)
     monkeypatch.setattr(AutoencoderNet, "train", _train)
     assert torch.is_tensor(copy.deepcopy(ae().fit(X)).net_.module_.encoder[0].weight)
-
-
-@pytest.mark.parametrize("make", [ae, vae])
-def test_bernoulli_scores_no_values_outside_its_support(make):
-    estimator = make(likelihood="bernoulli").fit(UNIT)
-    assert_says(refusal(lambda: estimator.score_samples(UNIT + 1)), *OUTSIDE[1:])

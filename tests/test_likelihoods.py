@@ -110,3 +110,11 @@ def test_densities_are_in_the_units_of_the_table():
         scores = estimator.fit(X).score_samples(X)
         rescaled = estimator.fit(X * factors + 5.0).score_samples(X * factors + 5.0)
         np.testing.assert_allclose(rescaled, scores - np.log(factors).sum(), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
+def test_bernoulli_scores_no_values_outside_its_support(estimator):
+    X = np.random.RandomState(0).uniform(size=(30, 3))
+    fitted = estimator(2, likelihood="bernoulli", max_iter=2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=r"Got values from .* expected all in \[0, 1\]. Put a MinMaxScaler"):
+        fitted.score_samples(X + 1)
