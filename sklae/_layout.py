@@ -29,6 +29,7 @@ _REMEDIES = {
     "Sparse data": "Or reduce the width first with TruncatedSVD.",
     "Expected 2D array": "Rows are samples, columns are features.",
     "while dim <= 2": "Flatten each sample: X.reshape(len(X), -1).",
+    "expected <= 2": "Flatten each sample: X.reshape(len(X), -1).",
     "minimum of": "Pass more of them.",
     "features, but": "Pass the columns that were fitted, in the same order.",
     "feature names should match": "Select them: X[list(estimator.feature_names_in_)].",
