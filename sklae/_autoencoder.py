@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sklae._base import BaseAutoencoder
+from sklae._layout import Rows
 from sklae._module import Autoencoder
 from sklae.likelihoods import Gaussian, Likelihood
 from sklae.posteriors import Point, Posterior
@@ -142,6 +143,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         likelihood: Any = "auto",
         corruption: Any = None,
         penalty: Any = None,
+        condition_features: Any = None,
+        categorical_features: Any = "from_dtype",
+        sample_from: Any = None,
         standardize: Any = "auto",
         clip: float | None = None,
         solver: str = "adam",
@@ -170,6 +174,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.likelihood = likelihood
         self.corruption = corruption
         self.penalty = penalty
+        self.condition_features = condition_features
+        self.categorical_features = categorical_features
+        self.sample_from = sample_from
         self.standardize = standardize
         self.clip = clip
         self.solver = solver
@@ -195,11 +202,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     def _latent_parts(self) -> tuple[Posterior, Prior | None]:
         return Point(), None
 
-    def _beta(self) -> float | None:
-        return None
-
-    def _score_chunk(self, module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-        params = module.decode(module.encode(x, observed).mean)
-        log_prob = module.likelihood.log_prob(params, x)
-        weight = module.column_weight(observed)
+    def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        params = module.decode(module.encode(*rows).mean, rows.condition)
+        log_prob = module.likelihood.log_prob(params, rows.x)
+        weight = module.column_weight(rows.observed)
         return (log_prob if weight is None else log_prob * weight).sum(-1)

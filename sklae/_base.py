@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklae._aggregate import AGGREGATES, draw_codes, fit_code_density
 from sklae._checks import (
     check_callbacks,
     check_device,
@@ -25,35 +25,27 @@ from sklae._checks import (
     check_support,
     explain_construction,
 )
-from sklae._compat import Interval, Options, StrOptions, fit_context
+from sklae._columns import Columns
+from sklae._compat import HasMethods, Interval, Options, StrOptions, fit_context
 from sklae._component import choices, resolve
-from sklae._layout import Layout, check_table
+from sklae._frames import check_table
+from sklae._layout import Layout
 from sklae._module import Autoencoder
 from sklae._objective import Objective
+from sklae._random import draw_seed, random_state_for, torch_generator
 from sklae._threads import torch_settings
-from sklae._training import SOLVERS, AutoencoderNet, Monitor, StepSchedule, make_dataset
+from sklae._training import SOLVERS, AutoencoderNet, EncodedRows, EpochClock, Monitor, StepSchedule, n_batches
+from sklae._verbs import Verbs
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.exceptions import InterruptedFitWarning
-from sklae.likelihoods import LIKELIHOODS, Likelihood
+from sklae.likelihoods import LIKELIHOODS, Blocks, Likelihood
 from sklae.networks import ACTIVATIONS, MLP, NETWORKS, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import Posterior
 from sklae.priors import Prior
 from sklae.schedules import LEARNING_RATES
 
-__all__ = ["BaseAutoencoder", "random_state_for"]
-
-_CHUNK_ELEMENTS = 2**18
-_LARGEST_SEED = np.iinfo(np.int32).max
-
-
-def random_state_for(random_state: Any) -> np.random.RandomState:
-    """Return a generator for a ``random_state``; None takes entropy from the system, not NumPy's global state."""
-    if random_state is None:
-        return np.random.RandomState(np.random.MT19937())
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    return np.random.RandomState(random_state)
+__all__ = ["BaseAutoencoder", "atomic"]
 
 
 @contextmanager
@@ -68,7 +60,7 @@ def atomic(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(Verbs, BaseEstimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -78,7 +70,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "network": choices(NETWORKS, Network, None),
         "encoder": [callable, None],
         "decoder": [callable, None],
-        "likelihood": choices({"auto": Likelihood, **LIKELIHOODS}, Likelihood),
+        "likelihood": choices({"auto": Likelihood, **LIKELIHOODS}, Likelihood, list),
+        "condition_features": ["array-like", str, Integral, None],
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
+        "sample_from": [StrOptions(set(AGGREGATES)), HasMethods(["fit", "sample"]), None],
         "corruption": choices(CORRUPTIONS, Corruption, None),
         "penalty": choices(PENALTIES, Penalty, None),
         "standardize": [StrOptions({"auto"}), "boolean"],
@@ -101,8 +96,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "verbose": ["verbose"],
     }
 
-    net_: AutoencoderNet
-
     # -- what subclasses say ----------------------------------------------------------------------------
 
     @abstractmethod
@@ -113,13 +106,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _latent_parts(self) -> tuple[Posterior, Prior | None]:
         """Return posterior and prior."""
 
-    @abstractmethod
-    def _beta(self) -> float | None:
-        """Return the weight of the KL term, or None where there is none."""
+    def _objective_parts(self, posterior: Posterior) -> dict[str, Any]:
+        """Return what holds the codes to the prior: arguments of `Objective`."""
+        return {}
 
-    @abstractmethod
-    def _score_chunk(self, module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-        """Return log-density per row, in encoded units, in nats."""
+    def _n_draws(self) -> int:
+        """Return how many codes per row training draws."""
+        return 1
 
     # -- fitting ----------------------------------------------------------------------------------------
 
@@ -207,47 +200,89 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self
 
     def _fit_anew(self, X: Any, X_val: Any, X_clean: Any, epochs: int | None = None) -> None:
-        if hasattr(self, "net_"):
-            del self.net_
+        for name in {"net_", "code_density_"} & vars(self).keys():
+            delattr(self, name)
         seeds = random_state_for(self.random_state)
-        self._seeds = tuple(int(seed) for seed in seeds.randint(_LARGEST_SEED, size=4))
+        self._seeds = tuple(draw_seed(seeds) for _ in range(4))
         data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True)
-        self.n_components_ = self.n_components or default_n_components(self.n_features_in_)
-        self.net_ = self._make_net(len(data))
+        self.n_components_ = self.n_components or default_n_components(self.layout_.n_features)
+        self.net_ = self._make_net(data)
         self._train(data, data_valid, epochs=epochs)
+        if self.sample_from not in (None, "prior") and epochs is None:
+            self._fit_code_density(X)
 
-    def _encode_for_training(self, X: Any, X_val: Any, X_clean: Any, *, reset: bool) -> tuple[Any, Any]:
+    def _fit_code_density(self, X: Any) -> None:
+        codes = self._transform(self._check_input(X)).astype(np.float64)
+        self.code_density_ = fit_code_density(self.sample_from, codes, np.random.RandomState(self._seeds[1]))
+
+    def _can_sample(self) -> bool:
+        if self.sample_from is None:
+            raise AttributeError(
+                "Got sample_from=None, so that nothing says how codes are distributed; expected "
+                "sample_from='aggregate'. Set it before fit."
+            )
+        return True
+
+    def _draw_codes(self, n_samples: int, condition: torch.Tensor | None, random_state: np.random.RandomState) -> Any:
+        if not hasattr(self, "code_density_"):
+            raise ValueError(
+                f"Got sample_from={self.sample_from!r} and a model that was trained by partial_fit, or with another "
+                "value; expected one trained by fit with this value. Fit it again."
+            )
+        return draw_codes(self.code_density_, n_samples, random_state)
+
+    def _read_columns(self, X: Any) -> Any:
+        """Return the columns of a table to fit, where some of them are conditions; None where all are modelled."""
+        if self.condition_features is None:
+            return None
+        return Columns.fit(X, self.condition_features, self.categorical_features)
+
+    def _encode_for_training(
+        self, X: Any, X_val: Any, X_clean: Any, *, reset: bool
+    ) -> tuple[EncodedRows, EncodedRows | None]:
         """Validate and encode all tables of a fit; return training and validation datasets."""
-        table = check_table(self, X, reset=reset, min_samples=2)
-        clean = None if X_clean is None else check_table(self, X_clean, reset=False, name="X_clean")
+        columns = self._read_columns(X) if reset else self.layout_.columns
+
+        def read(table: Any, **settings: Any) -> np.ndarray:
+            coded = table if columns is None else columns.categories.encode(table)
+            return check_table(self, coded, **settings)
+
+        table = read(X, reset=reset, min_samples=2)
+        clean = None if X_clean is None else read(X_clean, reset=False, name="X_clean")
         if clean is not None and len(clean) != len(table):
             raise ValueError(
                 f"Got {len(table)} rows in X and {len(clean)} in X_clean; expected pairs. Pass the same rows in the "
                 "same order."
             )
-        valid = None if X_val is None else check_table(self, X_val, reset=False, name="X_val")
+        valid = None if X_val is None else read(X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if reset:
             likelihood = self._resolve_likelihood()
+            columns = columns or Columns.of(table, X if X_clean is None else X_clean)
+            blocks = likelihood.assign(columns)
             self.layout_ = Layout.fit(
                 table if clean is None else clean,
                 rows=rows,
-                standardize=self._standardizes(likelihood),
-                source=X if X_clean is None else X_clean,
+                standardize=self._standardizes(blocks),
+                columns=columns,
                 clip=self.clip,
+                clips=_each_column(blocks, lambda part: part.standardize),
+                blocks=tuple((name, indices) for name, _, indices in blocks),
             )
         data = self._dataset(table, clean, rows)
         if valid is not None:
             return data, self._dataset(valid, None, None)
         return data, None if rows_valid is None else self._dataset(table, clean, rows_valid)
 
-    def _dataset(self, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None) -> Any:
-        x, observed = self.layout_.encode(table, rows=rows)
-        target, known = (x, observed) if clean is None else self.layout_.encode(clean, rows=rows)
-        check_support(target, known, self._resolve_likelihood().support)
-        if self.layout_.clip_bounds is not None:
-            target.clamp_(*self.layout_.clip_bounds)
-        return make_dataset(x, observed, None if clean is None else (target if known is None else (target, known)))
+    def _dataset(self, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None) -> EncodedRows:
+        inputs = self.layout_.encode(table, rows=rows)
+        targets = inputs if clean is None else self.layout_.encode(clean, rows=rows)
+        blocks = self._resolve_likelihood().assign(self.layout_.columns)
+        check_support(targets, [(part.support, indices) for _, part, indices in blocks])
+        bounds = self.layout_.clip_bounds
+        if bounds is not None:
+            targets.x.clamp_(*bounds)
+        return EncodedRows(inputs, targets)
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""
@@ -265,17 +300,17 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _resolve_likelihood(self) -> Likelihood:
         if isinstance(self.likelihood, str) and self.likelihood == "auto":
             return self._auto_likelihood()
-        return resolve(self.likelihood, LIKELIHOODS)
+        return resolve(Blocks(self.likelihood) if isinstance(self.likelihood, list) else self.likelihood, LIKELIHOODS)
 
-    def _standardizes(self, likelihood: Likelihood) -> bool:
-        if self.standardize == "auto":
-            return likelihood.standardize
-        if self.standardize and not likelihood.standardize:
-            raise ValueError(
-                f"Got standardize=True with {likelihood!r}, whose data must lie in {list(likelihood.support)}; "
-                "expected 'auto' or False."
-            )
-        return bool(self.standardize)
+    def _standardizes(self, blocks: list[tuple[str, Likelihood, np.ndarray]]) -> np.ndarray:
+        """Return for each modelled column whether it is centred and scaled."""
+        for _, part, _ in blocks:
+            if self.standardize is True and not part.standardize:
+                raise ValueError(
+                    f"Got standardize=True with {part!r}, whose data must lie in {part.support}; expected 'auto' or "
+                    "False."
+                )
+        return _each_column(blocks, lambda part: part.standardize if self.standardize == "auto" else self.standardize)
 
     def _resolve_network(self) -> Network:
         if self.network is None:
@@ -292,8 +327,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         return resolve(self.network, NETWORKS)
 
-    def _make_net(self, n_samples: int) -> AutoencoderNet:
+    def _make_net(self, data: EncodedRows) -> AutoencoderNet:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
+        n_samples = len(data)
         posterior, prior = self._latent_parts()
         parts = {
             "layout": self.layout_,
@@ -305,29 +341,27 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             "corruption": resolve(self.corruption, CORRUPTIONS),
             "encoder": check_factory(self.encoder, "encoder"),
             "decoder": check_factory(self.decoder, "decoder"),
+            "n_draws": self._n_draws(),
         }
+        objective = {"penalty": resolve(self.penalty, PENALTIES), **self._objective_parts(posterior)}
+        schedules = Objective(**objective).schedules
         batch_size = n_samples if self.solver == "lbfgs" else self._batch_size(n_samples)
-        check_callbacks(self.callbacks)
-        callbacks = list(copy.deepcopy(self.callbacks or ()))  # skorch changes them
-        factor = LEARNING_RATES[self.learning_rate]
-        if factor is not None:
-            callbacks.append(("learning_rate", StepSchedule(factor, self.max_iter * _n_batches(n_samples, batch_size))))
         settings = {
             "criterion": Objective,
-            "criterion__beta": self._beta(),
-            "criterion__penalty": resolve(self.penalty, PENALTIES),
+            "criterion__n_rows": n_samples,
+            **{f"criterion__{name}": part for name, part in objective.items()},
             "monitor": Monitor(
-                tol=self.tol * self.n_features_in_,
-                patience=self._patience(),
                 validate=self.early_stopping,
                 adaptive=self.learning_rate == "adaptive",
+                settles=max((schedule.settles for schedule in schedules), default=0),
+                **self._patience(),
             ),
             "seeds": self._seeds[:3],
             "lr": 1.0 if self.solver == "lbfgs" else self.learning_rate_init,
             "batch_size": batch_size,
             "max_epochs": self.max_iter,
             "train_split": None,
-            "callbacks": callbacks,
+            "callbacks": self._callbacks(n_batches(n_samples, batch_size), has_schedules=bool(schedules)),
             "verbose": int(self.verbose),
             "device": check_device(self.device),
             **self._optimizer_settings(),
@@ -336,13 +370,27 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         }
         with torch_settings(n_threads=1, gradients=True), explain_construction(self):
             net = AutoencoderNet(Autoencoder, **settings).initialize()
-        check_module(net.module_, solver=self.solver, batch_size=batch_size)
+            check_module(net.module_, solver=self.solver, batch_size=batch_size)
+            net.module_.likelihood.check(data.targets.x, data.targets.observed)
+            if net.module_.prior is not None:
+                net.module_.prior.start(data.rows.to(net.device), torch_generator(self._seeds[0]))
         return net
 
-    def _patience(self) -> float:
-        """Return the epochs without improvement to wait for; a planned rate ends with its plan, or by validation."""
+    def _callbacks(self, n_batches: int, *, has_schedules: bool) -> list[Any]:
+        check_callbacks(self.callbacks)
+        callbacks = list(copy.deepcopy(self.callbacks or ()))  # skorch changes them
+        factor = LEARNING_RATES[self.learning_rate]
+        if factor is not None:
+            callbacks.append(("learning_rate", StepSchedule(factor, self.max_iter * n_batches)))
+        if has_schedules:
+            callbacks.append(("epoch_clock", EpochClock()))
+        return callbacks
+
+    def _patience(self) -> dict[str, float]:
+        """Return how closely to watch the loss; a planned rate ends with its plan, or by validation."""
         planned = LEARNING_RATES[self.learning_rate] is not None
-        return np.inf if planned and not self.early_stopping else self.n_iter_no_change
+        patience = np.inf if planned and not self.early_stopping else self.n_iter_no_change
+        return {"tol": self.tol * self.n_features_in_, "patience": patience}
 
     def _batch_size(self, n_samples: int) -> int:
         size = default_batch_size(n_samples) if self.batch_size == "auto" else self.batch_size
@@ -360,10 +408,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             settings = {name: value for name, value in settings.items() if name != "fused"}
         return {"optimizer": optimizer, **{f"optimizer__{name}": value for name, value in settings.items()}}
 
-    def _train(self, data: Any, data_valid: Any, epochs: int | None = None) -> None:
-        self.net_.monitor.watch(
-            validate=self.early_stopping, tol=self.tol * self.n_features_in_, patience=self._patience()
-        )
+    def _train(self, data: EncodedRows, data_valid: EncodedRows | None, epochs: int | None = None) -> None:
+        self.net_.monitor.watch(validate=self.early_stopping, **self._patience())
         with torch_settings(n_threads=1, gradients=True):
             interrupted = self.net_.train(data, data_valid, epochs=epochs or self.max_iter)
         history = self.net_.history
@@ -391,153 +437,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         used_up = len(self.net_.history) % self.max_iter == 0
         return used_up and not planned and not self.net_.monitor.converged_
 
-    # -- inference --------------------------------------------------------------------------------------
-
-    def transform(self, X: Any) -> Any:
-        """Return the codes: the posterior means.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            NaN marks a missing value.
-
-        Returns
-        -------
-        codes : ndarray or frame of shape (n_samples, n_components_)
-            In X's dtype (float32 or float64); the container follows ``set_output``.
-        """
-        return self._transform(self._check_input(X))
-
-    def _transform(self, table: np.ndarray) -> np.ndarray:
-        """Return the codes of a validated table."""
-
-        def encode(module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> np.ndarray:
-            return module.encode(x, observed).mean.cpu().numpy()
-
-        return self._map_rows(encode, table, out=np.empty((len(table), self.n_components_), dtype=table.dtype))
-
-    def inverse_transform(self, X: Any) -> Any:
-        """Decode codes to the expected rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components_)
-            Codes, as `transform` gives them.
-
-        Returns
-        -------
-        rows : array or frame of shape (n_samples, n_features)
-            In the units, the container and the columns that were fitted.
-        """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="codes")
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Got codes with {codes.shape[1]} columns; expected {self.n_components_}, as transform gives them."
-            )
-        return self.layout_.wrap(self._decode(codes), like=X)
-
-    def reconstruct(self, X: Any) -> Any:
-        """Encode and decode rows; missing values come back filled.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        rows : array or frame of shape (n_samples, n_features)
-            In the units, the container and the columns that were fitted.
-        """
-        return self.layout_.wrap(self._reconstruct(self._check_input(X)), like=X)
-
-    def _reconstruct(self, table: np.ndarray) -> np.ndarray:
-        """Encode and decode a validated table."""
-
-        def reconstruct(module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> np.ndarray:
-            mean = module.likelihood.mean(module.decode(module.encode(x, observed).mean))
-            return self.layout_.decode(mean.cpu().numpy())
-
-        return self._map_rows(reconstruct, table, out=np.empty_like(table, order="C"))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return the log-density of each row in nats, in the user's units; the higher the better.
-
-        Of what was observed: missing values and columns that were constant in ``fit`` do not count.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-        """
-        table = self._check_input(X)
-        jacobian = torch.as_tensor(self.layout_.log_jacobian)
-
-        def score(module: Autoencoder, x: torch.Tensor, observed: torch.Tensor | None) -> np.ndarray:
-            check_support(x, observed, module.support)
-            weight = module.column_weight(observed)
-            jacobians = jacobian if weight is None else jacobian * weight.cpu()
-            scores = self._score_chunk(module, x, observed).cpu() + jacobians.sum(-1)
-            return scores.nan_to_num(nan=-torch.inf).numpy()  # so far out that the network overflowed
-
-        return self._map_rows(score, table, out=np.empty(len(table)), n_draws=self._n_score_draws)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean of `score_samples`, in nats per row.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-        y : ignored
-            Present for the API.
-
-        Returns
-        -------
-        score : float
-        """
-        return float(np.mean(self.score_samples(X)))
-
-    #: How many codes per row `score_samples` decodes.
-    _n_score_draws: ClassVar[int] = 1
-
-    def _check_input(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        return check_table(self, X, reset=False)
-
-    def _decode(self, codes: np.ndarray) -> np.ndarray:
-        """Decode validated codes to rows in the user's units, in chunks."""
-        out = np.empty((len(codes), self.n_features_in_), dtype=codes.dtype)
-        module, device = self._inference(codes.dtype)
-        with torch_settings(n_threads=1, gradients=False):
-            for rows in self._slices(len(codes)):
-                z = torch.tensor(codes[rows], device=device)
-                out[rows] = self.layout_.decode(module.likelihood.mean(module.decode(z)).cpu().numpy())
-        return out
-
-    def _inference(self, dtype: np.dtype) -> tuple[Any, torch.device]:
-        module = self.net_.inference_module(torch.float64 if dtype == np.float64 else torch.float32)
-        return module, next(module.parameters()).device
-
-    def _map_rows(self, function: Callable, X: np.ndarray, *, out: np.ndarray, n_draws: int = 1) -> np.ndarray:
-        """Fill ``out`` with ``function(module, x, observed)`` of the encoded rows of X, in chunks."""
-        module, device = self._inference(X.dtype)
-        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-        with torch_settings(n_threads=1, gradients=False):
-            for rows in self._slices(len(X), n_draws):
-                x, observed = self.layout_.encode(X[rows], dtype=dtype)
-                out[rows] = function(module, x.to(device), None if observed is None else observed.to(device))
-        return out
-
-    def _slices(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
-        """Yield parts of about a quarter of a million activations: they stay in the cache."""
-        width = max(self.n_features_in_, *(max(p.shape) for p in self.net_.module_.parameters() if p.ndim > 1), 64)
-        step = max(1, _CHUNK_ELEMENTS // (width * n_draws))
-        for start in range(0, n_rows, step):
-            yield slice(start, min(start + step, n_rows))
-
     # -- scikit-learn -----------------------------------------------------------------------------------
 
     @property
@@ -554,6 +453,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return tags
 
 
+def _each_column(blocks: list[tuple[str, Likelihood, np.ndarray]], answer: Callable[[Likelihood], bool]) -> np.ndarray:
+    """Return for each modelled column what is true of its likelihood."""
+    answers = np.empty(sum(len(indices) for _, _, indices in blocks), dtype=bool)
+    for _, part, indices in blocks:
+        answers[indices] = answer(part)
+    return answers
+
+
 def default_n_components(n_features: int) -> int:
     """Return the width of the code for ``n_components=None``."""
     return max(1, min(32, (n_features + 1) // 2))
@@ -567,8 +474,3 @@ def default_hidden_layer_sizes(n_features: int) -> tuple[int, ...]:
 def default_batch_size(n_samples: int) -> int:
     """Return the batch size for ``batch_size="auto"``."""
     return int(np.clip(2 ** round(np.log2(n_samples / 20)), 32, 1024))
-
-
-def _n_batches(n_samples: int, batch_size: int) -> int:
-    full, rest = divmod(n_samples, batch_size)
-    return full + (rest > 1 or full == 0)

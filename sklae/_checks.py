@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from sklae._layout import Rows
 from sklae._training import Callback
+from sklae.likelihoods import Support
 
 __all__ = ["check_callbacks", "check_device", "check_factory", "check_module", "check_support", "explain_construction"]
 
@@ -55,18 +58,12 @@ def check_device(device: str) -> str:
     return device
 
 
-def check_support(x: torch.Tensor, observed: torch.Tensor | None, support: tuple[float, float]) -> None:
-    """Refuse encoded values outside the closed interval on which the likelihood is defined."""
-    low, high = support
-    values = x if observed is None else x[observed > 0]
-    if not values.numel() or (low, high) == (-torch.inf, torch.inf):
-        return
-    smallest, largest = values.min().item(), values.max().item()
-    if smallest < low or largest > high:
-        raise ValueError(
-            f"Got values from {smallest:.6g} to {largest:.6g} for this likelihood; expected all in [{low:g}, "
-            f"{high:g}]. Put a MinMaxScaler before, or choose another likelihood."
-        )
+def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> None:
+    """Refuse encoded values on which the likelihood of their columns is not defined."""
+    for support, columns in supports:
+        if support.is_bounded:
+            values = rows.x[:, columns]
+            support.check(values if rows.observed is None else values[rows.observed[:, columns] > 0])
 
 
 def check_module(module: nn.Module, *, solver: str, batch_size: int) -> None:

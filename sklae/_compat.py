@@ -1,12 +1,29 @@
 """Every private or version-dependent import of scikit-learn, in one place."""
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container as container_adapter
+from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
-__all__ = ["Interval", "Options", "StrOptions", "container_adapter", "fit_context", "validate_params"]
+__all__ = [
+    "BaseComposition",
+    "HasMethods",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "container_adapter",
+    "fit_context",
+    "validate_params",
+    "wrap_transformed",
+]
 
 
 def validate_params(estimator):
     """Check the constructor parameters of a scikit-learn object against its declared constraints."""
     estimator._validate_params()
+
+
+def wrap_transformed(values, X, estimator):
+    """Return what ``transform`` would make of an array of codes: the container follows ``set_output``."""
+    return _wrap_data_with_container("transform", values, X, estimator)

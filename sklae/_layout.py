@@ -1,146 +1,55 @@
-"""The columns of a table: what they are, how they become tensors, how they come back.
-
-The only file that knows about frames.
-"""
+"""The columns of a table: what they are, how they become tensors, how they come back."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
 
-from sklae._compat import container_adapter
+from sklae._columns import Columns, Conditions
+from sklae._frames import wrap
 
-__all__ = ["Layout", "check_table"]
+__all__ = ["Layout", "Rows"]
 
 _CHUNK_ELEMENTS = 2**20
 
-# What scikit-learn says, and what to do about it.
-_ENCODE = "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer."
-_REMEDIES = {
-    "could not convert string": _ENCODE,
-    "argument must be a string": "Pass an array of numbers.",
-    "Complex data": "Pass the real and the imaginary parts as separate columns.",
-    "infinity": "Replace infinite values, or mark them as missing with NaN.",
-    "Sparse data": "Or reduce the width first with TruncatedSVD.",
-    "Expected 2D array": "Rows are samples, columns are features.",
-    "while dim <= 2": "Flatten each sample: X.reshape(len(X), -1).",
-    "expected <= 2": "Flatten each sample: X.reshape(len(X), -1).",
-    "minimum of": "Pass more of them.",
-    "features, but": "Pass the columns that were fitted, in the same order.",
-    "feature names should match": "Select them: X[list(estimator.feature_names_in_)].",
-    "setting an array element": "Pass an array of numbers, with rows of one length.",
-    "inhomogeneous": "Pass an array of numbers, with rows of one length.",
-    "unique column names": "Rename the duplicates.",
-}
-_LONGEST_MESSAGE = 600
 
+class Rows(NamedTuple):
+    """Encoded rows.
 
-def _with_remedy(error: Exception, name: str) -> Exception:
-    message = str(error)
-    if len(message) > _LONGEST_MESSAGE:  # some print the whole table
-        message = f"{message[:_LONGEST_MESSAGE]} ..."
-    remedies = [remedy for symptom, remedy in _REMEDIES.items() if symptom in message]
-    where = "" if name == "X" else f"In {name}: "
-    return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
-
-
-def _refuse_non_numeric(X: Any) -> None:
-    """Refuse text, dates and other non-numbers, naming a frame's columns."""
-    if hasattr(X, "collect"):
-        raise ValueError("Got a LazyFrame; expected a frame with its rows. Call its collect() first.")
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if kind and kind in "mMSUV":
-        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
-    dtypes = getattr(X, "dtypes", None)
-    if dtypes is None or not hasattr(X, "columns"):
-        return
-    names = [str(column) for column in X.columns]
-    if not names:
-        raise ValueError("Got a table without columns; expected at least one. Check how it was read.")
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})[:5]
-        raise ValueError(f"Got column names that occur twice: {twice}; expected unique names. Rename the duplicates.")
-    found = [
-        f"{column!r} ({dtype})"
-        for column, dtype in zip(X.columns, dtypes, strict=True)
-        if not _is_numeric(dtype, X, column)
-    ]
-    if found:
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-        raise ValueError(
-            f"Got non-numeric columns: {', '.join(found[:5])}{more}; expected numbers or booleans. "
-            "Encode them first, e.g. with OneHotEncoder in a ColumnTransformer, or drop them."
-        )
-
-
-def _is_numeric(dtype: Any, X: Any, column: Any) -> bool:
-    if hasattr(dtype, "is_numeric"):  # polars
-        return bool(dtype.is_numeric() or str(dtype) in ("Boolean", "Null"))
-    kind = getattr(dtype, "kind", "O")  # NumPy and pandas extension types
-    if kind == "O":  # an object column may still hold numbers, as in a frame made row by row
-        return all(isinstance(value, (int, float, np.number, np.bool_)) or _is_missing(value) for value in X[column])
-    return kind in "biufc"  # complex: refused by scikit-learn with its own words
-
-
-def _is_single(X: Any) -> bool:
-    """Whether X is a frame of float32 columns only: scikit-learn would widen one of polars."""
-    return hasattr(X, "columns") and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType"
-
-
-def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, name: str = "X") -> np.ndarray:
-    """Validate a numeric table and return it as an array, without a copy where possible.
-
-    Parameters
+    Attributes
     ----------
-    estimator : object
-        The estimator whose ``n_features_in_`` and ``feature_names_in_`` are set or compared.
-    X : array-like or frame of shape (n_samples, n_features)
-        NaN marks a missing value.
-    reset : bool
-        Whether this is the table that defines the features.
-    min_samples : int, default=1
-        The smallest number of rows to accept.
-    name : str, default="X"
-        What to call the table in an error.
-
-    Returns
-    -------
-    X : ndarray of shape (n_samples, n_features), float32 or float64
-
-    Raises
-    ------
-    ValueError, TypeError
-        With what was got, what was expected and the remedy.
+    x : Tensor of shape (n_rows, n_columns)
+        A fresh tensor; gaps hold `Layout.fill`, columns constant in ``fit`` their constant.
+    observed : Tensor of the same shape, or None
+        1 where a value was observed, 0 in gaps. None if there is no gap.
+    condition : Tensor of shape (n_rows, n_condition), or None
+        None if nothing conditions the model.
     """
-    try:
-        _refuse_non_numeric(X)
-        return validate_data(
-            estimator,
-            X,
-            reset=reset,
-            dtype=np.float32 if _is_single(X) else [np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=min_samples,
-        )
-    except (ValueError, TypeError) as error:
-        raise _with_remedy(error, name) from error
+
+    x: torch.Tensor
+    observed: torch.Tensor | None = None
+    condition: torch.Tensor | None = None
+
+    def to(self, device: Any) -> Rows:
+        """Return the rows on a device."""
+        return Rows(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """The columns of a fitted table and their scaling, made once in ``fit``.
+    """The modelled columns of a fitted table and their scaling, made once in ``fit``.
 
     Attributes
     ----------
+    columns : Columns
+        Which of the table's columns are modelled, which condition the model.
+    conditions : Conditions
+        How the latter are encoded.
     dtype : numpy.dtype
         float32 or float64, as fitted.
     mean, deviation : ndarray of shape (n_features,), float64
@@ -150,17 +59,21 @@ class Layout:
     varies : ndarray of shape (n_features,), bool
         False for columns that were constant in ``fit``; they leave the density.
     minimum, maximum : ndarray of shape (n_features,), float64
-        The range seen in ``fit``, encoded.
+        The range seen in ``fit``, encoded; that of validation rows included.
     fill : ndarray of shape (n_features,), float64
         The encoded value that stands in for a missing one: the column's mean.
     has_missing : bool
         Whether ``fit`` saw gaps.
     clip : float or None
         How many standard deviations from their mean training targets and encoder inputs may lie.
-    container : frame of no rows, or None
-        What data-space verbs return: a frame like this one, or (None) an array.
+    clips : ndarray of shape (n_features,), bool
+        Which columns ``clip`` is for: counts, categories and shares mean something as they are.
+    blocks : tuple of (str, ndarray)
+        Names and columns of the likelihood's blocks.
     """
 
+    columns: Columns
+    conditions: Conditions
     dtype: np.dtype
     mean: np.ndarray
     deviation: np.ndarray
@@ -172,7 +85,8 @@ class Layout:
     fill: np.ndarray
     has_missing: bool
     clip: float | None
-    container: Any
+    clips: np.ndarray
+    blocks: tuple[tuple[str, np.ndarray], ...]
 
     @classmethod
     def fit(
@@ -180,44 +94,73 @@ class Layout:
         X: np.ndarray,
         *,
         rows: np.ndarray | None,
-        standardize: bool,
-        source: Any,
+        standardize: bool | np.ndarray,
+        columns: Columns | None = None,
         clip: float | None = None,
+        clips: np.ndarray | None = None,
+        blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
     ) -> Layout:
-        """Read the scaling from the given rows of X (all of them for None), in bounded memory."""
-        columns = _Columns(X.shape[1])
+        """Read the scaling from the given rows of X (all of them for None), in bounded memory.
+
+        ``standardize`` is one answer for all modelled columns, or one for each.
+        """
+        columns = Columns.of(X) if columns is None else columns
+        moments = _Moments(columns.n_columns)
         for chunk, _ in _chunks(X, rows):
-            columns.update(chunk)
-        mean, deviation = columns.mean, columns.deviation()
-        columns.check(getattr(source, "columns", np.arange(len(mean))))
-        varies = columns.varies()
+            moments.update(columns.modelled(chunk))
+        if rows is not None:  # levels that only validation rows have are levels all the same
+            for chunk, _ in _chunks(X, None):
+                moments.update_range(columns.modelled(chunk))
+        mean, deviation = moments.mean, moments.deviation()
+        moments.check(columns.labels())
+        varies = moments.varies()
         if not varies.any():
             raise ValueError(
                 f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "
                 "one that varies. There is nothing to learn from this table."
             )
-        scale = np.where(varies, deviation, 1.0) if standardize else np.ones_like(mean)
-        offset = mean if standardize else np.zeros_like(mean)
+        scales = np.broadcast_to(standardize, mean.shape)
+        scale = np.where(varies & scales, deviation, 1.0)
+        offset = np.where(scales, mean, 0.0)
         fill = (mean - offset) / scale
         return cls(
+            columns=columns,
+            conditions=Conditions.fit(X if rows is None else X[rows], columns),
             dtype=X.dtype,
             mean=mean,
             deviation=deviation,
             offset=offset,
             scale=scale,
             varies=varies,
-            minimum=np.where(varies, (columns.low - offset) / scale, fill),
-            maximum=np.where(varies, (columns.high - offset) / scale, fill),
+            minimum=np.where(varies, (moments.low - offset) / scale, fill),
+            maximum=np.where(varies, (moments.high - offset) / scale, fill),
             fill=fill,
-            has_missing=bool((columns.count < columns.n_rows).any()),
+            has_missing=bool((moments.count < moments.n_rows).any()),
             clip=clip,
-            container=_empty_like(source) if hasattr(source, "columns") else None,
+            clips=np.ones(len(mean), dtype=bool) if clips is None else clips,
+            blocks=(("x", np.arange(len(mean))),) if blocks is None else blocks,
+        )
+
+    def select(self, indices: np.ndarray) -> Layout:
+        """Return the layout of some of the modelled columns, as one block, without conditions."""
+        arrays = ("mean", "deviation", "offset", "scale", "varies", "minimum", "maximum", "fill", "clips")
+        return dataclasses.replace(
+            self,
+            columns=self.columns.select(indices),
+            conditions=Conditions.none(),
+            blocks=(("x", np.arange(len(indices))),),
+            **{name: getattr(self, name)[indices] for name in arrays},
         )
 
     @property
     def n_features(self) -> int:
-        """Number of columns."""
+        """Number of modelled columns."""
         return len(self.offset)
+
+    @property
+    def n_condition(self) -> int:
+        """Number of values that encode a row's conditions."""
+        return self.conditions.width
 
     @property
     def log_jacobian(self) -> np.ndarray:
@@ -229,27 +172,18 @@ class Layout:
         """The least and largest encoded values after clipping, per column, float32; None for no clipping."""
         if self.clip is None:
             return None
-        reach = self.clip * self.deviation / self.scale
+        reach = np.where(self.clips, self.clip * self.deviation / self.scale, np.inf)
         low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (self.fill - reach, self.fill + reach))
         return low, high
 
-    def encode(
-        self, X: np.ndarray, *, rows: np.ndarray | None = None, dtype: torch.dtype = torch.float32
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Encode rows of X.
-
-        Returns
-        -------
-        x : Tensor of shape (n_rows, n_features)
-            A fresh tensor; gaps hold `fill`, columns constant in ``fit`` their constant.
-        observed : Tensor of the same shape, or None
-            1 where a value was observed, 0 in gaps. None if there is no gap.
-        """
+    def encode(self, X: np.ndarray, *, rows: np.ndarray | None = None, dtype: torch.dtype = torch.float32) -> Rows:
+        """Encode rows of a validated table."""
         n_rows = len(X) if rows is None else len(rows)
         x = torch.empty((n_rows, self.n_features), dtype=dtype)
         observed = torch.ones_like(x) if self.has_missing else None
+        condition = torch.empty((n_rows, self.n_condition), dtype=dtype) if self.n_condition else None
         for chunk, place in _chunks(X, rows):
-            values = np.subtract(chunk, self.offset, dtype=np.float64)
+            values = np.subtract(self.columns.modelled(chunk), self.offset, dtype=np.float64)
             values /= self.scale
             gaps = np.isnan(values)
             if gaps.any():
@@ -261,7 +195,9 @@ class Layout:
                 values[:, ~self.varies] = self.fill[~self.varies]
             with np.errstate(over="ignore"):  # values past float32 only where nothing was scaled: the loss will say
                 x.numpy()[place] = values
-        return x, observed
+            if condition is not None:
+                condition.numpy()[place] = self.conditions.encode(self.columns.conditioning(chunk))
+        return Rows(x, observed, condition)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return encoded values to the user's units, columns constant in ``fit`` to their constant."""
@@ -271,17 +207,9 @@ class Layout:
         return values
 
     def wrap(self, values: np.ndarray, *, like: Any = None) -> Any:
-        """Put decoded values into the container that was fitted, with the row index of ``like``."""
-        if self.container is None:
-            return values
-        adapter = container_adapter(self.container)
-        return adapter.create_container(values, like, columns=list(self.container.columns), inplace=False)
-
-
-def _empty_like(frame: Any) -> Any:
-    """Return a frame of the same library and columns, that keeps nothing of the table alive."""
-    columns = list(frame.columns)
-    return container_adapter(frame).create_container(np.empty((0, len(columns))), None, columns=columns, inplace=False)
+        """Put decoded rows (all columns of the table) into the container that was fitted, levels for codes."""
+        frame = wrap(values, self.columns.container, like=like)
+        return self.columns.categories.decode(frame)
 
 
 def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:
@@ -293,7 +221,7 @@ def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray
         yield (X[place] if rows is None else X[rows[place]]), place
 
 
-class _Columns:
+class _Moments:
     """Mean, spread and range of each column, over chunks (Chan et al., 1983) and around gaps.
 
     By hand: scikit-learn's incremental variance is NaN for a column that is missing throughout a chunk.
@@ -319,6 +247,10 @@ class _Columns:
             self.mean += shift * (count / total)
         self.count += count
         self.n_rows += len(chunk)
+        self.update_range(chunk)
+
+    def update_range(self, chunk: np.ndarray) -> None:
+        """Take in only how far a chunk of rows reaches."""
         self.low = np.fmin(self.low, np.fmin.reduce(chunk, axis=0))
         self.high = np.fmax(self.high, np.fmax.reduce(chunk, axis=0))
 

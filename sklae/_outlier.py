@@ -12,9 +12,10 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoder import AutoencoderTransformer
-from sklae._base import BaseAutoencoder, atomic, random_state_for
+from sklae._base import BaseAutoencoder, atomic
 from sklae._compat import Interval, StrOptions, fit_context
-from sklae._layout import check_table
+from sklae._frames import check_table
+from sklae._random import draw_seed
 
 __all__ = ["AEOutlierDetector"]
 
@@ -92,11 +93,12 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, Transform
         self : object
         """
         with atomic(self):
-            table = check_table(self, X, reset=True, min_samples=2)
+            columns = None if self.autoencoder is None else self.autoencoder._read_columns(X)
+            coded = X if columns is None else columns.categories.encode(X)
+            table = check_table(self, coded, reset=True, min_samples=2)
             autoencoder = _default_autoencoder(len(table)) if self.autoencoder is None else clone(self.autoencoder)
             if autoencoder.random_state is None:
-                seed = random_state_for(self.random_state).randint(np.iinfo(np.int32).max)
-                autoencoder.set_params(random_state=int(seed))
+                autoencoder.set_params(random_state=draw_seed(self.random_state))
             self.autoencoder_ = autoencoder.fit(X)
             self.residual_scale_ = self._fit_residual_scale(table)
             self.offset_ = self._fit_offset(self._score_table(table))
@@ -159,27 +161,28 @@ class AEOutlierDetector(ClassNamePrefixFeaturesOutMixin, OutlierMixin, Transform
 
     def _check_input(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return check_table(self, X, reset=False)
+        return check_table(self, self.autoencoder_.layout_.columns.categories.encode(X), reset=False)
 
     def _residuals(self, table: np.ndarray) -> np.ndarray:
-        """Return X minus its reconstruction, in float64; NaN in gaps."""
-        return np.subtract(table, self.autoencoder_._reconstruct(table), dtype=np.float64)
+        """Return modelled columns minus their reconstruction, in float64; NaN in gaps."""
+        residuals = np.subtract(table, self.autoencoder_._reconstruct(table), dtype=np.float64)
+        return self.autoencoder_.layout_.columns.modelled(residuals)
 
     def _fit_residual_scale(self, table: np.ndarray) -> np.ndarray:
         """Return the root mean square of each column's training residuals, never below the floor."""
-        total, count = np.zeros(table.shape[1]), np.zeros(table.shape[1])
+        layout = self.autoencoder_.layout_
+        total, count = np.zeros((2, layout.n_features))
         for rows in _batches(table):
             residuals = self._residuals(table[rows])
             total += np.nansum(residuals**2, axis=0)
-            count += (~np.isnan(table[rows])).sum(axis=0)
-        layout = self.autoencoder_.layout_
+            count += (~np.isnan(layout.columns.modelled(table[rows]))).sum(axis=0)
         spread = np.where(layout.varies, layout.deviation, np.maximum(np.abs(layout.mean), 1.0))
         return np.maximum(np.sqrt(total / count), _FLOOR * spread)
 
     def _score_table(self, table: np.ndarray) -> np.ndarray:
         scores = np.empty(len(table))
         for rows in _batches(table):
-            gaps = np.isnan(table[rows])
+            gaps = np.isnan(self.autoencoder_.layout_.columns.modelled(table[rows]))
             with np.errstate(over="ignore"):
                 squares = (self._residuals(table[rows]) / self.residual_scale_) ** 2
             squares[np.isnan(squares)] = np.inf  # so far out that the network overflowed

@@ -14,12 +14,22 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator, to_device
 
+from sklae._layout import Rows
 from sklae._module import Output, generate
-from sklae._objective import bound
 from sklae._optimizers import LBFGS, Adam, AdamW
 from sklae.exceptions import DivergenceError
 
-__all__ = ["SOLVERS", "AutoencoderNet", "Batches", "Callback", "Monitor", "StepSchedule", "make_dataset"]
+__all__ = [
+    "SOLVERS",
+    "AutoencoderNet",
+    "Batches",
+    "Callback",
+    "EncodedRows",
+    "EpochClock",
+    "Monitor",
+    "StepSchedule",
+    "n_batches",
+]
 
 #: Name -> optimizer class and its settings. All but lbfgs also take ``weight_decay``.
 SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
@@ -50,12 +60,29 @@ class _StopTraining(Exception):  # noqa: N818 - not an error
     """A callback asked training to stop."""
 
 
-def make_dataset(x: torch.Tensor, observed: torch.Tensor | None, target: Any = None) -> Dataset:
-    """Return a skorch dataset of encoded rows and what to reconstruct (None: the rows themselves)."""
-    inputs = x if observed is None else {"x": x, "observed": observed}
-    if target is None:
-        target = x if observed is None else (x, observed)
-    return Dataset(inputs, target)
+class EncodedRows(Dataset):
+    """A skorch dataset of encoded rows and what to reconstruct.
+
+    Parameters
+    ----------
+    rows : Rows
+        The inputs.
+    targets : Rows or None, default=None
+        What to reconstruct. None: the inputs themselves.
+    """
+
+    def __init__(self, rows: Rows, targets: Rows | None = None):
+        self.rows = rows
+        self.targets = rows if targets is None else targets
+        there = {name: part for name, part in rows._asdict().items() if part is not None}
+        x, observed = self.targets.x, self.targets.observed
+        super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
+
+
+def n_batches(n_samples: int, batch_size: int) -> int:
+    """Return the number of batches in an epoch; a last one of a single row joins the one before."""
+    full, rest = divmod(n_samples, batch_size)
+    return full + (rest > 1 or full == 0)
 
 
 def _apply(function: Callable[[torch.Tensor], torch.Tensor], data: Any) -> Any:
@@ -161,13 +188,16 @@ class Monitor(Callback):
         Watch the validation bound at beta = 1, not the training loss, and end with the best weights.
     adaptive : bool
         Divide the learning rate by 5 first, and stop when it falls below 1e-6.
+    settles : float, default=0
+        The epoch from which on training losses compare with each other: weights that change don't let them.
     """
 
-    def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool):
+    def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
         self.tol = tol
         self.patience = patience
         self.validate = validate
         self.adaptive = adaptive
+        self.settles = settles
 
     def initialize(self) -> Monitor:
         self.best_ = math.inf
@@ -192,6 +222,8 @@ class Monitor(Callback):
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         row = net.history.to_list()[-1]
         loss = row["valid_bound"] if self.validate else row["train_loss"]
+        if not self.validate and len(net.history) <= self.settles:
+            self.best_, self.stalled_ = math.inf, 0
         self.stalled_ = 0 if loss < self.best_ - self.tol else self.stalled_ + 1
         if loss < self.best_:
             self.best_ = loss
@@ -257,6 +289,22 @@ class StepSchedule(Callback):
         for group in net.optimizer_.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.step_ += 1
+
+
+class EpochClock(Callback):
+    """Tells the objective how many epochs have been trained, before every step.
+
+    Read off the history, so that k epochs and k more are 2k epochs.
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any) -> None:
+        n_rows = len(dataset_train)
+        self.n_batches_ = n_batches(n_rows, net.batch_size if net.batch_size > 0 else n_rows)
+
+    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
+        if training:
+            done = len(net.history.to_list()[-1]["batches"]) - 1
+            net.criterion_.epoch = len(net.history) - 1 + done / self.n_batches_
 
 
 class AutoencoderNet(NeuralNet):
@@ -452,8 +500,7 @@ class AutoencoderNet(NeuralNet):
         epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
         self._record_terms(epoch, epoch["batches"][first:], prefix)
 
-    @staticmethod
-    def _record_terms(epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str) -> None:
+    def _record_terms(self, epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str) -> None:
         """Record the epoch's mean of every term, and (validation) of the negative bound at beta = 1."""
         sizes = [row[f"{prefix}_batch_size"] for row in rows]
         skip = {f"{prefix}_loss", f"{prefix}_batch_size"}
@@ -463,7 +510,7 @@ class AutoencoderNet(NeuralNet):
             terms[key.removeprefix(f"{prefix}_")] = total / sum(sizes)
         epoch.update({f"{prefix}_{name}": value for name, value in terms.items()})
         if prefix == "valid":
-            epoch["valid_bound"] = bound(terms)
+            epoch["valid_bound"] = self.criterion_.bound(terms)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take one optimizer step."""

@@ -15,7 +15,16 @@ from sklae._component import Component
 if TYPE_CHECKING:
     from sklae._layout import Layout
 
-__all__ = ["CORRUPTIONS", "Corruption", "GaussianNoise", "Masking", "SaltAndPepper", "Swap"]
+__all__ = [
+    "CORRUPTIONS",
+    "Binarize",
+    "BlockMasking",
+    "Corruption",
+    "GaussianNoise",
+    "Masking",
+    "SaltAndPepper",
+    "Swap",
+]
 
 _FRACTION = {"fraction": [Interval(Real, 0, 1, closed="both")]}
 
@@ -29,9 +38,12 @@ class Corruption(Component):
     ----------
     masks : bool
         Whether it hides values; the encoder then sees a mask beside the values.
+    redraws_target : bool
+        Whether what it makes of the values is also what is to be reconstructed.
     """
 
     masks: bool = False
+    redraws_target: bool = False
 
     @abstractmethod
     def build(self, layout: Layout) -> nn.Module:
@@ -179,10 +191,76 @@ class Swap(Corruption):
         return _SwapModule(self.fraction)
 
 
+class _BlockMaskingModule(nn.Module):
+    fill: torch.Tensor
+    member: torch.Tensor
+
+    def __init__(self, probability: float, fill: torch.Tensor, member: torch.Tensor):
+        super().__init__()
+        self.probability = probability
+        self.register_buffer("fill", fill)
+        self.register_buffer("member", member)
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        blocks = x.new_empty(len(x), len(self.member))
+        draw = blocks.uniform_(generator=generator)
+        hidden = draw < self.probability
+        # the block that drew highest stays: a row of which nothing is seen teaches nothing
+        hidden = hidden.scatter(1, draw.argmax(1, keepdim=True), False)
+        kept = 1.0 - hidden.to(x.dtype) @ self.member.to(x.dtype)
+        return torch.where(kept > 0, x, self.fill), kept
+
+
+class BlockMasking(Corruption):
+    """Hide whole blocks of columns, at least one of each row excepted; for models of several blocks.
+
+    Parameters
+    ----------
+    probability : float, default=0.3
+        The chance that a block is hidden.
+    """
+
+    masks = True
+    _parameter_constraints = {"probability": [Interval(Real, 0, 1, closed="both")]}
+
+    def __init__(self, probability: float = 0.3):
+        self.probability = probability
+
+    def build(self, layout: Layout) -> nn.Module:
+        member = torch.zeros(len(layout.blocks), layout.n_features)
+        for i, (_, columns) in enumerate(layout.blocks):
+            member[i, torch.as_tensor(columns)] = 1.0
+        return _BlockMaskingModule(self.probability, torch.as_tensor(layout.fill, dtype=torch.float32), member)
+
+
+class _BinarizeModule(nn.Module):
+    def forward(self, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, None]:
+        return torch.bernoulli(x, generator=generator), None
+
+
+class Binarize(Corruption):
+    """Draw zeros and ones with the values as probabilities, anew in every step, and reconstruct the draws.
+
+    Dynamic binarisation of grey images, as in arXiv 1509.00519. For data in [0, 1].
+    """
+
+    redraws_target = True
+
+    def build(self, layout: Layout) -> nn.Module:
+        if layout.minimum.min() < 0 or layout.maximum.max() > 1:
+            raise ValueError(
+                f"Got values from {layout.minimum.min():g} to {layout.maximum.max():g} with corruption='binarize'; "
+                "expected all in [0, 1]. Put a MinMaxScaler before, and use likelihood='bernoulli'."
+            )
+        return _BinarizeModule()
+
+
 #: Name -> class. A new corruption is one class and one row here.
 CORRUPTIONS: dict[str, type[Corruption]] = {
     "gaussian_noise": GaussianNoise,
     "masking": Masking,
     "salt_and_pepper": SaltAndPepper,
     "swap": Swap,
+    "block_masking": BlockMasking,
+    "binarize": Binarize,
 }

@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-pytest.register_assert_rewrite("laws", "support")
+pytest.register_assert_rewrite("laws", "likelihood_laws", "support")
 
 from support import global_generators  # noqa: E402
 

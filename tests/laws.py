@@ -7,30 +7,43 @@ Tolerances come from standard errors (five of them) or from the rule of integrat
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import pickle
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from support import assert_mean, assert_seeded, finite_gradients, make_layout, plane, randomized, real_line, seeded
+from support import (
+    assert_mean,
+    assert_seeded,
+    finite_gradients,
+    make_layout,
+    plane,
+    randomized,
+    real_line,
+    seeded,
+)
 from torch import nn
 
+from sklae._layout import Layout, Rows
 from sklae._module import Autoencoder, generate
-from sklae.likelihoods import Gaussian
+from sklae.divergences import Codes
+from sklae.likelihoods import Bernoulli, Gaussian
 from sklae.networks import MLP
-from sklae.posteriors import Point
+from sklae.posteriors import Diagonal, DiagonalCodes, Point, RowCodes
+from sklae.priors import StandardNormalCodes
 
 #: Kind -> laws.
 LAWS: dict[str, list[Callable[[Any], None]]] = defaultdict(list)
 
-_EXTREMES = torch.tensor([-1e4, -30.0, -1.0, 0.0, 1.0, 30.0, 1e4])
-_N_DRAWS = 40_000
+#: Inputs beyond which nothing sane lies.
+EXTREMES = torch.tensor([-1e4, -30.0, -1.0, 0.0, 1.0, 30.0, 1e4])
+N_DRAWS = 40_000
 
 
 def law(kind: str) -> Callable:
@@ -43,143 +56,38 @@ def law(kind: str) -> Callable:
     return register
 
 
-# -- likelihoods ----------------------------------------------------------------------------------------
-
-
-def _columns(part: Any, n_features: int = 3) -> nn.Module:
-    return randomized(part.build(make_layout(n_features, standardize=part.standardize))).double()
-
-
-def _params(density: Any, n_samples: int, n_features: int = 3) -> torch.Tensor:
-    return torch.randn(n_samples, n_features * density.n_params, generator=seeded(1), dtype=torch.float64)
-
-
-def _support_points(part: Any, draws: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return where a column's density is to be summed, and the weights: every integer, or a fine grid."""
-    low, high = part.support
-    if bool((draws == draws.round()).all()):
-        values = torch.arange(max(low, -10_000), min(high, 10_000) + 1, dtype=torch.float64)
-        return values, torch.ones_like(values)
-    if math.isfinite(low) and math.isfinite(high):
-        values = torch.linspace(low, high, 8_001, dtype=torch.float64)
-        weights = torch.full_like(values, (high - low) / 8_000)
-        weights[[0, -1]] /= 2
-        return values, weights
-    values, weights = real_line()
-    return values, weights * ((values >= low) & (values <= high))
-
-
-@law("likelihood")
-def each_column_sums_to_one(part: Any) -> None:
-    density = _columns(part)
-    params = _params(density, 4)
-    values, weights = _support_points(part, density.sample(params, seeded()))
-    for row in params:
-        log_prob = density.log_prob(row.expand(len(values), -1), values[:, None].expand(-1, 3))
-        total = (weights[:, None] * log_prob.exp()).sum(0)
-        torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
-
-
-@law("likelihood")
-def mean_is_that_of_samples(part: Any) -> None:
-    density = _columns(part)
-    row = _params(density, 1)
-    draws = density.sample(row.expand(_N_DRAWS, -1), seeded())
-    assert_mean(draws, density.mean(row)[0])
-
-
-@law("likelihood")
-def samples_follow_the_density(part: Any) -> None:
-    """Compare expectations of two bounded functions: they exist however heavy the tails."""
-    density = _columns(part)
-    row = _params(density, 1)
-    draws = density.sample(row.expand(_N_DRAWS, -1), seeded())
-    values, weights = _support_points(part, draws)
-    grid = values[:, None].expand(-1, 3)
-    mass = weights[:, None] * density.log_prob(row.expand(len(values), -1), grid).exp()
-    center = density.mean(row)
-    for function in (torch.sigmoid, lambda x: (-0.5 * (x - center).square()).exp()):
-        assert_mean(function(draws), (mass * function(grid)).sum(0))
-
-
-@law("likelihood")
-def energy_and_norm_make_the_density(part: Any) -> None:
-    density = _columns(part)
-    params = _params(density, 20)
-    x = density.sample(params, seeded())
-    torch.testing.assert_close(density.energy(params, x) + density.log_norm(), -density.log_prob(params, x))
-    learned = any(p.requires_grad for p in density.parameters())
-    assert density.learns_norm == learned, "log_norm would be missing from the loss, or cost time in it"
-
-
-@law("likelihood")
-def columns_do_not_mix(part: Any) -> None:
-    """A column's term depends on its own value and its own parameters: what makes gaps and explanations sums."""
-    density = _columns(part)
-    params = _params(density, 5).requires_grad_()
-    x = density.sample(params.detach(), seeded()).requires_grad_()
-    used: list[int] = []
-    for column in range(3):
-        by_x, by_params = torch.autograd.grad(density.log_prob(params, x)[:, column].sum(), (x, params))
-        assert torch.all(by_x[:, torch.arange(3) != column] == 0)
-        used += by_params.any(0).nonzero().flatten().tolist()
-    assert sorted(used) == list(range(3 * density.n_params)), "parameters are shared between columns, or idle"
-
-
-@law("likelihood")
-def one_row_serves_many_params(part: Any) -> None:
-    """Several codes per row are scored against the same x."""
-    density = _columns(part)
-    params = _params(density, 12).unflatten(0, (3, 4))
-    x = density.sample(params[0], seeded())
-    each = torch.stack([density.log_prob(p, x) for p in params])
-    torch.testing.assert_close(density.log_prob(params, x), each)
-
-
-@law("likelihood")
-def gradients_are_finite_far_out(part: Any) -> None:
-    density = randomized(part.build(make_layout(standardize=part.standardize)))
-    pairs = torch.tensor(list(itertools.product(_EXTREMES.tolist(), repeat=2)))
-    params = pairs[:, :1].repeat(1, 3 * density.n_params).requires_grad_()
-    x = pairs[:, 1:].clamp(*part.support).repeat(1, 3)
-    loss = density.energy(params, x) + density.log_norm()
-    assert finite_gradients(loss, params, *density.parameters())
-
-
-@law("likelihood")
-def samples_lie_in_the_support(part: Any) -> None:
-    density = _columns(part)
-    params = _params(density, 500)
-    x = density.sample(params, seeded())
-    low, high = part.support
-    assert x.shape == (500, 3)
-    assert x.dtype == params.dtype
-    assert low <= x.min()
-    assert x.max() <= high
-    assert density.log_prob(params, x).isfinite().all()
-    assert len(x.unique()) > 1
-
-
-@law("likelihood")
-def draws_come_from_the_generator(part: Any) -> None:
-    density = _columns(part)
-    params = _params(density, 50)
-    assert_seeded(lambda generator: density.sample(params, generator))
-
-
 # -- priors and posteriors ------------------------------------------------------------------------------
 
 
+def _encode(x: torch.Tensor, observed: Any = None, condition: Any = None) -> DiagonalCodes:
+    """Stand in for an encoder of three columns and up to three components."""
+    return DiagonalCodes(0.7 * x, 0.5 + 0.3 * x.sigmoid())
+
+
 def _prior(part: Any, n_components: int) -> Any:
-    return randomized(part.build(n_components)).double()()
+    """Return the distribution that a prior starts with, on a table as wide as the code."""
+    module = randomized(part.build(n_components, make_layout(n_components)))
+    module.start(Rows(torch.randn(80, n_components, generator=seeded(12))), seeded())
+    return module.double()(_encode)
 
 
-def _codes(part: Any, n_samples: int, n_components: int, seed: int = 5) -> Any:
+def _encoder_outputs(part: Any, n_components: int, values: torch.Tensor | None = None, n_samples: int = 1) -> Any:
+    """Return what encoders might say: given values, drawn at random and as often as wanted, or normal draws."""
+    n_outputs = part.n_outputs(n_components) * (2 if part.per_block else 1)
+    if values is None:
+        h = torch.randn(n_samples, n_outputs, generator=seeded(5), dtype=torch.float64)
+    else:
+        h = values[torch.randint(len(values), (n_samples, n_outputs), generator=seeded(5))]
+    return torch.cat([h, h.new_ones(n_samples, 2)], dim=1) if part.per_block else h
+
+
+def _codes(part: Any, n_samples: int, n_components: int) -> Any:
     """Return the posterior of some rows."""
-    h = torch.randn(n_samples, part.n_outputs(n_components), generator=seeded(seed), dtype=torch.float64)
+    h = _encoder_outputs(part, n_components, n_samples=n_samples)
     return randomized(part.build(n_components)).double()(h)
 
 
+@torch.no_grad()
 def _moments(log_prob: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """Return mass, mean and mean square of a density of one component, by integration."""
     z, weights = real_line()
@@ -198,7 +106,7 @@ def prior_integrates_to_one(part: Any) -> None:
 def prior_samples_have_its_moments(part: Any) -> None:
     distribution = _prior(part, 1)
     _, mean, square = _moments(distribution.log_prob)
-    draws = distribution.sample(_N_DRAWS, seeded())[:, 0]
+    draws = distribution.sample(N_DRAWS, seeded())[:, 0]
     assert_mean(torch.stack([draws, draws.square()], dim=1), torch.stack([mean, square]))
 
 
@@ -214,8 +122,9 @@ def prior_samples_score_finite(part: Any) -> None:
 
 @law("prior")
 def prior_gradients_are_finite_far_out(part: Any) -> None:
-    z = torch.cartesian_prod(_EXTREMES, _EXTREMES).requires_grad_()
-    assert finite_gradients(part.build(2)().log_prob(z), z)
+    z = torch.cartesian_prod(EXTREMES, EXTREMES).requires_grad_()
+    module = part.build(2, make_layout(2))
+    assert finite_gradients(module(_encode).log_prob(z), z, *(p for p in module.parameters() if p.requires_grad))
 
 
 @law("prior")
@@ -259,20 +168,69 @@ def posterior_draws_come_from_the_generator(part: Any) -> None:
 
 @law("posterior")
 def posterior_is_finite_far_out(part: Any) -> None:
-    n_outputs = part.n_outputs(1)
-    h = torch.tensor(list(itertools.product(_EXTREMES.tolist(), repeat=n_outputs))).requires_grad_()
-    q = part.build(1)(h)
-    z = q.rsample(seeded())
-    assert finite_gradients(z, h)
-    assert finite_gradients(part.build(1)(h).log_prob(z.detach()), h)
+    h = _encoder_outputs(part, 2, EXTREMES, n_samples=2_000).requires_grad_()
+    module = part.build(2)
+    noise = module(h).draw_noise(seeded())
+    assert finite_gradients(module(h).push(noise), h)
+    q = module(h)
+    assert finite_gradients(q.path_log_prob(q.push(noise), noise), h)
+
+
+@law("posterior")
+def density_of_a_draw_is_that_of_its_code(part: Any) -> None:
+    q = _codes(part, 6, 3)
+    noise = q.draw_noise(seeded(2), n_draws=4)
+    z = q.push(noise)
+    assert z.shape == (4, 6, 3)
+    torch.testing.assert_close(q.path_log_prob(z, noise), q.log_prob(z))
+
+
+@law("posterior")
+def gradient_goes_the_way_it_says(part: Any) -> None:
+    """What sticks the landing gives the encoder its gradient through the codes alone: none where they are fixed."""
+    h = _encoder_outputs(part, 3, n_samples=6).requires_grad_()
+    q = part.build(3).double()(h)
+    noise = q.draw_noise(seeded(2))
+    z = q.push(noise).detach()
+    path = q.path_log_prob(z, noise)
+    assert q.path_only == (not path.requires_grad)
+
+
+@law("posterior")
+def selected_rows_are_those_rows(part: Any) -> None:
+    q = _codes(part, 6, 3)
+    if type(q).select is RowCodes.select:
+        return  # a part of one's own may do without
+    z = torch.randn(6, 3, generator=seeded(3), dtype=torch.float64)
+    rows = torch.tensor([4, 1])
+    torch.testing.assert_close(q.select(rows).log_prob(z[rows]), q.log_prob(z)[rows])
+
+
+@law("posterior")
+def components_add_up_where_they_are_independent(part: Any) -> None:
+    q = _codes(part, 6, 3)
+    z = q.push(q.draw_noise(seeded(2)))
+    if not part.independent:
+        with pytest.raises(TypeError, match="of their own"):
+            q.component_log_prob(z)
+        return
+    torch.testing.assert_close(q.component_log_prob(z).sum(-1), q.log_prob(z))
+
+
+@law("posterior")
+def std_is_that_of_draws(part: Any) -> None:
+    q = _codes(part, 1, 3)
+    draws = q.push(torch.randn(N_DRAWS, 1, 3, generator=seeded(6), dtype=torch.float64))
+    torch.testing.assert_close(q.std, draws.std(0), rtol=0.05, atol=1e-6)
 
 
 @law("posterior")
 def every_output_of_the_encoder_is_trained(part: Any) -> None:
-    h = torch.randn(8, part.n_outputs(3), generator=seeded(4), requires_grad=True)
+    h = _encoder_outputs(part, 3, n_samples=8).float().requires_grad_()
     z = part.build(3)(h).rsample(seeded())
     (gradient,) = torch.autograd.grad(z.square().sum(), h)
-    assert torch.all(gradient != 0)
+    outputs = part.n_outputs(3)
+    assert torch.all(gradient[:, :outputs].abs().sum(0) != 0)
 
 
 def closed_form_kl_is_that_of_samples(posterior: Any, prior: Any) -> bool:
@@ -281,22 +239,63 @@ def closed_form_kl_is_that_of_samples(posterior: Any, prior: Any) -> bool:
     closed_form = q.kl(p)
     if closed_form is None:
         return False
-    z = q.push(torch.randn(_N_DRAWS, 1, 3, generator=seeded(6), dtype=torch.float64))
+    z = q.push(torch.randn(N_DRAWS, 1, 3, generator=seeded(6), dtype=torch.float64))
     assert_mean(q.log_prob(z) - p.log_prob(z), closed_form)
     assert torch.all(closed_form >= 0)
-    h = torch.tensor(list(itertools.product(_EXTREMES.tolist(), repeat=posterior.n_outputs(1)))).requires_grad_()
-    assert finite_gradients(posterior.build(1)(h).kl(prior.build(1)()), h)
+    h = _encoder_outputs(posterior, 2, EXTREMES, n_samples=2_000).requires_grad_()
+    assert finite_gradients(posterior.build(2)(h).kl(_prior(prior, 2)), h)
+    components = q.component_kl(p)
+    if components is not None:
+        torch.testing.assert_close(components.sum(-1), closed_form)
     return True
+
+
+# -- divergences ----------------------------------------------------------------------------------------
+
+
+def _held(q: RowCodes, n_rows: int = 1_000) -> Codes:
+    noise = q.draw_noise(seeded(2))
+    return Codes(q, q.push(noise), noise, StandardNormalCodes(q.mean.shape[-1]), n_rows, seeded(3))
+
+
+def _total(part: Any, q: RowCodes, beta: float = 1.0) -> torch.Tensor:
+    weights = part.weights(beta)
+    terms = part.terms(_held(q))
+    assert terms.keys() == weights.keys()
+    return torch.stack([weights[name] * term.mean() for name, term in terms.items()]).sum()
+
+
+@law("divergence")
+def codes_far_from_the_prior_cost_more(part: Any) -> None:
+    q = _codes(Diagonal(), 200, 3)
+    near = DiagonalCodes(0.0 * q.mean, torch.ones_like(q.mean))
+    far = DiagonalCodes(4.0 + q.mean, 0.1 * q.scale)
+    assert abs(float(_total(part, near))) < 0.1 * float(_total(part, far))
+
+
+@law("divergence")
+def divergence_is_finite_far_out(part: Any) -> None:
+    h = _encoder_outputs(Diagonal(), 2, EXTREMES, n_samples=300).requires_grad_()
+    assert finite_gradients(_total(part, Diagonal().build(2)(h), beta=4.0), h)
+
+
+@law("divergence")
+def divergence_names_what_is_watched(part: Any) -> None:
+    assert set(part.bound_terms) <= set(part.terms(_held(_codes(Diagonal(), 20, 3))))
 
 
 # -- corruptions ----------------------------------------------------------------------------------------
 
 
+def _unit_layout() -> Layout:
+    """Return the layout of four columns in [0, 1], in two blocks."""
+    blocks = (("first", np.array([0, 1])), ("second", np.array([2, 3])))
+    return replace(make_layout(4, likelihood=Bernoulli()), blocks=blocks)
+
+
 def _corruption(part: Any) -> tuple[nn.Module, torch.Tensor]:
     """Return the module and rows whose values are all different."""
-    layout = make_layout(4)
-    x = torch.empty(2_000, 4).uniform_(-1.4, 1.4, generator=seeded(7))
-    return part.build(layout).train(), x
+    return part.build(_unit_layout()).train(), torch.empty(2_000, 4).uniform_(generator=seeded(7))
 
 
 @law("corruption")
@@ -324,6 +323,8 @@ def share_of_changed_values_is_the_fraction(part: Any) -> None:
 @law("corruption")
 def damage_passes_gradients(part: Any) -> None:
     module, x = _corruption(part)
+    if part.redraws_target:
+        return  # draws have no gradient
     extreme = (1e4 * x).requires_grad_()
     damaged, _ = module(extreme, seeded())
     assert finite_gradients(damaged, extreme)
@@ -334,10 +335,10 @@ def damage_passes_gradients(part: Any) -> None:
 def _model(part: Any) -> tuple[Autoencoder, torch.Tensor, list[torch.Tensor]]:
     """Return a plain autoencoder with the corruption, some rows, and a list of what its encoder gets."""
     with generate(seeded()):
-        model = Autoencoder(make_layout(4), 2, MLP((4,)), Gaussian(1.0), Point(), corruption=part)
+        model = Autoencoder(_unit_layout(), 2, MLP((4,)), Gaussian(1.0), Point(), corruption=part)
     seen: list[torch.Tensor] = []
     model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    return model, torch.randn(50, 4, generator=seeded(8)), seen
+    return model, torch.empty(50, 4).uniform_(generator=seeded(8)), seen
 
 
 @law("corruption")
@@ -349,6 +350,15 @@ def only_training_corrupts(part: Any) -> None:
     damaged, *clean = (h[:, :4] for h in seen)
     assert not torch.equal(damaged, x)
     assert all(torch.equal(h, x) for h in clean)
+
+
+@law("corruption")
+def target_is_what_the_corruption_says(part: Any) -> None:
+    model, x, seen = _model(part)
+    target = model.train()(x, generator=seeded()).target
+    assert (target is not None) == part.redraws_target
+    if target is not None:
+        assert torch.equal(target, seen[0])
 
 
 @law("corruption")
@@ -399,7 +409,7 @@ def weight_scales_the_penalty(part: Any) -> None:
 
 @law("penalty")
 def penalty_is_finite_far_out(part: Any) -> None:
-    for z in (torch.cartesian_prod(_EXTREMES, _EXTREMES), _EXTREMES[:1].expand(5, 2), _EXTREMES[-1:].expand(5, 2)):
+    for z in (torch.cartesian_prod(EXTREMES, EXTREMES), EXTREMES[:1].expand(5, 2), EXTREMES[-1:].expand(5, 2)):
         z = z.clone().requires_grad_()
         assert finite_gradients(part.term(z), z)
 
@@ -469,6 +479,18 @@ def copies_are_the_same(part: Any) -> None:
         assert torch.equal(copy.deepcopy(module)(inputs), expected)
         assert torch.equal(pickle.loads(pickle.dumps(module))(inputs), expected)
         assert copy.deepcopy(module).double()(inputs.double()).dtype == torch.float64
+
+
+# -- schedules of weights -------------------------------------------------------------------------------
+
+
+@law("beta")
+def weights_settle_at_their_end(part: Any) -> None:
+    values = np.array([part.value(epoch) for epoch in np.linspace(0, 2 * part.settles, 1_001)])
+    assert values.min() >= 0
+    assert values.max() <= part.final
+    assert values[0] < part.final
+    assert all(part.value(epoch) == part.final for epoch in (part.settles, part.settles + 0.5, 10 * part.settles))
 
 
 # -- schedules ------------------------------------------------------------------------------------------

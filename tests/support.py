@@ -14,13 +14,27 @@ import torch
 from torch import nn
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
+from sklae._columns import Columns
+from sklae._compat import container_adapter
 from sklae._layout import Layout
 from sklae.corruptions import CORRUPTIONS, Corruption
-from sklae.likelihoods import LIKELIHOODS, ColumnDensity, Gaussian, Likelihood
+from sklae.divergences import DIVERGENCES, Divergence
+from sklae.likelihoods import (
+    LIKELIHOODS,
+    Blocks,
+    ColumnDensity,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    NegativeBinomial,
+    StudentT,
+    Support,
+)
 from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior, RowCodes
-from sklae.priors import PRIORS, CodeDistribution, Prior
+from sklae.priors import PRIORS, CodeDistribution, Flow, Prior, PriorModule, VampPrior
+from sklae.schedules import WEIGHTS, WeightSchedule
 
 TRANSFORMERS = (AutoencoderTransformer, VAETransformer)
 ESTIMATORS = (*TRANSFORMERS, AEOutlierDetector)
@@ -42,10 +56,18 @@ def make_table(n_samples: int, n_features: int, seed: int = 0) -> np.ndarray:
     return X * rng.uniform(0.5, 5.0, size=n_features) + rng.uniform(-10.0, 10.0, size=n_features)
 
 
-def make_layout(n_features: int = 3, *, standardize: bool = True, n_samples: int = 200) -> Layout:
-    """Return the layout of a table without gaps or constant columns."""
+def make_layout(
+    n_features: int = 3, *, standardize: bool = True, n_samples: int = 200, likelihood: Any = None
+) -> Layout:
+    """Return the layout of a table without gaps or constant columns, in the support of a likelihood if one is given."""
     X = make_table(n_samples, n_features)
-    return Layout.fit(X, rows=None, standardize=standardize, source=X)
+    if likelihood is None:
+        return Layout.fit(X, rows=None, standardize=standardize)
+    X = into_support(X, likelihood)
+    scaled = np.empty(n_features, dtype=bool)
+    for _, part, indices in likelihood.assign(Columns.of(X)):
+        scaled[indices] = part.standardize
+    return Layout.fit(X, rows=None, standardize=scaled)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -114,26 +136,32 @@ def assert_seeded(draw: Callable[[torch.Generator], torch.Tensor]) -> None:
 # -- parts as a user would write them -------------------------------------------------------------------
 
 
-class _LaplaceColumns(ColumnDensity):
-    def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return (params - x).abs()
+class _LogisticColumns(ColumnDensity):
+    n_params = 2  # of each column: first all locations, then all logarithms of scales
 
-    def log_norm(self) -> float:
-        return math.log(2.0)
+    def _parts(self, params: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        location, raw_scale = params.chunk(2, dim=-1)
+        return location, 0.1 + nn.functional.softplus(raw_scale)
+
+    def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        location, scale = self._parts(params)
+        size = (x - location).abs() / scale  # the density is even
+        return size + 2.0 * torch.log1p(torch.exp(-size)) + scale.log()
 
     def mean(self, params: torch.Tensor) -> torch.Tensor:
-        return params
+        return self._parts(params)[0]
 
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        u = torch.empty_like(params).uniform_(1e-6, 1.0 - 1e-6, generator=generator) - 0.5
-        return params - u.sign() * torch.log1p(-2.0 * u.abs())
+        location, scale = self._parts(params)
+        u = torch.empty_like(location).uniform_(1e-6, 1.0 - 1e-6, generator=generator)
+        return location + scale * torch.logit(u)
 
 
-class Laplace(Likelihood):
-    """Double exponential of scale 1."""
+class Logistic(Likelihood):
+    """The logistic distribution, location and scale of each value from the decoder."""
 
     def build(self, layout: Layout) -> ColumnDensity:
-        return _LaplaceColumns()
+        return _LogisticColumns()
 
 
 class _LaplaceCodes(CodeDistribution):
@@ -149,19 +177,19 @@ class _LaplaceCodes(CodeDistribution):
         return draws[0] - draws[1]
 
 
-class _Fixed(nn.Module):
+class _Fixed(PriorModule):
     def __init__(self, distribution: CodeDistribution):
         super().__init__()
         self.distribution = distribution
 
-    def forward(self) -> CodeDistribution:
+    def forward(self, encode: Any, condition: Any = None) -> CodeDistribution:
         return self.distribution
 
 
 class LaplacePrior(Prior):
     """Independent double exponential codes."""
 
-    def build(self, n_components: int) -> nn.Module:
+    def build(self, n_components: int, layout: Layout) -> PriorModule:
         return _Fixed(_LaplaceCodes(n_components))
 
 
@@ -200,6 +228,29 @@ class FixedWidth(Posterior):
 
     def build(self, n_components: int) -> nn.Module:
         return _FixedWidthModule(self.scale)
+
+
+class ReverseHinge(Divergence):
+    """How far the posterior means lie outside the unit ball, and their scales from 1."""
+
+    bound_terms = ("hinge",)
+
+    def terms(self, codes):
+        outside = (codes.q.mean.square().sum(-1) - 1.0).clamp(min=0.0)
+        return {"hinge": outside + (codes.q.std - 1.0).square().sum(-1)}
+
+    def weights(self, beta):
+        return {"hinge": beta}
+
+
+class Halving(WeightSchedule):
+    """Half the way in each epoch, for eight of them."""
+
+    final = 1.0
+    settles = 8
+
+    def value(self, epoch):
+        return 1.0 if epoch >= self.settles else 1.0 - 0.5**epoch
 
 
 class _JitterModule(nn.Module):
@@ -257,9 +308,25 @@ def _listed(table: dict[str, type], **variants: Any) -> dict[str, Any]:
 
 #: Kind -> name -> instance: the tables' parts and their variants.
 LISTED: dict[str, dict[str, Any]] = {
-    "likelihood": _listed(LIKELIHOODS, gaussian_fixed=Gaussian(1.0), gaussian_per_feature=Gaussian("per_feature")),
-    "prior": _listed(PRIORS),
+    "likelihood": _listed(
+        LIKELIHOODS,
+        gaussian_fixed=Gaussian(1.0),
+        gaussian_per_feature=Gaussian("per_feature"),
+        student_t_fixed=StudentT(5.0),
+        # whatever the number of columns
+        blocks=Blocks(
+            [
+                ("first", "gaussian", slice(0, 1)),
+                ("second", "bernoulli", slice(1, 2)),
+                ("third", "categorical", slice(2, 3)),
+                ("rest", Laplace("per_feature"), slice(3, None)),
+            ]
+        ),
+    ),
+    "prior": _listed(PRIORS, flow_spline=Flow(1, univariate="spline"), vamp_fixed=VampPrior(20, learned=False)),
     "posterior": _listed(POSTERIORS),
+    "divergence": _listed(DIVERGENCES),
+    "beta": _listed(WEIGHTS),
     "corruption": _listed(CORRUPTIONS),
     "penalty": _listed(PENALTIES),
     "network": _listed(
@@ -270,64 +337,109 @@ LISTED: dict[str, dict[str, Any]] = {
 }
 #: The same for parts that are not ours.
 OWN: dict[str, dict[str, Any]] = {
-    "likelihood": {"own": Laplace()},
+    "likelihood": {"own": Logistic()},
     "prior": {"own": LaplacePrior()},
     "posterior": {"own": FixedWidth()},
+    "divergence": {"own": ReverseHinge()},
+    "beta": {"own": Halving()},
     "corruption": {"own": Jitter()},
     "penalty": {"own": L2()},
     "network": {"own": Skip()},
 }
 #: What the laws are about.
 PARTS: dict[str, dict[str, Any]] = {kind: {**LISTED[kind], **OWN[kind]} for kind in LISTED}
+PARTS["posterior"] = {name: part for name, part in PARTS["posterior"].items() if part.has_density}
+PARTS["likelihood"] |= {
+    "laplace_fixed": Laplace(0.5),
+    "laplace_per_feature": Laplace("per_feature"),
+    "student_t_per_feature": StudentT("per_feature", "per_feature"),
+    "student_t_of_fixed_scale": StudentT(scale=0.7),
+    "student_t_all_fixed": StudentT(3.0, 2.0),
+    "negative_binomial_fixed": NegativeBinomial(0.5),
+    "negative_binomial_shared": NegativeBinomial("shared"),
+    "blocks_out_of_order": Blocks([("c", "poisson", [2]), ("a", "categorical", [0]), ("b", "log_normal", [1])]),
+    "blocks_of_several": Blocks([("outer", "negative_binomial", [0, 2]), ("inner", "continuous_bernoulli", [1])]),
+    "blocks_of_one": Blocks([("all", "student_t", slice(None))]),
+}
 PARTS["network"] |= {f"activation_{name}": MLP((8,), activation=name) for name in ACTIVATIONS}
 
 
 # -- estimators for parts with a restricted support -----------------------------------------------------
 
 
-def squash(X: Any) -> Any:
-    """Map numbers into (0, 1), keeping float32 and frames; leave all else for the estimator to refuse."""
-    if hasattr(X, "columns"):
-        return 0.5 + 0.5 * X / (1.0 + np.abs(X))
+def _cycle(values: np.ndarray, n: int) -> np.ndarray:
+    """Map numbers to the integers below n, so that no column of different values is constant."""
+    golden = 0.5 * (1.0 + math.sqrt(5.0))
+    return np.floor(n * ((golden * values) % 1.0))
+
+
+#: Support -> what maps any number into it. Algebraic, so that columns far from zero don't turn constant.
+_MAPS: dict[Support, Callable[[np.ndarray], np.ndarray]] = {
+    Support(0.0, 1.0): lambda x: 0.5 + 0.5 * x / (1.0 + np.abs(x)),
+    Support(0.0, open_low=True): lambda x: np.exp(0.5 * np.arcsinh(x)),
+    Support(0.0, integer=True): lambda x: _cycle(x, 5),
+    LIKELIHOODS["categorical"].support: lambda x: _cycle(x, 4),
+}
+
+
+def into_support(table: np.ndarray, likelihood: Any) -> np.ndarray:
+    """Map numbers, column by column, into the supports of a likelihood; NaN and infinity stay."""
+    mapped = table.astype(np.float64)
+    for _, part, indices in likelihood.assign(Columns.of(table)):
+        if part.support.is_bounded:
+            values = mapped[:, indices]
+            finite = np.isfinite(values)
+            mapped[:, indices] = np.where(finite, _MAPS[part.support](np.where(finite, values, 0.0)), values)
+    return mapped.astype(table.dtype)
+
+
+def squash(X: Any, likelihood: Any) -> Any:
+    """Map a table into the support, keeping float32 and frames; leave what is none for the estimator to refuse."""
     try:
         values = np.asarray(X)
         values = values if values.dtype == np.float32 or values.dtype.kind == "c" else values.astype(np.float64)
     except (TypeError, ValueError):
         return X
-    if values.dtype.kind == "c":
+    if values.dtype.kind == "c" or values.ndim != 2 or not values.size:
         return X
-    # algebraic, so that columns far from zero don't turn constant
-    return 0.5 + 0.5 * values / (1.0 + np.abs(values))
+    mapped = into_support(values, LIKELIHOODS[likelihood]() if isinstance(likelihood, str) else likelihood)
+    if not hasattr(X, "columns"):
+        return mapped
+    return container_adapter(X).create_container(mapped, X, columns=list(X.columns), inplace=False)
 
 
 class _Squashing:
-    """Mix-in: every verb that takes rows squashes them first."""
+    """Mix-in: every verb that takes rows maps them into the likelihood's support first."""
 
     def fit(self, X, y=None, *, X_val=None, X_clean=None):
-        return super().fit(squash(X), y, X_val=X_val, X_clean=X_clean)
+        return super().fit(squash(X, self.likelihood), y, X_val=X_val, X_clean=X_clean)
 
     def partial_fit(self, X, y=None):
-        return super().partial_fit(squash(X), y)
+        return super().partial_fit(squash(X, self.likelihood), y)
 
     def transform(self, X):
-        return super().transform(squash(X))
+        return super().transform(squash(X, self.likelihood))
 
     def reconstruct(self, X):
-        return super().reconstruct(squash(X))
+        return super().reconstruct(squash(X, self.likelihood))
 
     def score_samples(self, X):
-        return super().score_samples(squash(X))
+        return super().score_samples(squash(X, self.likelihood))
 
 
-class UnitAutoencoder(_Squashing, AutoencoderTransformer):
-    """A plain autoencoder of squashed rows."""
+class SquashingAutoencoder(_Squashing, AutoencoderTransformer):
+    """A plain autoencoder of rows in its likelihood's support."""
 
 
-class UnitVAE(_Squashing, VAETransformer):
-    """A variational autoencoder of squashed rows."""
+class SquashingVAE(_Squashing, VAETransformer):
+    """A variational autoencoder of rows in its likelihood's support."""
 
 
 def estimator_for(estimator: type, part: Any) -> type:
     """Return the estimator, or its version that maps any table into the support of a part."""
-    unbounded = getattr(part, "support", (-math.inf, math.inf)) == (-math.inf, math.inf)
-    return estimator if unbounded else {AutoencoderTransformer: UnitAutoencoder, VAETransformer: UnitVAE}[estimator]
+    if not isinstance(part, Likelihood):
+        return estimator
+    blocks = part.assign(Columns.of(np.empty((1, 3))))
+    if not any(block.support.is_bounded for _, block, _ in blocks):
+        return estimator
+    return {AutoencoderTransformer: SquashingAutoencoder, VAETransformer: SquashingVAE}[estimator]

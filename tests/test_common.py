@@ -96,6 +96,22 @@ NOT_APPLICABLE = {
 DEFAULTS = {cls.__name__: cls() for cls in ESTIMATORS}
 
 
+# What a part needs beside it.
+NEEDS = {
+    "point": {"divergence": "mmd"},
+    "product_of_experts": {"likelihood": [("first", "gaussian", slice(0, 1)), ("rest", "gaussian", slice(1, None))]},
+    "tc": {"beta": 4.0},
+}
+
+# Parameters of a variational autoencoder that are no parts.
+VARIATIONAL = [
+    ("capacity", "linear_warmup", "linear_warmup"),
+    ("free_bits", "some", 0.1),
+    ("n_importance_samples", "3", 3),
+    ("sample_from", "aggregate", "aggregate"),
+]
+
+
 def _with_parts():
     """Return an instance with each listed part (and each part of one's own), by its name."""
     found = {}
@@ -106,12 +122,14 @@ def _with_parts():
             for kind in kinds
             if kind in cls._parameter_constraints
             for name, part in kinds[kind].items()
+            if name != "binarize"  # of rows in [0, 1]: test_corruptions
         ]
         settings += [("solver", name, name) for name in SOLVERS if name != "lbfgs" or cls is AutoencoderTransformer]
         settings += [("learning_rate", name, name) for name in LEARNING_RATES]
         settings += [("early_stopping", "true", True)]
+        settings += VARIATIONAL if cls is VAETransformer else [("sample_from", "aggregate", "aggregate")]
         for parameter, name, value in settings:
-            params = {**QUICK, parameter: value}
+            params = {**QUICK, parameter: value, **NEEDS.get(name, {})}
             if parameter == "network":
                 del params["hidden_layer_sizes"]
             if value == "lbfgs":

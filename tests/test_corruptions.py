@@ -37,7 +37,7 @@ def test_salt_and_pepper_are_the_extremes_of_the_column():
 @pytest.mark.parametrize("standardize", [True, False])
 def test_masked_values_become_the_mean_of_the_column(standardize):
     table = make_table(100, 3)
-    layout = Layout.fit(table, rows=None, standardize=standardize, source=table)
+    layout = Layout.fit(table, rows=None, standardize=standardize)
     damaged, kept = Masking(1.0).build(layout)(X, seeded(1))
     np.testing.assert_allclose(layout.decode(damaged[:2].double().numpy()), np.tile(table.mean(0), (2, 1)), rtol=1e-5)
     assert torch.all(kept == 0)

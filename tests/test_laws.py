@@ -5,6 +5,7 @@ import itertools
 import pkgutil
 from collections.abc import Mapping
 
+import likelihood_laws  # noqa: F401 - its laws register themselves
 import pytest
 from laws import LAWS, closed_form_kl_is_that_of_samples
 from sklearn.base import clone
@@ -22,6 +23,8 @@ ELSEWHERE = {
     "NORMALIZATIONS",  # as networks
     "SOLVERS",  # test_common, test_training
     "LEARNING_RATES",  # as schedules
+    "WEIGHTS",  # as beta
+    "AGGREGATES",  # test_sampling
 }
 
 
@@ -57,5 +60,5 @@ def test_every_table_is_tested():
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and isinstance(value, Mapping)
     }
-    named_after_kinds = {"LIKELIHOODS", "PRIORS", "POSTERIORS", "CORRUPTIONS", "PENALTIES", "NETWORKS"}
+    named_after_kinds = {"LIKELIHOODS", "PRIORS", "POSTERIORS", "CORRUPTIONS", "PENALTIES", "NETWORKS", "DIVERGENCES"}
     assert tables == named_after_kinds | ELSEWHERE

@@ -4,14 +4,28 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from support import QUICK, make_layout, make_table, seeded
+from scipy import special, stats
+from support import QUICK, into_support, make_layout, make_table, randomized, seeded
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae.likelihoods import Bernoulli, Gaussian
+from sklae._layout import Layout
+from sklae.likelihoods import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    Gaussian,
+    Laplace,
+    LogNormal,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    Support,
+)
 
 PARAMS = torch.randn(20, 3, generator=seeded(0), dtype=torch.float64)
 
@@ -118,3 +132,348 @@ def test_bernoulli_scores_no_values_outside_its_support(estimator):
     fitted = estimator(2, likelihood="bernoulli", max_iter=2, random_state=0).fit(X)
     with pytest.raises(ValueError, match=r"Got values from .* expected all in \[0, 1\]. Put a MinMaxScaler"):
         fitted.score_samples(X + 1)
+
+
+# -- known densities ------------------------------------------------------------------------------------
+
+
+def _frozen(likelihood, seed=3):
+    """Return a float64 density with learned numbers moved, params and rows to evaluate it at."""
+    layout = make_layout(likelihood=likelihood)
+    density = randomized(likelihood.build(layout), seed).double()
+    params = torch.randn(40, density.n_outputs(3), generator=seeded(1), dtype=torch.float64)
+    x = layout.encode(into_support(make_table(40, 3, seed=7), likelihood), dtype=torch.float64).x
+    return density, params, x
+
+
+def _numbers(value):
+    return value.detach().numpy() if isinstance(value, torch.Tensor) else value
+
+
+def _student_t(density, params, x):
+    return stats.t(_numbers(density.df()), params, _numbers(density.scale())).logpdf(x)
+
+
+def _laplace(density, params, x):
+    return stats.laplace(params, _numbers(density.scale())).logpdf(x)
+
+
+def _log_normal(density, params, x):
+    location, spread = density.location.numpy(), density.spread.numpy()
+    width = spread * np.sqrt(_numbers(density.normal.variance()))
+    return stats.lognorm(s=width, scale=np.exp(location + spread * params)).logpdf(x)
+
+
+def _continuous_bernoulli(density, params, x):
+    """A truncated exponential distribution, mirrored for positive logits."""
+    size = np.abs(params)
+    return stats.truncexpon(size, scale=1.0 / size).logpdf(np.where(params > 0, 1.0 - x, x))
+
+
+def _poisson(density, params, x):
+    return stats.poisson(np.exp(density.log_mean.numpy() + params)).logpmf(x)
+
+
+def _negative_binomial(density, params, x):
+    mean, shape = np.exp(density.log_mean.numpy() + params), 1.0 / _numbers(density.dispersion())
+    return stats.nbinom(shape, shape / (shape + mean)).logpmf(x)
+
+
+KNOWN = {
+    "student_t": (StudentT("per_feature", "per_feature"), _student_t),
+    "student_t shared": (StudentT(), _student_t),
+    "student_t fixed": (StudentT(3.0, 0.7), _student_t),
+    "laplace": (Laplace("per_feature"), _laplace),
+    "laplace fixed": (Laplace(0.3), _laplace),
+    "log_normal": (LogNormal("per_feature"), _log_normal),
+    "log_normal fixed": (LogNormal(0.3), _log_normal),
+    "continuous_bernoulli": (ContinuousBernoulli(), _continuous_bernoulli),
+    "poisson": (Poisson(), _poisson),
+    "negative_binomial": (NegativeBinomial(), _negative_binomial),
+    "negative_binomial fixed": (NegativeBinomial(0.2), _negative_binomial),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_density_is_the_one_of_scipy(name):
+    likelihood, reference = KNOWN[name]
+    density, params, x = _frozen(likelihood)
+    expected = reference(density, params.numpy(), x.numpy())
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(density.log_prob(params, x).detach().numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "n"), [(StudentT("per_feature"), 3), (StudentT(), 1), (StudentT(scale="per_feature"), 1)], ids=repr
+)
+def test_learned_degrees_of_freedom_keep_the_variance(likelihood, n):
+    df = likelihood.build(make_layout()).df
+    assert df().detach().numpy() == pytest.approx(np.full(n, 10.0), rel=1e-5)
+    for value in (-1e3, 1e3):
+        with torch.no_grad():
+            df.raw.fill_(value)
+        assert torch.all((df() > 2.03) & (df() < 1_001))
+
+
+@pytest.mark.parametrize("likelihood", [Laplace, StudentT, LogNormal, NegativeBinomial])
+def test_learned_numbers_have_a_floor(likelihood):
+    name = "dispersion" if likelihood is NegativeBinomial else "scale"
+    settings = {name: "per_feature", f"min_{name}": 0.25}
+    density = likelihood(**settings).build(make_layout(likelihood=likelihood()))
+    with torch.no_grad():
+        for parameter in density.parameters():
+            parameter.fill_(-1e3)
+    lowest = density.normal.variance().sqrt() if likelihood is LogNormal else getattr(density, name)()
+    assert lowest.detach().numpy() == pytest.approx(np.full(3, 0.25), rel=1e-6)
+    with pytest.raises(ValueError, match=f"Got {name}=0.1, below min_{name}=0.25; expected .* Raise the {name} or"):
+        likelihood(**{**settings, name: 0.1}).build(make_layout(likelihood=likelihood()))
+
+
+# -- numbers between zero and one ------------------------------------------------------------------------
+
+_AROUND_ZERO = [0.0, 1e-12, 1e-8, 1e-4, 1e-3, 0.01, 0.1, 0.2499999, 0.25, 0.2500001, 0.5, 1.0, 5.0, 30.0, 700.0]
+_LOGITS = torch.tensor(sorted({*_AROUND_ZERO, *(-v for v in _AROUND_ZERO)}), dtype=torch.float64)
+
+
+def _quadrature(logits):
+    """Return log of the integral of exp(logit x) over [0, 1], and the mean and variance of x under that density."""
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    x, weights = 0.5 * (nodes + 1.0), 0.5 * weights
+    shifted = weights * np.exp(logits[:, None] * x - np.maximum(logits, 0.0)[:, None])
+    mass = shifted.sum(1)
+    mean = (shifted * x).sum(1) / mass
+    variance = (shifted * (x - mean[:, None]) ** 2).sum(1) / mass
+    return np.log(mass) + np.maximum(logits, 0.0), mean, variance
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+def test_continuous_bernoulli_is_stable_around_a_logit_of_zero(dtype, tolerance):
+    """The normaliser, its first derivative (the mean) and its second (the variance) by numerical integration."""
+    density = ContinuousBernoulli().build(make_layout())
+    logits = _LOGITS.to(dtype).requires_grad_()
+    norm, mean, variance = _quadrature(logits.detach().double().numpy())
+    energy = density.energy(logits, torch.zeros_like(logits))
+    (first,) = torch.autograd.grad(energy.sum(), logits)
+    (second,) = torch.autograd.grad(density.mean(logits).sum(), logits)
+    np.testing.assert_allclose(energy.detach(), norm, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(first, mean, rtol=0, atol=10 * tolerance)
+    np.testing.assert_allclose(density.mean(logits).detach(), mean, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(second, variance, rtol=0, atol=30 * tolerance)
+
+
+def test_continuous_bernoulli_is_the_density_of_torch():
+    density, params, x = _frozen(ContinuousBernoulli())
+    expected = torch.distributions.ContinuousBernoulli(logits=params)
+    torch.testing.assert_close(density.log_prob(params, x), expected.log_prob(x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(density.mean(params), expected.mean, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("logit", [-1e4, -5.0, -1e-7, 0.0, 1e-5, 3.0, 1e4])
+def test_continuous_bernoulli_samples_by_its_distribution_function(logit):
+    params = torch.full((20_000,), logit, dtype=torch.float64)
+    draws = ContinuousBernoulli().build(make_layout()).sample(params, seeded()).numpy()
+    size = abs(logit)
+    reference = stats.uniform() if size < 1e-3 else stats.truncexpon(size, scale=1.0 / size)
+    assert stats.kstest(1.0 - draws if logit > 0 else draws, reference.cdf).pvalue > 1e-3
+
+
+# -- categories -----------------------------------------------------------------------------------------
+
+
+def _codes(levels, n_samples=60, seed=0):
+    rng = np.random.RandomState(seed)
+    X = np.column_stack([rng.randint(0, n, size=n_samples) for n in levels]).astype(float)
+    X[0] = np.array(levels) - 1
+    X[1] = 0
+    return X
+
+
+@pytest.mark.parametrize("levels", [(4, 4, 4), (2, 5, 3), (3, 2)], ids=str)
+def test_categories_are_softmaxes_of_their_columns_logits(levels):
+    X = _codes(levels)
+    layout = Layout.fit(X, rows=None, standardize=False)
+    density = Categorical().build(layout)
+    n = len(levels)
+    assert density.n_outputs(n) == density.n_inputs(n) == sum(levels)
+    params = torch.randn(len(X), sum(levels), generator=seeded(), dtype=torch.float64)
+    x = torch.as_tensor(X)
+    code, column = density.code.numpy(), density.column.numpy()
+    hot = density.inputs(x, None).numpy()
+    terms = density.log_prob(params, x).numpy()
+    for j in range(n):
+        own = np.flatnonzero(column == j)
+        assert np.array_equal(code[own], np.arange(levels[j]))
+        logits = params.numpy()[:, own]
+        expected = np.take_along_axis(special.log_softmax(logits, axis=1), X[:, [j]].astype(int), axis=1)[:, 0]
+        np.testing.assert_allclose(terms[:, j], expected, rtol=1e-12)
+        np.testing.assert_array_equal(density.mean(params)[:, j], logits.argmax(1))
+        np.testing.assert_array_equal(hot[:, own], X[:, [j]] == np.arange(levels[j]))
+
+
+def test_gaps_and_unknown_codes_are_no_level_to_the_encoder():
+    density = Categorical().build(Layout.fit(_codes((3, 2)), rows=None, standardize=False))
+    x = torch.tensor([[1.0, 1.0], [1.3, 1.0], [7.0, 0.0]])
+    observed = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    order = np.lexsort((density.code.numpy(), density.column.numpy()))
+    hot = density.inputs(x, observed)[:, order]
+    assert hot.tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 1, 0]]
+
+
+def test_levels_that_fit_has_not_seen_are_refused():
+    X = _codes((3, 2, 4))
+    density = Categorical().build(Layout.fit(X, rows=None, standardize=False))
+    x = torch.as_tensor(X)
+    density.check(x, None)
+    x[5, 1] = 2.0
+    with pytest.raises(ValueError, match=r"Got code 2 .*number 1 .* fit saw 0 to 1; expected levels that fit has seen"):
+        density.check(x, None)
+    observed = torch.ones_like(x)
+    density.check(x, observed.index_put((torch.tensor(5), torch.tensor(1)), torch.tensor(0.0, dtype=x.dtype)))
+    with pytest.raises(ValueError, match="Got code 2"):
+        density.check(x, observed)
+
+
+def test_unseen_levels_are_told_by_the_names_of_columns():
+    frame = pd.DataFrame(_codes((3, 2, 4)), columns=["size", "sex", "stage"])
+    blocks = [("rest", "categorical", ["size"]), ("some", "categorical", ["sex", "stage"])]
+    vae = VAETransformer(2, likelihood=blocks, **QUICK).fit(frame)
+    with pytest.raises(ValueError, match="Got code 4 in categorical column 'stage', where fit saw 0 to 3"):
+        vae.score_samples(frame.assign(stage=4.0))
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
+def test_estimators_refuse_levels_that_fit_has_not_seen(estimator):
+    X = _codes((3, 2, 4))
+    fitted = estimator(2, likelihood="categorical", **QUICK).fit(X)
+    assert set(fitted.reconstruct(X)[:, 1]) <= {0.0, 1.0}
+    with pytest.raises(ValueError, match=r"Got code 4 .*expected levels that fit has seen"):
+        fitted.score_samples(X + np.array([0, 0, 1]))
+    with pytest.raises(ValueError, match=r"Got values such as .*Encode categories as 0, 1, 2.*OrdinalEncoder"):
+        estimator(2, likelihood="categorical", **QUICK).fit(X / 2)
+
+
+def test_identifiers_are_no_categories():
+    X = np.column_stack([np.arange(50) * 10_000, _codes((3, 2), 50)]).astype(float)
+    with pytest.raises(ValueError, match=r"Got categorical columns of 490,00. levels in all.*leave out columns"):
+        Categorical().build(Layout.fit(X, rows=None, standardize=False))
+
+
+def test_constant_categories_need_no_levels():
+    X = _codes((3, 2))
+    X[:, 1] = 1e6
+    layout = Layout.fit(X, rows=None, standardize=False)
+    density = Categorical().build(layout)
+    assert density.n_outputs(2) == 4
+    density.check(layout.encode(X).x, None)
+
+
+def test_a_model_of_categories_sums_to_one():
+    """Over all 24 rows there are, whatever the code."""
+    levels = (2, 3, 4)
+    rows = np.array(list(itertools.product(*map(range, levels))), dtype=float)
+    vae = VAETransformer(2, likelihood="categorical", **QUICK).fit(_codes(levels, 200))
+    module = vae.net_.inference_module(torch.float64)
+    params = module.decode(torch.randn(1, 2, generator=seeded(3), dtype=torch.float64)).expand(len(rows), -1)
+    log_prob = module.likelihood.log_prob(params, torch.as_tensor(rows)).sum(-1)
+    assert float(log_prob.exp().sum()) == pytest.approx(1.0, abs=1e-9)
+
+
+# -- counts and sizes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()], ids=repr)
+def test_rates_start_at_the_columns_mean_and_never_overflow(likelihood):
+    layout = make_layout(likelihood=likelihood)
+    density = likelihood.build(layout)
+    np.testing.assert_allclose(density.mean(torch.zeros(1, 3))[0], layout.mean, rtol=1e-5)
+    params = torch.tensor([-1e4, -100.0, 5.0, 10.0, 10.01, 1e4])[:, None].expand(-1, 3)
+    rates = density.mean(params) / torch.as_tensor(layout.mean, dtype=torch.float32)
+    assert rates.isfinite().all()
+    assert torch.all(rates.diff(dim=0) >= 0)
+    np.testing.assert_allclose(rates[2:4, 0], np.exp([5.0, 10.0]), rtol=1e-5)
+
+
+def test_dispersion_starts_at_what_the_columns_show():
+    X = np.random.RandomState(0).negative_binomial(2.0, 0.2, size=(20_000, 3)).astype(float)
+    layout = Layout.fit(X, rows=None, standardize=False)
+    for setting, n in (("per_feature", 3), ("shared", 1)):
+        start = NegativeBinomial(setting).build(layout).dispersion().detach().numpy()
+        assert start == pytest.approx(np.full(n, 0.5), rel=0.1)
+
+
+def test_negative_binomial_without_dispersion_is_poisson():
+    density, params, x = _frozen(NegativeBinomial(1e-9, min_dispersion=1e-9))
+    plain = Poisson().build(make_layout(likelihood=Poisson())).double()
+    torch.testing.assert_close(density.log_prob(params, x), plain.log_prob(params, x), rtol=0, atol=1e-4)
+
+
+def test_log_normal_is_the_normal_density_of_logarithms_and_its_jacobian():
+    density, params, x = _frozen(LogNormal("per_feature"))
+    location = density.location + density.spread * params
+    scale = density.spread * density.normal.variance().sqrt()
+    torch.testing.assert_close(density.log_prob(params, x), Normal(location, scale).log_prob(x.log()) - x.log())
+    torch.testing.assert_close(density.mean(params), (location + 0.5 * scale.square()).exp())
+
+
+def test_log_normal_reads_standard_logarithms():
+    """Of log-normal columns, whatever their units."""
+    X = np.exp(np.random.RandomState(0).normal(size=(50_000, 3)) * [0.1, 0.5, 0.9] + [-9.0, 0.0, 9.0])
+    layout = Layout.fit(X, rows=None, standardize=False)
+    seen = LogNormal().build(layout).inputs(layout.encode(X).x, None)
+    np.testing.assert_allclose(seen.mean(0), 0.0, atol=0.05)
+    np.testing.assert_allclose(seen.std(0), 1.0, atol=0.05)
+
+
+@pytest.mark.parametrize("likelihood", ["log_normal", "poisson", "negative_binomial"])
+def test_positive_data_are_scored_in_their_own_units(likelihood):
+    """Densities of the values themselves: better than a normal distribution's where they are skewed."""
+    rng = np.random.RandomState(0)
+    mean = np.exp(rng.normal(size=(300, 1)) + 1.0) * np.ones((1, 4))
+    X = mean * np.exp(0.3 * rng.normal(size=(300, 4))) if likelihood == "log_normal" else rng.poisson(mean) * 1.0
+    settings = {"max_iter": 60, "learning_rate": "one_cycle", "learning_rate_init": 0.01, "random_state": 0}
+    fitted, normal = (VAETransformer(1, likelihood=name, **settings).fit(X) for name in (likelihood, "gaussian"))
+    assert fitted.score(X) > normal.score(X)
+    rebuilt = fitted.reconstruct(X)
+    assert np.corrcoef(np.log1p(rebuilt[:, 0]), np.log1p(mean[:, 0]))[0, 1] > 0.8
+    assert rebuilt.mean() == pytest.approx(X.mean(), rel=0.2)
+
+
+# -- supports -------------------------------------------------------------------------------------------
+
+SUPPORTS = {
+    "[0, 1]": (Support(0.0, 1.0), [0.0, 0.3, 1.0], [-0.1, 1.5], "MinMaxScaler"),
+    "(0, inf)": (Support(0.0, open_low=True), [1e-9, 5.0], [0.0, -1.0], "gaussian"),
+    "[0, inf)": (Support(0.0), [0.0, 5.0], [-1.0], "gaussian"),
+    "(-inf, 3]": (Support(high=3.0), [-1e9, 3.0], [3.5], "another likelihood"),
+    "the integers 0, 1, 2, …": (Support(0.0, integer=True), [0.0, 7.0], [-1.0, 0.5], "counts"),
+    "the integers 0 to 5": (Support(0.0, 5.0, integer=True), [0.0, 5.0], [6.0, 2.5], "another likelihood"),
+    "the integers up to 5": (Support(high=5.0, integer=True), [-9.0, 5.0], [6.0], "another likelihood"),
+    "the integers": (Support(integer=True), [-9.0, 5.0], [0.1], "another likelihood"),
+    "[-1, 1]": (Support(-1.0, 1.0, remedy="Take cosines."), [0.5], [2.0], "Take cosines"),
+}
+
+
+@pytest.mark.parametrize("text", SUPPORTS)
+def test_supports_accept_refuse_and_say_what_they_are(text):
+    support, inside, outside, remedy = SUPPORTS[text]
+    assert support.is_bounded
+    assert str(support) == text
+    support.check(torch.tensor(inside))
+    support.check(torch.tensor([]))
+    for value in outside:
+        with pytest.raises(ValueError, match=f"Got values .* for this likelihood; expected .*{remedy}"):
+            support.check(torch.tensor([*inside, value]))
+
+
+def test_real_numbers_have_no_bounds():
+    assert not Support().is_bounded
+    assert str(Support()) == "all real numbers"
+    Support().check(torch.tensor([-1e30, np.pi]))
+
+
+def test_bare_likelihoods_are_one_block_of_all_columns():
+    likelihood = Gaussian()
+    ((name, part, indices),) = likelihood.assign(make_layout(4).columns)
+    assert name == "x"
+    assert part is likelihood
+    assert indices.tolist() == [0, 1, 2, 3]

@@ -11,6 +11,7 @@ from torch import nn
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._module import Autoencoder, generate
 from sklae._objective import Objective
+from sklae.divergences import KL
 from sklae.likelihoods import ColumnDensity, Gaussian, Likelihood
 from sklae.networks import MLP
 from sklae.posteriors import Diagonal
@@ -87,7 +88,7 @@ def test_loss_and_gradient_see_observed_values_only():
     observed = (torch.rand(30, 4, generator=seeded(2)) < 0.7).float()
     output = model(x, observed, generator=seeded(3))
     output.params.retain_grad()
-    objective = Objective(beta=1.0)
+    objective = Objective(KL())
     terms = objective.terms(output, (x, observed))
     objective.loss(terms).backward()
     assert torch.all(output.params.grad[observed == 0] == 0)
@@ -104,7 +105,7 @@ def test_complete_rows_lose_nothing_to_the_mask():
     model = _model(make_layout(4))
     x = torch.randn(30, 4, generator=seeded(1))
     output = model(x, generator=seeded(3))
-    plain, masked = (Objective(beta=1.0).terms(output, target) for target in (x, (x, torch.ones_like(x))))
+    plain, masked = (Objective(KL()).terms(output, target) for target in (x, (x, torch.ones_like(x))))
     for name in ("reconstruction", "kl"):
         torch.testing.assert_close(plain[name], masked[name], rtol=1e-6, atol=1e-6)
 

@@ -78,7 +78,9 @@ def test_the_posterior_of_a_linear_vae_has_the_rates_of_probabilistic_pca():
     module = vae.net_.inference_module(torch.float64)
     q = module.encode(torch.as_tensor(X))
     lam = eigenvalues(X)
-    assert q.kl(module.prior()).mean().item() == pytest.approx(0.5 * np.log(lam[:2] / lam[2:].mean()).sum(), abs=0.01)
+    assert q.kl(module.prior_codes()).mean().item() == pytest.approx(
+        0.5 * np.log(lam[:2] / lam[2:].mean()).sum(), abs=0.01
+    )
 
 
 def test_a_linear_vae_with_a_scale_per_feature_is_factor_analysis(table):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import torch
-from support import QUICK, make_table, seeded
-from torch import nn
+from support import QUICK, make_layout, make_table, seeded
 from torch.distributions import Normal
 
 from sklae import VAETransformer
-from sklae.priors import CodeDistribution, Prior, StandardNormal, StandardNormalCodes
+from sklae.priors import CodeDistribution, Prior, PriorModule, StandardNormal, StandardNormalCodes
 
 
 class _Anonymous(CodeDistribution):
@@ -23,23 +22,23 @@ class _Anonymous(CodeDistribution):
         return self.normal.sample(n_samples, generator)
 
 
-class _AnonymousModule(nn.Module):
+class _AnonymousModule(PriorModule):
     def __init__(self, n_components):
         super().__init__()
         self.distribution = _Anonymous(n_components)
 
-    def forward(self):
+    def forward(self, encode, condition=None):
         return self.distribution
 
 
 class AnonymousNormal(Prior):
-    def build(self, n_components):
+    def build(self, n_components, layout):
         return _AnonymousModule(n_components)
 
 
 def test_standard_normal_is_the_normal_density():
     z = torch.randn(20, 3, generator=seeded(), dtype=torch.float64)
-    log_prob = StandardNormal().build(3)().log_prob(z)
+    log_prob = StandardNormal().build(3, make_layout())(None).log_prob(z)
     torch.testing.assert_close(log_prob, Normal(0.0, 1.0).log_prob(z).sum(-1))
 
 
@@ -48,7 +47,7 @@ def test_kl_by_draws_scores_as_the_closed_form_does():
     X = make_table(80, 4)
     vae = VAETransformer(2, **QUICK).fit(X)
     exact = vae.score_samples(X)
-    vae.net_.module_.prior = AnonymousNormal().build(2)
+    vae.net_.module_.prior = AnonymousNormal().build(2, vae.layout_)
     vae.net_._float64 = None
     np.testing.assert_allclose(vae.score_samples(X), exact, rtol=0, atol=0.02)
 

@@ -127,7 +127,7 @@ def test_new_rows_of_any_size_never_give_nan(table, params, n_rows):
 
 def layout_of(table, standardize):
     try:
-        return Layout.fit(table, rows=None, standardize=standardize, source=table)
+        return Layout.fit(table, rows=None, standardize=standardize)
     except ValueError as error:
         note(str(error))
         assume(False)
@@ -137,7 +137,7 @@ def layout_of(table, standardize):
 @given(table=tables(dtypes=FLOATS, max_exponent=100), standardize=st.booleans())
 def test_decoding_undoes_encoding(table, standardize):
     layout = layout_of(table, standardize)
-    x, observed = layout.encode(table, dtype=torch.float64)
+    x, observed, _ = layout.encode(table, dtype=torch.float64)
     assert bool(x.isfinite().all())
     decoded = layout.decode(x.numpy())
     gaps = np.isnan(table)
@@ -155,7 +155,7 @@ def test_decoding_undoes_encoding(table, standardize):
 @given(table=tables(dtypes=FLOATS, max_exponent=100))
 def test_encoded_columns_are_of_unit_size(table):
     layout = layout_of(table, True)
-    x, observed = layout.encode(table, dtype=torch.float64)
+    x, observed, _ = layout.encode(table, dtype=torch.float64)
     weight = torch.ones_like(x) if observed is None else observed
     varies = layout.varies
     n = weight.sum(0)

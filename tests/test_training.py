@@ -20,10 +20,11 @@ from skorch.callbacks import (
 )
 
 from sklae import AutoencoderTransformer, VAETransformer
+from sklae._layout import Rows
 from sklae._module import Autoencoder, generate
 from sklae._objective import Objective
 from sklae._optimizers import Adam, AdamW
-from sklae._training import Batches, make_dataset
+from sklae._training import Batches, EncodedRows
 from sklae.corruptions import Masking
 from sklae.networks import MLP
 from sklae.penalties import L1
@@ -58,7 +59,7 @@ def test_parameters_and_history_are_those_of_stock_skorch(estimator, solver):
     stock = StockNet(
         Autoencoder,
         criterion=Objective,
-        criterion__beta=ours.net_.criterion_.beta,
+        criterion__divergence=ours.net_.criterion_.divergence,
         criterion__penalty=ours.net_.criterion_.penalty,
         optimizer=stock_optimizers.get(solver, ours.net_.optimizer),
         lr=ours.learning_rate_init,
@@ -75,8 +76,8 @@ def test_parameters_and_history_are_those_of_stock_skorch(estimator, solver):
     with generate(torch.Generator().manual_seed(init)):
         stock.initialize()
     stock.noise = torch.Generator().manual_seed(noise)
-    x, observed = ours.layout_.encode(X)
-    stock.partial_fit(make_dataset(x, observed))
+    x, observed, _ = ours.layout_.encode(X)
+    stock.partial_fit(EncodedRows(Rows(x, observed)))
     for (name, a), (_, b) in zip(ours.net_.module_.named_parameters(), stock.module_.named_parameters(), strict=True):
         assert torch.equal(a, b), name
     for epoch, stock_epoch in zip(ours.net_.history, stock.history, strict=True):
@@ -203,7 +204,7 @@ def test_progress_bar_and_epoch_scoring_run(capsys):
 
 def test_the_net_is_a_working_skorch_net(tmp_path):
     ae = fit()
-    x, _ = ae.layout_.encode(X)
+    x, _, _ = ae.layout_.encode(X)
     expected = ae.layout_.decode(ae.net_.predict(x.numpy()))
     np.testing.assert_allclose(expected, ae.reconstruct(X), atol=1e-4)
     ae.net_.save_params(f_params=tmp_path / "w.pt", f_history=tmp_path / "h.json")
@@ -303,15 +304,15 @@ def test_masking_learns_from_the_clean_target():
 
 def test_batches_are_slices_without_a_single_row_at_the_end():
     x = torch.arange(33.0)[:, None]
-    sizes = [len(batch) for batch, _ in Batches(make_dataset(x, None), 8)]
+    sizes = [len(batch) for batch, _ in Batches(EncodedRows(Rows(x)), 8)]
     assert sizes == [8, 8, 8, 9]
-    assert [len(batch) for batch, _ in Batches(make_dataset(x[:1], None), 8)] == [1]
+    assert [len(batch) for batch, _ in Batches(EncodedRows(Rows(x[:1])), 8)] == [1]
 
 
 @pytest.mark.parametrize("n_columns", [1, 2**17], ids=["copied", "gathered"])
 def test_shuffled_batches_hold_every_row_once(n_columns):
     x = torch.arange(33.0)[:, None].expand(-1, n_columns)
-    batches = Batches(make_dataset(x, None), 8, shuffle=True, generator=torch.Generator().manual_seed(0))
+    batches = Batches(EncodedRows(Rows(x)), 8, shuffle=True, generator=torch.Generator().manual_seed(0))
     first, second = (torch.cat([batch[:, 0] for batch, _ in batches]) for _ in range(2))
     assert not torch.equal(first, second)
     assert torch.equal(first.sort().values, x[:, 0])

@@ -1,0 +1,188 @@
+"""Divergences: what holds the codes of the rows to the prior."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from numbers import Real
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from sklae._compat import Interval
+from sklae._component import Component
+from sklae.posteriors import RowCodes
+from sklae.priors import CodeDistribution
+
+if TYPE_CHECKING:
+    from sklae.posteriors import Posterior
+
+__all__ = ["DIVERGENCES", "KL", "MMD", "Codes", "Divergence", "TotalCorrelation"]
+
+
+class Codes(NamedTuple):
+    """The codes of a batch, and what they are held to.
+
+    Attributes
+    ----------
+    q : RowCodes
+        Their posteriors.
+    z : Tensor of shape (n_samples, n_components), or (n_draws, n_samples, n_components)
+        The codes drawn.
+    noise : Tensor
+        What they were pushed from.
+    prior : CodeDistribution
+    n_rows : int
+        Number of training rows, of which the batch is a part.
+    generator : torch.Generator or None
+        For draws of the divergence's own.
+    """
+
+    q: RowCodes
+    z: torch.Tensor
+    noise: torch.Tensor
+    prior: CodeDistribution
+    n_rows: int
+    generator: torch.Generator | None
+
+
+class Divergence(Component):
+    """A component that adds terms to the loss.
+
+    Attributes
+    ----------
+    bound_terms : tuple of str
+        The terms that, added to the reconstruction at weight 1, make what validation watches: with the KL divergence
+        the negative evidence lower bound.
+    """
+
+    bound_terms: tuple[str, ...] = ("kl",)
+
+    def check(self, posterior: Posterior) -> None:
+        """Refuse a posterior that the divergence is not defined for."""
+        if not posterior.has_density:
+            raise ValueError(
+                f"Got posterior={posterior!r} with divergence={self!r}, which is not defined for codes without a "
+                "density; expected divergence='mmd', or a posterior that spreads its mass, as 'diagonal'."
+            )
+
+    @abstractmethod
+    def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
+        """Return the terms in nats, by name: (n_samples,) each, or () for statistics of the batch."""
+
+    def weights(self, beta: float) -> dict[str, float]:
+        """Return the terms' weights in the loss."""
+        return {"kl": beta}
+
+
+def kl_term(codes: Codes) -> torch.Tensor:
+    """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn."""
+    closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
+    return sampled_kl(codes) if closed_form is None else closed_form
+
+
+def sampled_kl(codes: Codes) -> torch.Tensor:
+    """Return log q(z) - log p(z) of the codes drawn."""
+    return codes.q.path_log_prob(codes.z, codes.noise) - codes.prior.log_prob(codes.z)
+
+
+class KL(Divergence):
+    """Kullback-Leibler divergence from the prior: with ``beta=1`` the loss is the negative evidence lower bound."""
+
+    def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
+        return {"kl": kl_term(codes)}
+
+
+class TotalCorrelation(Divergence):
+    """The KL divergence, with ``beta`` weighing only how far the components depend on each other (arXiv 1802.04942).
+
+    The KL divergence splits into mutual information, total correlation of the aggregate posterior, and component-wise
+    divergence; ``beta`` multiplies the second alone. Its value is estimated within each batch by the paper's minibatch
+    stratified sampling. Needs the diagonal posterior and beta at or above 1.
+    """
+
+    def check(self, posterior: Posterior) -> None:
+        super().check(posterior)
+        if not posterior.independent:
+            raise ValueError(
+                f"Got posterior={posterior!r} with divergence={self!r}; expected 'diagonal', whose components have "
+                "densities of their own."
+            )
+
+    def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
+        return {"kl": kl_term(codes), "total_correlation": self._total_correlation(codes)}
+
+    def weights(self, beta: float) -> dict[str, float]:
+        return {"kl": 1.0, "total_correlation": beta - 1.0}
+
+    def _total_correlation(self, codes: Codes) -> torch.Tensor:
+        n = len(codes.z)
+        pairs = codes.q.component_log_prob(codes.z[:, None, :])  # log q(z_i | x_j): (n, n, n_components)
+        log_weights = _stratified_log_weights(n, max(codes.n_rows, n)).to(pairs)
+        joint = torch.logsumexp(log_weights + pairs.sum(-1), dim=1)
+        apart = torch.logsumexp(log_weights[..., None] + pairs, dim=1).sum(-1)
+        return joint - apart
+
+
+def _stratified_log_weights(n: int, n_rows: int) -> torch.Tensor:
+    """Return the log weights of rows j in the estimate of q(z_i), (n, n): 1/n_rows for i itself, the rest even."""
+    if n == 1:
+        return torch.zeros(1, 1)
+    weights = torch.full((n, n), (n_rows - 1) / (n_rows * (n - 1)))
+    weights.fill_diagonal_(1.0 / n_rows)
+    return weights.log()
+
+
+class MMD(Divergence):
+    """Maximum mean discrepancy between the batch's codes and the prior's: Wasserstein autoencoder (arXiv 1711.01558).
+
+    Codes of single rows stay free; only all together they resemble the prior. The only divergence for point posteriors.
+
+    Parameters
+    ----------
+    weight : float, default=10.0
+        What ``beta`` is multiplied by: the discrepancy itself is between 0 and about 1.
+
+    Notes
+    -----
+    Inverse multiquadric kernels of seven widths around that of the prior. The unbiased estimate, which may fall
+    below 0.
+    """
+
+    bound_terms = ("mmd",)
+    _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, weight: float = 10.0):
+        self.weight = weight
+
+    def check(self, posterior: Posterior) -> None:
+        return None
+
+    def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
+        z = codes.z
+        generator = codes.generator or torch.Generator(z.device).manual_seed(0)
+        drawn = codes.prior.sample(len(z), generator).to(z)
+        return {"mmd": self.weight * _discrepancy(z, drawn)}
+
+    def weights(self, beta: float) -> dict[str, float]:
+        return {"mmd": beta}
+
+
+_WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def _discrepancy(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the unbiased squared discrepancy of two samples of one size, with kernels between 0 and 1."""
+    n = len(a)
+    if n < 2:
+        return a.sum() * 0.0
+    both = torch.cat([a, b])
+    squares = both.square().sum(-1)
+    distances = (squares[:, None] + squares - 2.0 * both @ both.T).clamp(min=0.0)
+    scale = 2.0 * both.shape[1]
+    kernel = torch.stack([scale * width / (scale * width + distances) for width in _WIDTHS]).mean(0)
+    within = kernel[:n, :n].sum() + kernel[n:, n:].sum() - kernel.diagonal().sum()
+    return within / (n * (n - 1)) - 2.0 * kernel[:n, n:].mean()
+
+
+#: Name -> class. A new divergence is one class and one row here.
+DIVERGENCES: dict[str, type[Divergence]] = {"kl": KL, "tc": TotalCorrelation, "mmd": MMD}

@@ -1,0 +1,24 @@
+"""The likelihoods that have a name."""
+
+from __future__ import annotations
+
+from sklae.likelihoods._base import Likelihood
+from sklae.likelihoods._categorical import Categorical
+from sklae.likelihoods._counts import NegativeBinomial, Poisson
+from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
+from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
+
+__all__ = ["LIKELIHOODS"]
+
+#: Name -> class. A new likelihood is one class and one row here.
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "student_t": StudentT,
+    "laplace": Laplace,
+    "log_normal": LogNormal,
+    "bernoulli": Bernoulli,
+    "continuous_bernoulli": ContinuousBernoulli,
+    "categorical": Categorical,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+}
