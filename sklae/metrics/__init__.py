@@ -1,0 +1,36 @@
+"""Figures about fitted models: what codes carry, how likely rows are, how real samples look, and what to try next.
+
+All densities, rates and distances between distributions are in nats. Functions take ``(estimator, X)``, as
+scikit-learn's inspection does, or plain arrays, as its metrics do; a pipeline that ends in a variational
+autoencoder will do as well as the autoencoder. They use public methods only.
+"""
+
+from sklae.metrics._diagnosis import Diagnosis, diagnose
+from sklae.metrics._disentanglement import DCI, dci, mutual_information_gap
+from sklae.metrics._generation import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from sklae.metrics._information import (
+    Estimate,
+    active_units,
+    kl_per_component,
+    marginal_kl,
+    mutual_information,
+    negative_log_likelihood,
+)
+
+__all__ = [
+    "DCI",
+    "DensityCoverage",
+    "Diagnosis",
+    "Estimate",
+    "PrecisionRecall",
+    "active_units",
+    "dci",
+    "density_coverage",
+    "diagnose",
+    "kl_per_component",
+    "marginal_kl",
+    "mutual_information",
+    "mutual_information_gap",
+    "negative_log_likelihood",
+    "precision_recall",
+]
