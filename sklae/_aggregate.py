@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 
 from sklae._layout import Layout
 from sklae._module import generate
-from sklae._random import torch_generator
+from sklae._random import draw_seed, torch_generator
 from sklae._threads import torch_settings
 from sklae.priors import Flow
 
@@ -39,7 +39,15 @@ def fit_code_density(sample_from: Any, codes: np.ndarray, random_state: np.rando
         codes = codes[random_state.permutation(len(codes))[:_MOST_CODES]]
     if isinstance(sample_from, str):
         return AGGREGATES[sample_from](codes, random_state)
-    return clone(sample_from).fit(codes)
+    density = clone(sample_from)
+    # left to itself, None means NumPy's global generator
+    unset = [name for name, value in density.get_params().items() if _is_seed(name) and value is None]
+    density.set_params(**{name: draw_seed(random_state) for name in unset})
+    return density.fit(codes)
+
+
+def _is_seed(name: str) -> bool:
+    return name == "random_state" or name.endswith("__random_state")
 
 
 def draw_codes(density: Any, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
@@ -51,7 +59,9 @@ def draw_codes(density: Any, n_samples: int, random_state: np.random.RandomState
         if "random_state" in density.get_params():
             density.set_params(random_state=random_state)
         drawn = density.sample(n_samples)
-    return np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
+    drawn = np.asarray(drawn[0] if isinstance(drawn, tuple) else drawn)
+    # scikit-learn's mixtures give their draws component by component: the first rows would be all of a kind
+    return drawn[random_state.permutation(len(drawn))]
 
 
 def _mixture(codes: np.ndarray, random_state: np.random.RandomState) -> GaussianMixture:

@@ -41,13 +41,23 @@ class AutoencoderTransformer(BaseAutoencoder):
         fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
         and, beside them, 1 where observed and 0 where not.
     likelihood : str or Likelihood, default="auto"
-        How rows differ from their reconstructions: "gaussian" (its scale is learned), "bernoulli" (data in [0, 1]), or
-        an instance. "auto" is ``Gaussian(1.0)``: squared error.
+        How rows differ from their reconstructions: a key of `sklae.likelihoods.LIKELIHOODS`, as "gaussian" (its scale
+        is learned), "bernoulli" (data in [0, 1]) or "poisson"; an instance; or a list of blocks of columns,
+        ``[(name, likelihood, columns), ...]``. "auto" is ``Gaussian(1.0)``: squared error.
     corruption : str, Corruption or None, default=None
-        Damage to the inputs in training; makes the model a denoiser. One of "gaussian_noise", "masking",
-        "salt_and_pepper", "swap", or an instance.
+        Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
+        "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
         Added to the training loss: "l1", "kl_sparsity", or an instance.
+    condition_features : array-like of str, int or bool, str, int or None, default=None
+        Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
+        decode without rows then need ``condition=``.
+    categorical_features : "from_dtype" or array-like of str, int or bool, default="from_dtype"
+        Which conditions are categories: those that hold no numbers, and in addition the ones named here.
+    sample_from : str, estimator or None, default=None
+        Where `sample` takes codes from: a density fitted to the training rows' codes after training. "aggregate" (a
+        Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
+        ``sample``. None: there is no `sample`.
     standardize : "auto" or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. Scores stay in the user's units either way.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sklae._frames import Categories, columns_of, empty_like, is_frame
+from sklae._frames import Categories, columns_of, empty_like, is_frame, table_width
 
 __all__ = ["Columns", "Conditions", "read_condition"]
 
@@ -59,10 +59,9 @@ class Columns:
         ValueError
             If the features named are not there, or leave nothing to model.
         """
+        n_total = table_width(X)
         names = [str(name) for name in X.columns] if is_frame(X) else None
-        shape = np.shape(X)
-        n_total = shape[1] if len(shape) == 2 else 0
-        container = empty_like(X) if names is not None and len(set(names)) == len(names) else None
+        container = None if names is None else empty_like(X)
         every = cls(n_total, names, np.arange(n_total), container=container)
         condition = every.find(condition_features, "condition_features")
         data = np.setdiff1d(np.arange(n_total), condition)
@@ -213,10 +212,18 @@ class Conditions:
         """Encode conditioning columns, (n_samples, n_conditions) -> (n_samples, width)."""
         values = values.astype(np.float64)
         parts = [
-            np.nan_to_num((column - mean) / scale)[:, None] if levels is None else column[:, None] == levels
+            np.nan_to_num((column - mean) / scale)[:, None] if levels is None else _matches(column, levels)
             for column, levels, mean, scale in zip(values.T, self.levels, self.mean, self.scale, strict=True)
         ]
         return np.concatenate(parts, axis=1)
+
+
+def _matches(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return which values are which level, (n_values, n_levels), whatever the width of either's floats."""
+    rounded = levels.astype(np.float32)
+    if len(np.unique(rounded)) < len(levels):  # only float64 tells them apart
+        return values[:, None] == levels
+    return values.astype(np.float32)[:, None] == rounded
 
 
 def read_condition(condition: Any, columns: Columns, conditions: Conditions, n_rows: int | None) -> np.ndarray:
@@ -261,6 +268,7 @@ def _condition_values(condition: Any, names: list[str]) -> list[list[Any]]:
     if is_frame(condition):
         condition = columns_of(condition, names)
     if isinstance(condition, Mapping):
+        condition = {str(name): values for name, values in condition.items()}
         absent = [name for name in names if name not in condition]
         if absent:
             raise ValueError(f"Got a condition without {absent[:5]}; expected values for all of {names}.")
@@ -277,7 +285,10 @@ def _condition_values(condition: Any, names: list[str]) -> list[list[Any]]:
 
 
 def _as_list(values: Any) -> list[Any]:
-    return list(values) if isinstance(values, Sequence | np.ndarray) and not isinstance(values, str) else [values]
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
+        return list(values)
+    # arrays and series, of any library; what has no axis is one value
+    return list(values) if len(getattr(values, "shape", ())) == 1 else [values]
 
 
 def _numbers(name: str, values: list[Any], levels: np.ndarray | None) -> np.ndarray:
@@ -285,7 +296,7 @@ def _numbers(name: str, values: list[Any], levels: np.ndarray | None) -> np.ndar
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Got condition {name}={values[0]!r}; expected numbers, as in fit.") from error
-    known = np.isnan(numbers) | (True if levels is None else np.isin(numbers, levels))
+    known = np.isnan(numbers) | (True if levels is None else _matches(numbers, levels).any(axis=1))
     if np.isinf(numbers).any() or not known.all():
         wrong = numbers[np.isinf(numbers) | ~known][0]
         expected = "finite numbers" if levels is None else f"one of {levels[:20].tolist()}"

@@ -8,11 +8,11 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from sklae._compat import container_adapter
 
-__all__ = ["Categories", "check_table", "columns_of", "empty_like", "is_frame", "wrap"]
+__all__ = ["Categories", "check_table", "columns_of", "empty_like", "is_frame", "table_width", "wrap"]
 
 # What scikit-learn says, and what to do about it.
 _ENCODE = "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer."
@@ -44,15 +44,11 @@ def _with_remedy(error: Exception, name: str) -> Exception:
     return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
 
 
-def _refuse_non_numeric(X: Any) -> None:
-    """Refuse text, dates and other non-numbers, naming a frame's columns."""
+def _refuse_odd_frames(X: Any) -> None:
+    """Refuse frames without rows or columns in memory, and those whose columns can't be told apart."""
     if hasattr(X, "collect"):
         raise ValueError("Got a LazyFrame; expected a frame with its rows. Call its collect() first.")
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if kind and kind in "mMSUV":
-        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
-    dtypes = getattr(X, "dtypes", None)
-    if dtypes is None or not hasattr(X, "columns"):
+    if not is_frame(X):
         return
     names = [str(column) for column in X.columns]
     if not names:
@@ -60,6 +56,17 @@ def _refuse_non_numeric(X: Any) -> None:
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})[:5]
         raise ValueError(f"Got column names that occur twice: {twice}; expected unique names. Rename the duplicates.")
+
+
+def _refuse_non_numeric(X: Any) -> None:
+    """Refuse text, dates and other non-numbers, naming a frame's columns."""
+    _refuse_odd_frames(X)
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    if kind and kind in "mMSUV":
+        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None or not hasattr(X, "columns"):
+        return
     found = [
         f"{column!r} ({dtype})"
         for column, dtype in zip(X.columns, dtypes, strict=True)
@@ -130,6 +137,23 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
         raise _with_remedy(error, name) from error
 
 
+def table_width(X: Any) -> int:
+    """Return the number of columns of a table whose cells have not been looked at yet.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none.
+    """
+    _refuse_odd_frames(X)
+    if is_frame(X):
+        return len(X.columns)
+    try:
+        return check_array(X, dtype=None, ensure_all_finite=False, ensure_min_samples=0).shape[1]
+    except (ValueError, TypeError) as error:
+        raise _with_remedy(error, "X") from error
+
+
 def is_frame(X: Any) -> bool:
     """Whether X has named columns."""
     return hasattr(X, "columns") and hasattr(X, "dtypes")
@@ -137,8 +161,8 @@ def is_frame(X: Any) -> bool:
 
 def columns_of(X: Any, names: Sequence[str]) -> dict[str, list]:
     """Return the values of those named columns that a frame has."""
-    frame = nw.from_native(X, eager_only=True)
-    return {name: frame[name].to_list() for name in names if name in frame.columns}
+    columns = _named(nw.from_native(X, eager_only=True))
+    return {name: columns[name].to_list() for name in names if name in columns}
 
 
 def empty_like(frame: Any) -> Any:
@@ -163,7 +187,7 @@ class Categories:
     ----------
     levels : dict of str to list
         Column name -> its levels.
-    dtypes : dict of str to narwhals dtype
+    dtypes : dict of str to dtype
         What the columns were made of.
     """
 
@@ -173,22 +197,25 @@ class Categories:
     @classmethod
     def fit(cls, X: Any, features: Sequence[str]) -> Categories:
         """Learn the levels of those columns that hold no numbers."""
-        frame = nw.from_native(X, eager_only=True)
-        found = {name: frame[name] for name in features if not frame.schema[name].is_numeric()}
+        columns = _named(nw.from_native(X, eager_only=True))
+        found = {name: columns[name] for name in features if not columns[name].dtype.is_numeric()}
         levels = {name: _levels(series.to_list()) for name, series in found.items()}
-        return cls(levels, {name: series.dtype for name, series in found.items()})
+        return cls(levels, {name: _dtype(series) for name, series in found.items()})
 
     def encode(self, X: Any) -> Any:
         """Return the frame with codes in place of levels; what is no frame is returned as it is."""
         if not self.levels or not is_frame(X):
             return X
         frame = nw.from_native(X, eager_only=True)
-        others = [dtype for name, dtype in frame.schema.items() if name not in self.levels]
+        columns = _named(frame)
+        others = [series.dtype for name, series in columns.items() if name not in self.levels]
         dtype = nw.Float32() if others and all(other == nw.Float32 for other in others) else nw.Float64()
         series = [
-            nw.new_series(name, self.codes(name, frame[name].to_list()), dtype, backend=frame.implementation)
+            nw.new_series(
+                columns[name].name, self.codes(name, columns[name].to_list()), dtype, backend=frame.implementation
+            )
             for name in self.levels
-            if name in frame.columns
+            if name in columns
         ]
         return frame.with_columns(*series).to_native()
 
@@ -210,17 +237,37 @@ class Categories:
         if not self.levels or not is_frame(X):
             return X
         frame = nw.from_native(X, eager_only=True)
+        columns = _named(frame)
         series = [
-            nw.new_series(
-                name, self._values(name, frame[name].to_numpy()), self.dtypes[name], backend=frame.implementation
-            )
-            for name in self.levels
+            _series_like(columns[name], self._values(name, columns[name].to_numpy()), dtype)
+            for name, dtype in self.dtypes.items()
         ]
         return frame.with_columns(*series).to_native()
 
     def _values(self, name: str, codes: np.ndarray) -> list[Any]:
-        levels = self.levels[name]
-        return [None if np.isnan(code) else levels[int(code)] for code in codes]
+        """Return the levels of codes, None for what is no code."""
+        known = dict(enumerate(self.levels[name]))
+        return [known.get(code) for code in codes.tolist()]
+
+
+def _named(frame: Any) -> dict[str, Any]:
+    """Return the columns of a narwhals frame by their names as text, for pandas has others, too."""
+    return {str(name): frame.get_column(name) for name in frame.columns}
+
+
+def _dtype(series: Any) -> Any:
+    """Return what `_series_like` makes a series of: pandas has more dtypes than narwhals."""
+    return series.to_native().dtype if series.implementation.is_pandas_like() else series.dtype
+
+
+def _series_like(series: Any, values: list[Any], dtype: Any) -> Any:
+    """Return a series with the name and the index of another one, of given values and dtype."""
+    if not series.implementation.is_pandas_like():
+        return nw.new_series(series.name, values, dtype, backend=series.implementation)
+    native = series.to_native()
+    if getattr(dtype, "kind", "") == "b" and None in values and isinstance(dtype, np.dtype):
+        dtype = object  # a missing value would become False
+    return nw.from_native(type(native)(values, index=native.index, dtype=dtype, name=native.name), series_only=True)
 
 
 def _is_gap(value: Any) -> bool:

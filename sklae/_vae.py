@@ -8,17 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklae._aggregate import AGGREGATES
 from sklae._base import BaseAutoencoder
-from sklae._compat import HasMethods, Interval, StrOptions, wrap_transformed
+from sklae._compat import HasMethods, Interval, StrOptions
 from sklae._component import choices, resolve
 from sklae._draws import antithetic_draws, grouped_draws
+from sklae._latent_verbs import LatentVerbs, has_density
 from sklae._layout import Rows
 from sklae._module import Autoencoder
 from sklae._random import torch_generator
-from sklae._threads import torch_settings
 from sklae.divergences import DIVERGENCES, Divergence
 from sklae.likelihoods import Blocks, Gaussian, Likelihood
 from sklae.posteriors import POSTERIORS, Posterior
@@ -34,7 +33,7 @@ _LEAST_DRAWS = 512
 _MOST_DRAWS = 256
 
 
-class VAETransformer(BaseAutoencoder):
+class VAETransformer(LatentVerbs, BaseAutoencoder):
     """Variational autoencoder: codes, a density of rows, and new rows.
 
     Maximises a lower bound of the log-likelihood: how well rows are reconstructed from noisy codes, minus what the
@@ -45,9 +44,10 @@ class VAETransformer(BaseAutoencoder):
     ----------
     n_components : int or None, default=None
         Width of the code. None: half the number of features, at most 32.
-    beta : float, default=1.0
-        Weight of the KL term in training: above 1 for fewer, more separate active components (Higgins et al., ICLR
-        2017), below 1 for sharper reconstructions. Scores always use 1.
+    beta : float, str or WeightSchedule, default=1.0
+        Weight of the divergence in training: above 1 for fewer, more separate active components (Higgins et al., ICLR
+        2017), below 1 for sharper reconstructions; "linear_warmup", "cyclical" or an instance, such as
+        ``LinearWarmup(4.0, n_epochs=30)``, for one that changes with the epoch. Scores always use 1.
     hidden_layer_sizes : sequence of int or int, default=None
         Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` makes both affine. None: (128, 64),
         or (256, 128) past 128 features.
@@ -61,15 +61,39 @@ class VAETransformer(BaseAutoencoder):
         fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
         and, beside them, 1 where observed and 0 where not.
     likelihood : str or Likelihood, default="auto"
-        The distribution of a row given its code: "gaussian" (one learned scale), "bernoulli" (data in [0, 1]), or an
-        instance. "auto" is ``Gaussian("per_feature")``.
+        The distribution of a row given its code: a key of `sklae.likelihoods.LIKELIHOODS`, as "gaussian" (one learned
+        scale), "student_t", "bernoulli" (data in [0, 1]), "categorical" (codes 0, 1, ...), "poisson"; an instance; or
+        a list of blocks of columns, ``[(name, likelihood, columns), ...]``. "auto" is ``Gaussian("per_feature")``.
     posterior : str or Posterior, default="diagonal"
-        The family of distributions of a row's code.
+        The family of distributions of a row's code: "diagonal", "full_covariance", "iaf" (skew and curved),
+        "product_of_experts" (one encoder per block of columns), "point" (with ``divergence="mmd"`` only), or an
+        instance.
     prior : str or Prior, default="normal"
-        The distribution of codes before a row is seen.
+        The distribution of codes before a row is seen: "normal", "gaussian_mixture", "vamp", "flow", or an instance.
+    divergence : str or Divergence, default="kl"
+        What holds the rows' codes to the prior: "kl"; "tc", where ``beta`` weighs only how components depend on each
+        other; "mmd", which looks at all codes together; or an instance.
+    capacity : float, str, WeightSchedule or None, default=None
+        Nats per row that the KL term is pulled to, with ``beta`` as the strength of the pull (arXiv 1804.03599).
+        Rising, as ``LinearWarmup(25.0, n_epochs=50)``, it lets components in one after the other.
+    free_bits : float, default=0.0
+        Nats per component, averaged over the batch, that are free of charge (arXiv 1606.04934): keeps components from
+        collapsing.
+    n_importance_samples : int, default=1
+        Codes drawn per row in training. Above 1 training maximises the tighter importance-weighted bound (arXiv
+        1509.00519), with doubly reparameterized gradients (arXiv 1810.04152) where the posterior allows.
+    condition_features : array-like of str, int or bool, str, int or None, default=None
+        Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
+        decode without rows then need ``condition=``.
+    categorical_features : "from_dtype" or array-like of str, int or bool, default="from_dtype"
+        Which conditions are categories: those that hold no numbers, and in addition the ones named here.
+    sample_from : str or estimator, default="prior"
+        Where `sample` takes codes from: "prior"; or a density fitted to the training rows' codes: "aggregate" (a
+        Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
+        ``sample``.
     corruption : str, Corruption or None, default=None
-        Damage to the inputs in training; makes the model a denoiser. One of "gaussian_noise", "masking",
-        "salt_and_pepper", "swap", or an instance.
+        Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
+        "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
         Added to the training loss: "l1", "kl_sparsity", or an instance.
     standardize : "auto" or bool, default="auto"
@@ -305,17 +329,7 @@ class VAETransformer(BaseAutoencoder):
 
     # -- scores -----------------------------------------------------------------------------------------
 
-    def _has_density(self) -> bool:
-        """Return whether rows have a density; AttributeError with the reason otherwise."""
-        posterior = POSTERIORS.get(self.posterior) if isinstance(self.posterior, str) else self.posterior
-        if posterior is not None and not posterior.has_density:
-            raise AttributeError(
-                f"Got posterior={self.posterior!r}, whose codes have no density, and hence no bound of the rows'; "
-                "expected posterior='diagonal' for scores. It goes with divergence='mmd', too."
-            )
-        return True
-
-    @available_if(_has_density)
+    @available_if(has_density)
     def score_samples(self, X: Any, n_importance_samples: int | None = None) -> np.ndarray:
         """Return a lower bound of the log-density of each row in nats, in the user's units; the higher the better.
 
@@ -351,7 +365,7 @@ class VAETransformer(BaseAutoencoder):
 
         return self._score_table(table, score, min(n_importance_samples, _MOST_DRAWS))
 
-    @available_if(_has_density)
+    @available_if(has_density)
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of `score_samples`, in nats per row.
 
@@ -387,139 +401,7 @@ class VAETransformer(BaseAutoencoder):
         each = torch.cat(log_weights).unflatten(0, groups.shape[:2])
         return each.logsumexp(1).mean(0) - np.log(n_draws)
 
-    # -- codes ------------------------------------------------------------------------------------------
-
-    def encode(self, X: Any) -> tuple[Any, Any]:
-        """Return mean and standard deviation of each row's posterior.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        mean, std : ndarray or frame of shape (n_samples, n_components_)
-            In X's dtype; the container follows ``set_output``. The standard deviation of a point posterior is 0.
-        """
-        table = self._check_input(X)
-
-        def moments(module: Autoencoder, rows: Rows) -> np.ndarray:
-            q = module.encode(*rows)
-            return torch.stack([q.mean, q.std], dim=1).cpu().numpy()
-
-        both = self._map_rows(moments, table, out=np.empty((len(table), 2, self.n_components_), dtype=table.dtype))
-        mean, std = (wrap_transformed(both[:, i], X, self) for i in range(2))
-        return mean, std
-
-    def sample_posterior(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw codes of each row from its posterior.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_rows, n_features)
-        n_samples : int, default=1
-            How many for each row.
-        random_state : int, RandomState instance or None, default=None
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_rows, n_components_)
-        """
-        return self._around(self._check_input(X), 1.0, n_samples, random_state)
-
-    def _around(self, table: np.ndarray, scale: float, n_samples: int, random_state: Any) -> np.ndarray:
-        """Draw codes from the posteriors, their distances from the means multiplied by ``scale``."""
-        generator = torch_generator(random_state)
-
-        def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
-            q = module.encode(*rows)
-            noise = torch.randn((n_samples, len(rows.x), self.n_components_), generator=generator, dtype=torch.float64)
-            z = q.push(noise.to(rows.x))
-            return torch.lerp(q.mean.expand_as(z), z, scale).movedim(0, 1).cpu().numpy()
-
-        out = np.empty((len(table), n_samples, self.n_components_), dtype=table.dtype)
-        return np.moveaxis(self._map_rows(draw, table, out=out, n_draws=n_samples), 1, 0)
-
-    @available_if(_has_density)
-    def posterior_kl(self, X: Any) -> np.ndarray:
-        """Return how far each row's posterior is from the prior, in nats, per component where that is defined.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-
-        Returns
-        -------
-        kl : ndarray of shape (n_samples, n_components_), or (n_samples, 1), float64
-            One column, their sum, for posteriors or priors with dependent components.
-        """
-        table = self._check_input(X)
-        width = self.n_components_ if self._splits_kl() else 1
-
-        def divergence(module: Autoencoder, rows: Rows) -> np.ndarray:
-            q = module.encode(*rows)
-            prior = module.prior_codes(rows.condition)
-            components = q.component_kl(prior) if width > 1 else None
-            if components is not None:
-                return components.cpu().numpy()
-            kl = q.kl(prior)
-            if kl is None:
-                noise = antithetic_draws(_N_DRAWS, self.n_components_).to(rows.x)[:, None, :]
-                z = q.push(noise)
-                kl = (q.path_log_prob(z, noise) - prior.log_prob(z)).mean(0)
-            return kl[:, None].cpu().numpy()
-
-        return self._map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=_N_DRAWS)
-
-    def _splits_kl(self) -> bool:
-        """Whether the divergence from the prior is a sum over components."""
-        module, _ = self._inference(np.dtype(np.float32))
-        prior = module.prior
-        return self.n_components_ > 1 and prior.factorizes and resolve(self.posterior, POSTERIORS).independent
-
-    @available_if(_has_density)
-    def posterior_log_prob(self, Z: Any, X: Any) -> np.ndarray:
-        """Return the log-density of codes under the posteriors of rows, for all pairs, in nats.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_codes, n_components_)
-        X : array-like or frame of shape (n_rows, n_features)
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_codes, n_rows), float64
-        """
-        table = self._check_input(X)
-        codes = torch.as_tensor(check_array(Z, dtype=np.float64, input_name="codes"))
-
-        def density(module: Autoencoder, rows: Rows) -> np.ndarray:
-            z = codes.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
-            return module.encode(*rows).log_prob(z).T.cpu().numpy()
-
-        return self._map_rows(density, table, out=np.empty((len(table), len(codes))), n_draws=max(1, len(codes))).T
-
-    def prior_log_prob(self, Z: Any, condition: Any = None) -> np.ndarray:
-        """Return the log-density of codes under the prior, in nats.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_codes, n_components_)
-        condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features``; needed where there are any.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_codes,), float64
-        """
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float64, input_name="codes")
-        given = self._read_condition(condition, len(codes))
-        module, device = self._inference(np.dtype(np.float64))
-        with torch_settings(n_threads=1, gradients=False):
-            encoded = self._encode_condition(given, torch.float64)
-            prior = module.prior_codes(None if encoded is None else encoded.to(device))
-            return prior.log_prob(torch.as_tensor(codes, device=device)).cpu().numpy()
+    # -- new rows ----------------------------------------------------------------------------------------
 
     def _draw_codes(self, n_samples: int, condition: torch.Tensor | None, random_state: np.random.RandomState) -> Any:
         if isinstance(self.sample_from, str) and self.sample_from == "prior":
@@ -527,67 +409,6 @@ class VAETransformer(BaseAutoencoder):
             prior = module.prior_codes(None if condition is None else condition.to(device))
             return prior.sample(n_samples, torch_generator(random_state, device))
         return super()._draw_codes(n_samples, condition, random_state)
-
-    # -- rows around a code -----------------------------------------------------------------------------
-
-    def traverse(self, X: Any, component: int, values: Any = None, *, condition: Any = None) -> Any:
-        """Decode rows' codes with one component set to a series of values: what it stands for.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_rows, n_features)
-        component : int
-            Index of the component.
-        values : array-like of shape (n_values,), default=None
-            In units of the code. None: 7 values from -3 to 3, standard deviations of the standard normal prior.
-        condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
-
-        Returns
-        -------
-        rows : array or frame of shape (n_rows * n_values, n_features)
-            Row by row.
-        """
-        table = self._check_input(X)
-        if not isinstance(component, Integral) or not -self.n_components_ <= component < self.n_components_:
-            raise ValueError(f"Got component={component!r}; expected an integer below {self.n_components_}.")
-        steps = np.linspace(-3.0, 3.0, 7) if values is None else np.asarray(values, dtype=np.float64).ravel()
-        codes = np.repeat(self._transform(table)[:, None, :], len(steps), axis=1)
-        codes[:, :, component] = steps
-        return self._decode_each(codes, self._own_condition(table, condition))
-
-    def vary(
-        self,
-        X: Any,
-        scale: float = 1.0,
-        n_samples: int = 1,
-        random_state: Any = None,
-        *,
-        condition: Any = None,
-    ) -> Any:
-        """Decode codes drawn around those of the rows: variations of them.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_rows, n_features)
-        scale : float, default=1.0
-            How far: the draws' distances from the posterior means are multiplied by it. 0: reconstructions.
-        n_samples : int, default=1
-            Variations of each row.
-        random_state : int, RandomState instance or None, default=None
-        condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
-
-        Returns
-        -------
-        rows : array or frame of shape (n_rows * n_samples, n_features)
-            Row by row; expected rows of the codes drawn, without the likelihood's noise.
-        """
-        table = self._check_input(X)
-        if not scale >= 0:
-            raise ValueError(f"Got scale={scale!r}; expected a number at or above 0.")
-        codes = np.moveaxis(self._around(table, float(scale), n_samples, random_state), 0, 1)
-        return self._decode_each(codes, self._own_condition(table, condition))
 
 
 def _weight(value: Any) -> float | WeightSchedule:

@@ -1,10 +1,10 @@
-"""The training engine: a skorch net without the overheads. The only file that imports skorch."""
+"""The skorch net, without the overheads."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -14,22 +14,13 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator, to_device
 
-from sklae._layout import Rows
 from sklae._module import Output, generate
 from sklae._optimizers import LBFGS, Adam, AdamW
+from sklae._training._batches import Batches
+from sklae._training._callbacks import Monitor, StopTraining, clone_state, load_state
 from sklae.exceptions import DivergenceError
 
-__all__ = [
-    "SOLVERS",
-    "AutoencoderNet",
-    "Batches",
-    "Callback",
-    "EncodedRows",
-    "EpochClock",
-    "Monitor",
-    "StepSchedule",
-    "n_batches",
-]
+__all__ = ["SOLVERS", "AutoencoderNet"]
 
 #: Name -> optimizer class and its settings. All but lbfgs also take ``weight_decay``.
 SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
@@ -39,9 +30,6 @@ SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "rmsprop": (torch.optim.RMSprop, {}),
     "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
 }
-
-# Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
-_SMALL_ELEMENTS = 2**21
 
 _GENERATORS = {"noise_", "shuffle_"}
 
@@ -54,257 +42,6 @@ _EVENTS = (
     "on_batch_end",
     "on_grad_computed",
 )
-
-
-class _StopTraining(Exception):  # noqa: N818 - not an error
-    """A callback asked training to stop."""
-
-
-class EncodedRows(Dataset):
-    """A skorch dataset of encoded rows and what to reconstruct.
-
-    Parameters
-    ----------
-    rows : Rows
-        The inputs.
-    targets : Rows or None, default=None
-        What to reconstruct. None: the inputs themselves.
-    """
-
-    def __init__(self, rows: Rows, targets: Rows | None = None):
-        self.rows = rows
-        self.targets = rows if targets is None else targets
-        there = {name: part for name, part in rows._asdict().items() if part is not None}
-        x, observed = self.targets.x, self.targets.observed
-        super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
-
-
-def n_batches(n_samples: int, batch_size: int) -> int:
-    """Return the number of batches in an epoch; a last one of a single row joins the one before."""
-    full, rest = divmod(n_samples, batch_size)
-    return full + (rest > 1 or full == 0)
-
-
-def _apply(function: Callable[[torch.Tensor], torch.Tensor], data: Any) -> Any:
-    """Apply a function to a tensor, or to each one in a dict or tuple of tensors."""
-    if isinstance(data, Mapping):
-        return {key: function(value) for key, value in data.items()}
-    if isinstance(data, (tuple, list)):
-        return tuple(function(value) for value in data)
-    return function(data)
-
-
-class Batches:
-    """Batches as slices of in-memory tensors: what a DataLoader does, without its per-row cost.
-
-    Parameters
-    ----------
-    dataset : skorch.dataset.Dataset
-        Its ``X`` and ``y`` are tensors, arrays, or dicts or tuples of these; ``y=None`` means X.
-    batch_size : int
-    shuffle : bool, default=False
-    generator : torch.Generator or None, default=None
-        Where the order of the rows comes from.
-    device : str or torch.device, default="cpu"
-
-    Notes
-    -----
-    A last batch of a single row joins the one before: batch statistics of one row are undefined.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        shuffle: bool = False,
-        generator: torch.Generator | None = None,
-        device: Any = "cpu",
-    ):
-        target = dataset.X if dataset.y is None else dataset.y
-        self.device = device
-        inputs = self._tensors(dataset.X, device)
-        self.data = (inputs, inputs if target is dataset.X else self._tensors(target, device))
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = generator
-        self.n_rows = len(dataset)
-        starts = list(range(0, self.n_rows, batch_size))
-        if len(starts) > 1 and self.n_rows - starts[-1] == 1:
-            del starts[-1]
-        self.slices = [slice(*ends) for ends in zip(starts, [*starts[1:], self.n_rows], strict=True)]
-
-    @staticmethod
-    def _tensors(data: Any, device: Any) -> Any:
-        def move(value: Any) -> torch.Tensor:
-            return torch.as_tensor(value).to(device)
-
-        return _apply(move, data)
-
-    def __len__(self) -> int:
-        return len(self.slices)
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        if not self.shuffle:
-            yield from self._slices_of(self.data)
-            return
-        order = torch.randperm(self.n_rows, generator=self.generator).to(self.device)
-        if self._n_elements() <= _SMALL_ELEMENTS:
-            yield from self._slices_of(self._take(self.data, order))
-        else:
-            for rows in self.slices:
-                yield self._take(self.data, order[rows])
-
-    def _slices_of(self, data: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
-        for rows in self.slices:
-            yield self._take(data, rows)
-
-    @staticmethod
-    def _take(data: tuple[Any, Any], rows: slice | torch.Tensor) -> tuple[Any, Any]:
-        """Take rows of inputs and target, once where they are the same tensors."""
-
-        def take(value: torch.Tensor) -> torch.Tensor:
-            return value[rows] if isinstance(rows, slice) else value.index_select(0, rows)
-
-        inputs, target = data
-        taken = _apply(take, inputs)
-        return taken, taken if target is inputs else _apply(take, target)
-
-    def _n_elements(self) -> int:
-        inputs = self.data[0]
-        tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-        return sum(tensor.numel() for tensor in tensors)
-
-
-class Monitor(Callback):
-    """Watches the loss: decides when to stop, lowers an adaptive rate, remembers the best weights.
-
-    Parameters
-    ----------
-    tol : float
-        Improvements up to this (nats a row) do not count.
-    patience : float
-        Epochs without improvement before something is done; infinity: never.
-    validate : bool
-        Watch the validation bound at beta = 1, not the training loss, and end with the best weights.
-    adaptive : bool
-        Divide the learning rate by 5 first, and stop when it falls below 1e-6.
-    settles : float, default=0
-        The epoch from which on training losses compare with each other: weights that change don't let them.
-    """
-
-    def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
-        self.tol = tol
-        self.patience = patience
-        self.validate = validate
-        self.adaptive = adaptive
-        self.settles = settles
-
-    def initialize(self) -> Monitor:
-        self.best_ = math.inf
-        self.stalled_ = 0
-        self.converged_ = False
-        self.snapshot_: list[torch.Tensor] | None = None
-        return self
-
-    def watch(self, *, validate: bool, tol: float, patience: float) -> None:
-        """Set what to watch, and how closely, from now on."""
-        self.tol, self.patience = tol, patience
-        if validate != self.validate:
-            self.validate = validate
-            self.initialize()
-
-    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        # a finished run's verdict does not hold for the next; its running count does, so that k epochs
-        # and k more are 2k epochs
-        if self.converged_ or self.validate:
-            self.initialize()
-
-    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        row = net.history.to_list()[-1]
-        loss = row["valid_bound"] if self.validate else row["train_loss"]
-        if not self.validate and len(net.history) <= self.settles:
-            self.best_, self.stalled_ = math.inf, 0
-        self.stalled_ = 0 if loss < self.best_ - self.tol else self.stalled_ + 1
-        if loss < self.best_:
-            self.best_ = loss
-            self.snapshot_ = _clone_state(net.module_)
-        if self.stalled_ > self.patience and not self._lower_rate(net):
-            self.converged_ = True
-            raise _StopTraining
-
-    def _lower_rate(self, net: NeuralNet) -> bool:
-        if not self.adaptive:
-            return False
-        self.stalled_ = 0
-        for group in net.optimizer_.param_groups:
-            group["lr"] /= 5.0
-        return all(group["lr"] >= 1e-6 for group in net.optimizer_.param_groups)
-
-    def finish(self, net: NeuralNet, *, interrupted: bool) -> None:
-        """Put the best weights back where that is promised, and let go of them."""
-        if self.snapshot_ is not None and (interrupted or self.validate):
-            _load_state(net.module_, self.snapshot_)
-        self.snapshot_ = None
-
-
-def _clone_state(module: torch.nn.Module) -> list[torch.Tensor]:
-    with torch.no_grad():
-        return [value.clone() for value in _tensors_of(module)]
-
-
-def _load_state(module: torch.nn.Module, state: list[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for value, saved in zip(_tensors_of(module), state, strict=True):
-            value.copy_(saved)
-
-
-def _tensors_of(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(), *module.buffers()]
-
-
-class StepSchedule(Callback):
-    """Sets the learning rate before every step, as a function of the share of steps done.
-
-    Parameters
-    ----------
-    factor : callable
-        One of the functions of `sklae.schedules`.
-    n_steps : int
-        The horizon.
-    """
-
-    def __init__(self, factor: Callable[[float], float], n_steps: int):
-        self.factor = factor
-        self.n_steps = n_steps
-
-    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.step_ = 0
-        for group in net.optimizer_.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-
-    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
-        if not training:
-            return
-        factor = self.factor(min(1.0, self.step_ / max(1, self.n_steps - 1)))
-        for group in net.optimizer_.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-        self.step_ += 1
-
-
-class EpochClock(Callback):
-    """Tells the objective how many epochs have been trained, before every step.
-
-    Read off the history, so that k epochs and k more are 2k epochs.
-    """
-
-    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any) -> None:
-        n_rows = len(dataset_train)
-        self.n_batches_ = n_batches(n_rows, net.batch_size if net.batch_size > 0 else n_rows)
-
-    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
-        if training:
-            done = len(net.history.to_list()[-1]["batches"]) - 1
-            net.criterion_.epoch = len(net.history) - 1 + done / self.n_batches_
 
 
 class AutoencoderNet(NeuralNet):
@@ -409,7 +146,7 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_train_begin", X=dataset, y=None)
             try:
                 self.fit_loop(dataset, epochs=epochs)
-            except _StopTraining:
+            except StopTraining:
                 pass
             except KeyboardInterrupt:
                 interrupted = True
@@ -436,7 +173,7 @@ class AutoencoderNet(NeuralNet):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "module": _clone_state(self.module_),
+            "module": clone_state(self.module_),
             "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
             "noise": self.noise_.get_state(),
             "shuffle": self.shuffle_.get_state(),
@@ -445,7 +182,7 @@ class AutoencoderNet(NeuralNet):
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        _load_state(self.module_, state["module"])
+        load_state(self.module_, state["module"])
         self.optimizer_.load_state_dict(state["optimizer"])
         self.noise_.set_state(state["noise"])
         self.shuffle_.set_state(state["shuffle"])
@@ -466,7 +203,7 @@ class AutoencoderNet(NeuralNet):
                 getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
             if method_name == "on_epoch_end":
-                raise _StopTraining from stop
+                raise StopTraining from stop
             raise
 
     def run_single_epoch(

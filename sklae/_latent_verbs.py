@@ -1,0 +1,237 @@
+"""What a variational autoencoder does with codes."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklae._compat import wrap_transformed
+from sklae._component import resolve
+from sklae._draws import antithetic_draws
+from sklae._layout import Rows
+from sklae._module import Autoencoder
+from sklae._random import torch_generator
+from sklae._threads import torch_settings
+from sklae._verbs import Verbs
+from sklae.posteriors import POSTERIORS
+
+__all__ = ["LatentVerbs", "has_density"]
+
+_N_DRAWS = 64
+
+
+def has_density(estimator: Any) -> bool:
+    """Return whether rows have a density; AttributeError with the reason otherwise."""
+    posterior = POSTERIORS.get(estimator.posterior) if isinstance(estimator.posterior, str) else estimator.posterior
+    if posterior is not None and not posterior.has_density:
+        raise AttributeError(
+            f"Got posterior={estimator.posterior!r}, whose codes have no density, and hence no bound of the rows'; "
+            "expected posterior='diagonal' for scores. It goes with divergence='mmd', too."
+        )
+    return True
+
+
+class LatentVerbs(Verbs):
+    """The verbs that need a distribution of each row's code."""
+
+    posterior: Any
+
+    def encode(self, X: Any) -> tuple[Any, Any]:
+        """Return mean and standard deviation of each row's posterior.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean, std : ndarray or frame of shape (n_samples, n_components_)
+            In X's dtype; the container follows ``set_output``. The standard deviation of a point posterior is 0.
+        """
+        table = self._check_input(X)
+
+        def moments(module: Autoencoder, rows: Rows) -> np.ndarray:
+            q = module.encode(*rows)
+            return torch.stack([q.mean, q.std], dim=1).cpu().numpy()
+
+        both = self._map_rows(moments, table, out=np.empty((len(table), 2, self.n_components_), dtype=table.dtype))
+        mean, std = (wrap_transformed(both[:, i], X, self) for i in range(2))
+        return mean, std
+
+    def sample_posterior(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw codes of each row from its posterior.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_rows, n_features)
+        n_samples : int, default=1
+            How many for each row.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_rows, n_components_)
+        """
+        return self._around(self._check_input(X), 1.0, n_samples, random_state)
+
+    def _around(self, table: np.ndarray, scale: float, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw codes from the posteriors, their distances from the means multiplied by ``scale``."""
+        generator = torch_generator(random_state)
+
+        def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
+            q = module.encode(*rows)
+            noise = torch.randn((n_samples, len(rows.x), self.n_components_), generator=generator, dtype=torch.float64)
+            z = q.push(noise.to(rows.x))
+            return torch.lerp(q.mean.expand_as(z), z, scale).movedim(0, 1).cpu().numpy()
+
+        out = np.empty((len(table), n_samples, self.n_components_), dtype=table.dtype)
+        return np.moveaxis(self._map_rows(draw, table, out=out, n_draws=n_samples), 1, 0)
+
+    @available_if(has_density)
+    def posterior_kl(self, X: Any) -> np.ndarray:
+        """Return how far each row's posterior is from the prior, in nats, per component where that is defined.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        kl : ndarray of shape (n_samples, n_components_), or (n_samples, 1), float64
+            One column, their sum, for posteriors or priors with dependent components.
+        """
+        table = self._check_input(X)
+        width = self.n_components_ if self._splits_kl() else 1
+
+        def divergence(module: Autoencoder, rows: Rows) -> np.ndarray:
+            q = module.encode(*rows)
+            prior = module.prior_codes(rows.condition)
+            components = q.component_kl(prior) if width > 1 else None
+            if components is not None:
+                return components.cpu().numpy()
+            kl = q.kl(prior)
+            if kl is None:
+                noise = antithetic_draws(_N_DRAWS, self.n_components_).to(rows.x)[:, None, :]
+                z = q.push(noise)
+                kl = (q.path_log_prob(z, noise) - prior.log_prob(z)).mean(0)
+            return kl[:, None].cpu().numpy()
+
+        return self._map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=_N_DRAWS)
+
+    def _splits_kl(self) -> bool:
+        """Whether the divergence from the prior is a sum over components."""
+        module, _ = self._inference(np.dtype(np.float32))
+        prior = module.prior
+        return self.n_components_ > 1 and prior.factorizes and resolve(self.posterior, POSTERIORS).independent
+
+    @available_if(has_density)
+    def posterior_log_prob(self, Z: Any, X: Any) -> np.ndarray:
+        """Return the log-density of codes under the posteriors of rows, for all pairs, in nats.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_codes, n_components_)
+        X : array-like or frame of shape (n_rows, n_features)
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_codes, n_rows), float64
+        """
+        table = self._check_input(X)
+        codes = torch.as_tensor(check_array(Z, dtype=np.float64, input_name="codes"))
+
+        def density(module: Autoencoder, rows: Rows) -> np.ndarray:
+            z = codes.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
+            return module.encode(*rows).log_prob(z).T.cpu().numpy()
+
+        # in chunks by pairs of a code and a row: nothing is decoded
+        n_wide = 1 + codes.numel() // 256
+        return self._map_rows(density, table, out=np.empty((len(table), len(codes))), n_draws=n_wide).T
+
+    def prior_log_prob(self, Z: Any, condition: Any = None) -> np.ndarray:
+        """Return the log-density of codes under the prior, in nats.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_codes, n_components_)
+        condition : frame, mapping, array-like or scalar, default=None
+            Values of the ``condition_features``; needed where there are any.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_codes,), float64
+        """
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=np.float64, input_name="codes")
+        given = self._read_condition(condition, len(codes))
+        module, device = self._inference(np.dtype(np.float64))
+        with torch_settings(n_threads=1, gradients=False):
+            encoded = self._encode_condition(given, torch.float64)
+            prior = module.prior_codes(None if encoded is None else encoded.to(device))
+            return prior.log_prob(torch.as_tensor(codes, device=device)).cpu().numpy()
+
+    # -- rows around a code -----------------------------------------------------------------------------
+
+    def traverse(self, X: Any, component: int, values: Any = None, *, condition: Any = None) -> Any:
+        """Decode rows' codes with one component set to a series of values: what it stands for.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_rows, n_features)
+        component : int
+            Index of the component.
+        values : array-like of shape (n_values,), default=None
+            In units of the code. None: 7 values from -3 to 3, standard deviations of the standard normal prior.
+        condition : frame, mapping, array-like or scalar, default=None
+            Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
+
+        Returns
+        -------
+        rows : array or frame of shape (n_rows * n_values, n_features)
+            Row by row.
+        """
+        table = self._check_input(X)
+        if not isinstance(component, Integral) or not -self.n_components_ <= component < self.n_components_:
+            raise ValueError(f"Got component={component!r}; expected an integer below {self.n_components_}.")
+        steps = np.linspace(-3.0, 3.0, 7) if values is None else np.asarray(values, dtype=np.float64).ravel()
+        codes = np.repeat(self._transform(table)[:, None, :], len(steps), axis=1)
+        codes[:, :, component] = steps
+        return self._decode_each(codes, self._own_condition(table, condition))
+
+    def vary(
+        self,
+        X: Any,
+        scale: float = 1.0,
+        n_samples: int = 1,
+        random_state: Any = None,
+        *,
+        condition: Any = None,
+    ) -> Any:
+        """Decode codes drawn around those of the rows: variations of them.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_rows, n_features)
+        scale : float, default=1.0
+            How far: the draws' distances from the posterior means are multiplied by it. 0: reconstructions.
+        n_samples : int, default=1
+            Variations of each row.
+        random_state : int, RandomState instance or None, default=None
+        condition : frame, mapping, array-like or scalar, default=None
+            Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
+
+        Returns
+        -------
+        rows : array or frame of shape (n_rows * n_samples, n_features)
+            Row by row; expected rows of the codes drawn, without the likelihood's noise.
+        """
+        table = self._check_input(X)
+        if not scale >= 0:
+            raise ValueError(f"Got scale={scale!r}; expected a number at or above 0.")
+        codes = np.moveaxis(self._around(table, float(scale), n_samples, random_state), 0, 1)
+        return self._decode_each(codes, self._own_condition(table, condition))
