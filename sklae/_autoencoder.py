@@ -57,7 +57,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     sample_from : str, estimator or None, default=None
         Where `sample` takes codes from: a density fitted to the training rows' codes after training. "aggregate" (a
         Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
-        ``sample``. None: there is no `sample`.
+        ``sample``. None: there is no `sample`. With ``likelihood="auto"``, whose scale is not learned, rows are decoded
+        without noise.
     standardize : "auto" or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. Scores stay in the user's units either way.
@@ -211,6 +212,11 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     def _latent_parts(self) -> tuple[Posterior, Prior | None]:
         return Point(), None
+
+    def _draw_rows(self, module: Autoencoder, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if isinstance(self.likelihood, str) and self.likelihood == "auto":
+            return module.likelihood.mean(params)  # least squares says nothing about the noise
+        return super()._draw_rows(module, params, generator)
 
     def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
         params = module.decode(module.encode(*rows).mean, rows.condition)

@@ -154,6 +154,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
                 self._train(*self._encode_for_training(X, X_val, X_clean, reset=False))
             else:
                 self._fit_anew(X, X_val, X_clean)
+            self._fit_code_density(X)
         return self
 
     def _can_continue(self) -> bool:
@@ -193,6 +194,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             If the loss turns non-finite. The estimator is then as it was before the call.
         """
         with atomic(self):
+            self.__dict__.pop("code_density_", None)  # of codes as they were
             if hasattr(self, "net_"):
                 self._train(*self._encode_for_training(X, None, None, reset=False), epochs=1)
             else:
@@ -200,18 +202,19 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         return self
 
     def _fit_anew(self, X: Any, X_val: Any, X_clean: Any, epochs: int | None = None) -> None:
-        for name in {"net_", "code_density_"} & vars(self).keys():
-            delattr(self, name)
+        self.__dict__.pop("net_", None)
         seeds = random_state_for(self.random_state)
         self._seeds = tuple(draw_seed(seeds) for _ in range(4))
         data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True)
         self.n_components_ = self.n_components or default_n_components(self.layout_.n_features)
         self.net_ = self._make_net(data)
         self._train(data, data_valid, epochs=epochs)
-        if self.sample_from not in (None, "prior") and epochs is None:
-            self._fit_code_density(X)
 
     def _fit_code_density(self, X: Any) -> None:
+        """Fit what `sample` draws codes from, if it is not the prior."""
+        self.__dict__.pop("code_density_", None)
+        if self.sample_from in (None, "prior"):
+            return
         codes = self._transform(self._check_input(X)).astype(np.float64)
         self.code_density_ = fit_code_density(self.sample_from, codes, np.random.RandomState(self._seeds[1]))
 
@@ -234,6 +237,11 @@ class BaseAutoencoder(Verbs, BaseEstimator):
     def _read_columns(self, X: Any) -> Any:
         """Return the columns of a table to fit, where some of them are conditions; None where all are modelled."""
         if self.condition_features is None:
+            if not isinstance(self.categorical_features, str):
+                raise ValueError(
+                    f"Got categorical_features={self.categorical_features!r} without condition_features; expected "
+                    "conditions, some of which are categories. Name them in condition_features, too."
+                )
             return None
         return Columns.fit(X, self.condition_features, self.categorical_features)
 

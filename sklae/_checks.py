@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,21 @@ from sklae._layout import Rows
 from sklae._training import Callback
 from sklae.likelihoods import Support
 
-__all__ = ["check_callbacks", "check_device", "check_factory", "check_module", "check_support", "explain_construction"]
+__all__ = [
+    "check_callbacks",
+    "check_count",
+    "check_device",
+    "check_factory",
+    "check_module",
+    "check_support",
+    "explain_construction",
+]
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no integer from ``least`` on."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"Got {name}={value!r}; expected an integer at or above {least}.")
 
 
 def check_factory(factory: Any, role: str) -> Any:

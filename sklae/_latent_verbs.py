@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklae._checks import check_count
 from sklae._compat import wrap_transformed
 from sklae._component import resolve
 from sklae._draws import antithetic_draws
@@ -77,6 +77,7 @@ class LatentVerbs(Verbs):
         -------
         codes : ndarray of shape (n_samples, n_rows, n_components_)
         """
+        check_count("n_samples", n_samples)
         return self._around(self._check_input(X), 1.0, n_samples, random_state)
 
     def _around(self, table: np.ndarray, scale: float, n_samples: int, random_state: Any) -> np.ndarray:
@@ -143,7 +144,7 @@ class LatentVerbs(Verbs):
         log_prob : ndarray of shape (n_codes, n_rows), float64
         """
         table = self._check_input(X)
-        codes = torch.as_tensor(check_array(Z, dtype=np.float64, input_name="codes"))
+        codes = torch.as_tensor(self._check_codes(Z, np.float64))
 
         def density(module: Autoencoder, rows: Rows) -> np.ndarray:
             z = codes.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
@@ -166,8 +167,7 @@ class LatentVerbs(Verbs):
         -------
         log_prob : ndarray of shape (n_codes,), float64
         """
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float64, input_name="codes")
+        codes = self._check_codes(Z, np.float64)
         given = self._read_condition(condition, len(codes))
         module, device = self._inference(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
@@ -231,7 +231,8 @@ class LatentVerbs(Verbs):
             Row by row; expected rows of the codes drawn, without the likelihood's noise.
         """
         table = self._check_input(X)
-        if not scale >= 0:
-            raise ValueError(f"Got scale={scale!r}; expected a number at or above 0.")
+        check_count("n_samples", n_samples)
+        if not isinstance(scale, Real) or not 0 <= scale < np.inf:
+            raise ValueError(f"Got scale={scale!r}; expected a finite number at or above 0.")
         codes = np.moveaxis(self._around(table, float(scale), n_samples, random_state), 0, 1)
         return self._decode_each(codes, self._own_condition(table, condition))

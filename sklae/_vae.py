@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sklae._aggregate import AGGREGATES
 from sklae._base import BaseAutoencoder
+from sklae._checks import check_count
 from sklae._compat import HasMethods, Interval, StrOptions
 from sklae._component import choices, resolve
 from sklae._draws import antithetic_draws, grouped_draws
@@ -354,11 +355,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         table = self._check_input(X)
         if n_importance_samples is None:
             return self._score_table(table, self._score_chunk, _N_DRAWS)
-        if not isinstance(n_importance_samples, Integral) or n_importance_samples < 1:
-            raise ValueError(
-                f"Got n_importance_samples={n_importance_samples!r}; expected a positive integer, or None for the "
-                "evidence lower bound."
-            )
+        check_count("n_importance_samples", n_importance_samples)
 
         def score(module: Autoencoder, rows: Rows) -> torch.Tensor:
             return self._importance_weighted(module, rows, int(n_importance_samples))

@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklae._checks import check_support
+from sklae._checks import check_count, check_support
 from sklae._columns import read_condition
 from sklae._frames import check_table
 from sklae._layout import Layout, Rows
@@ -43,6 +43,10 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     @abstractmethod
     def _draw_codes(self, n_samples: int, condition: torch.Tensor | None, random_state: np.random.RandomState) -> Any:
         """Draw codes of new rows, an array or tensor of shape (n_samples, n_components_)."""
+
+    def _draw_rows(self, module: Autoencoder, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw encoded rows, given the decoder's output."""
+        return module.likelihood.sample(params, generator)
 
     @abstractmethod
     def _can_sample(self) -> bool:
@@ -85,12 +89,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             For codes of another width, and for a condition that is absent, unknown or not asked for.
         """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="codes")
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Got codes with {codes.shape[1]} columns; expected {self.n_components_}, as transform gives them."
-            )
+        codes = self._check_codes(X, [np.float64, np.float32])
         return self.layout_.wrap(self._decode(codes, self._read_condition(condition, len(codes))), like=X)
 
     def reconstruct(self, X: Any, condition: Any = None) -> Any:
@@ -159,6 +158,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             other.
         """
         check_is_fitted(self)
+        check_count("n_samples", n_samples)
         given = self._read_condition(condition, None)
         if given is not None:
             given = np.repeat(given, n_samples, axis=0)
@@ -169,7 +169,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             encoded = self._encode_condition(given, torch.float64)
             codes = torch.as_tensor(self._draw_codes(n_samples, encoded, random_state)).to(device)
             params = module.decode(codes, None if encoded is None else encoded.to(device)).cpu()
-            rows = module.likelihood.sample(params, torch_generator(random_state)).numpy()
+            rows = self._draw_rows(module, params, torch_generator(random_state)).numpy()
         rows = self.layout_.columns.join(self.layout_.decode(rows), given)
         return self.layout_.wrap(rows.astype(self.layout_.dtype, copy=False))
 
@@ -196,8 +196,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         paths = {"linear": _line, "spherical": _great_circle}
         if method not in paths:
             raise ValueError(f"Got method={method!r}; expected one of {sorted(paths)}.")
-        if n_steps < 2:
-            raise ValueError(f"Got n_steps={n_steps}; expected at least 2, the ends of the path.")
+        check_count("n_steps", n_steps, least=2)
         tables = [self._check_input(a), self._check_input(b)]
         if len(tables[0]) != len(tables[1]):
             raise ValueError(f"Got {len(tables[0])} rows in a and {len(tables[1])} in b; expected pairs.")
@@ -296,6 +295,15 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return None if condition is None else torch.as_tensor(self.layout_.conditions.encode(condition), dtype=dtype)
 
     # -- chunks -----------------------------------------------------------------------------------------
+
+    def _check_codes(self, Z: Any, dtype: Any) -> np.ndarray:
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=dtype, input_name="codes")
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Got codes with {codes.shape[1]} columns; expected {self.n_components_}, as transform gives them."
+            )
+        return codes
 
     def _check_input(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

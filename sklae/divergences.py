@@ -175,13 +175,17 @@ def _discrepancy(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     n = len(a)
     if n < 2:
         return a.sum() * 0.0
-    both = torch.cat([a, b])
-    squares = both.square().sum(-1)
-    distances = (squares[:, None] + squares - 2.0 * both @ both.T).clamp(min=0.0)
-    scale = 2.0 * both.shape[1]
-    kernel = torch.stack([scale * width / (scale * width + distances) for width in _WIDTHS]).mean(0)
-    within = kernel[:n, :n].sum() + kernel[n:, n:].sum() - kernel.diagonal().sum()
-    return within / (n * (n - 1)) - 2.0 * kernel[:n, n:].mean()
+    # the kernel of a row with itself is 1
+    alike = _kernel(a, a).sum() + _kernel(b, b).sum() - 2.0 * n
+    return alike / (n * (n - 1)) - 2.0 * _kernel(a, b).mean()
+
+
+def _kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Return the mean of inverse multiquadric kernels of several widths, for all pairs of rows."""
+    squares = a.square().sum(-1)[:, None] + b.square().sum(-1)
+    distances = torch.addmm(squares, a, b.T, alpha=-2.0).clamp(min=0.0) / (2.0 * a.shape[1])
+    kernels = [(1.0 + distances / width).reciprocal() for width in _WIDTHS]
+    return functools.reduce(torch.add, kernels) / len(_WIDTHS)
 
 
 #: Name -> class. A new divergence is one class and one row here.

@@ -22,6 +22,8 @@ __all__ = ["Diagnosis", "diagnose"]
 _N_CODES = 2_000
 _N_RANKED = 10
 _LEAST_NATS = 0.05
+# Variance over rows of a component's posterior mean above which it is active.
+_ACTIVE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +105,13 @@ class Diagnosis:
 
     @property
     def n_informative(self) -> int:
-        """Number of components that carry at least 0.05 nats; of active ones, where the KL does not divide."""
-        return int((self.kl_per_component >= _LEAST_NATS).sum()) if self._divides else self.active_units
+        """Number of active components that carry at least 0.05 nats; of active ones, where the KL does not divide.
+
+        Both: free bits may fill a component's KL with a shift that is the same for all rows, and tells nothing.
+        """
+        if not self._divides:
+            return self.active_units
+        return int(((self.kl_per_component >= _LEAST_NATS) & (self.code_variances > _ACTIVE)).sum())
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
