@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
