@@ -295,6 +295,12 @@ class Autoencoder(nn.Module):
         return self.varies if observed is None else observed * self.varies
 
     @property
+    def width(self) -> int:
+        """How many numbers a row, or a code, takes at the widest place."""
+        widths = [max(parameter.shape) for parameter in self.parameters() if parameter.ndim > 1]
+        return max(*widths, 0 if self.prior is None else self.prior.width)
+
+    @property
     def is_deterministic(self) -> bool:
         """Whether a training step draws no random numbers."""
         no_noise = self.corruption is None and self.prior is None

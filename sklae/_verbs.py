@@ -324,8 +324,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _slices(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
         """Yield parts of about a quarter of a million activations: they stay in the cache."""
-        width = max(self.n_features_in_, *(max(p.shape) for p in self.net_.module_.parameters() if p.ndim > 1), 64)
-        step = max(1, _CHUNK_ELEMENTS // (width * n_draws))
+        step = max(1, _CHUNK_ELEMENTS // (max(self.n_features_in_, self.net_.module_.width, 64) * n_draws))
         for start in range(0, n_rows, step):
             yield slice(start, min(start + step, n_rows))
 

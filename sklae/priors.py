@@ -59,9 +59,12 @@ class PriorModule(nn.Module):
     ----------
     factorizes : bool
         Whether its components are independent and standard normal, so that a KL divergence is a sum over them.
+    width : int
+        How many numbers the density of one code takes.
     """
 
     factorizes: bool = False
+    width: int = 0
 
     def start(self, rows: Rows, generator: torch.Generator) -> None:
         """Set learned numbers from the training rows, before the first step; by default nothing is."""
@@ -177,6 +180,7 @@ class _MixtureModule(PriorModule):
     def __init__(self, means: Any, scales: Any, weights: Any, shape: tuple[int, int]):
         super().__init__()
         n_mixed = shape[0]
+        self.width = shape[0] * shape[1]
         self._set("means", means, lambda: torch.randn(shape), shape)
         self._set("scales", scales, lambda: torch.full(shape, math.log(math.expm1(1.0))), shape)
         self._set("log_weights", weights, lambda: torch.zeros(n_mixed), shape[:1])
@@ -201,6 +205,7 @@ class _ConditionalMixtureModule(PriorModule):
     def __init__(self, n_mixed: int, n_components: int, n_condition: int):
         super().__init__()
         self.shape = (n_mixed, n_components)
+        self.width = n_mixed * n_components
         self.net = nn.Sequential(nn.Linear(n_condition, 64), nn.SiLU(), nn.Linear(64, n_mixed * (1 + 2 * n_components)))
         # apart from the start, whatever the condition: equal parts of a mixture would stay equal
         self.offsets = nn.Parameter(torch.randn(n_mixed, n_components) * (n_mixed > 1))
@@ -321,8 +326,9 @@ class _VampModule(PriorModule):
     x: torch.Tensor
     condition: torch.Tensor
 
-    def __init__(self, n_pseudo: int, n_features: int, n_condition: int, learned: bool):
+    def __init__(self, n_pseudo: int, n_features: int, n_condition: int, n_components: int, learned: bool):
         super().__init__()
+        self.width = n_pseudo * n_components
         self.x = nn.Parameter(torch.randn(n_pseudo, n_features), requires_grad=learned)
         self.condition = nn.Parameter(torch.zeros(n_pseudo, n_condition), requires_grad=learned)
         self.log_weights = nn.Parameter(torch.zeros(n_pseudo), requires_grad=learned)
@@ -363,7 +369,8 @@ class VampPrior(Prior):
         self.learned = learned
 
     def build(self, n_components: int, layout: Layout) -> PriorModule:
-        return _VampModule(self.n_components, layout.n_features, layout.n_condition, self.learned)
+        widths = layout.n_features, layout.n_condition, n_components
+        return _VampModule(self.n_components, *widths, learned=self.learned)
 
 
 # -- flows ------------------------------------------------------------------------------------------------
