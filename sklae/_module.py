@@ -298,7 +298,7 @@ class Autoencoder(nn.Module):
     def width(self) -> int:
         """How many numbers a row, or a code, takes at the widest place."""
         widths = [max(parameter.shape) for parameter in self.parameters() if parameter.ndim > 1]
-        return max(*widths, 0 if self.prior is None else self.prior.width)
+        return max([0 if self.prior is None else self.prior.width, *widths])
 
     @property
     def is_deterministic(self) -> bool:
