@@ -1,0 +1,78 @@
+"""Public data sets from a folder beside the repository, or wherever SKLAE_DATA points."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+__all__ = ["Split", "folder", "inked", "mnist", "table"]
+
+#: Table -> (the column that is its label, columns that are no numbers to be fitted on).
+_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "adult": ("income", ("split",)),
+    "california_housing": ("median_house_value", ("ocean_proximity",)),
+    "letter_recognition": ("letter", ()),
+    "wine_quality_red": ("quality", ()),
+    "wine_quality_white": ("quality", ()),
+}
+
+
+class Split(NamedTuple):
+    """Rows to fit on and rows to judge by, with their labels."""
+
+    X_train: np.ndarray
+    X_test: np.ndarray
+    y_train: np.ndarray
+    y_test: np.ndarray
+
+
+def folder() -> Path:
+    """Return the folder of the data sets."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    found = Path(os.environ.get("SKLAE_DATA", beside))
+    if not found.is_dir():
+        raise SystemExit(f"No data in {found}. Point the environment variable SKLAE_DATA to their folder.")
+    return found
+
+
+def mnist(n_train: int, n_test: int, seed: int = 0) -> Split:
+    """Return random training and test images, (n, 784), grey in [0, 1], float32."""
+    rng = np.random.RandomState(seed)
+    with np.load(folder() / "images" / "mnist.npz") as data:
+        rows = {"train": rng.permutation(60_000)[:n_train], "test": rng.permutation(10_000)[:n_test]}
+        X = {part: data[f"X_{part}"][rows[part]].reshape(len(rows[part]), -1) for part in rows}
+        y = {part: data[f"y_{part}"][rows[part]].astype(np.int64) for part in rows}
+    grey = {part: X[part].astype(np.float32) / 255.0 for part in X}
+    return Split(grey["train"], grey["test"], y["train"], y["test"])
+
+
+def inked(data: Split) -> Split:
+    """Leave out the pixels that are blank in all training images: sklae counts no constant columns, peers do."""
+    there = data.X_train.max(axis=0) > 0
+    return data._replace(X_train=data.X_train[:, there], X_test=data.X_test[:, there])
+
+
+def table(name: str, n_rows: int | None = None, test_size: float = 1 / 3, seed: int = 0) -> Split:
+    """Return the numeric columns of a table, split at random; rows with a missing value are left out.
+
+    Parameters
+    ----------
+    name : str
+    n_rows : int or None, default=None
+        Of more rows a random subset of so many.
+    test_size : float, default=1/3
+    seed : int, default=0
+        Of the subset and the split.
+    """
+    label, others = _TABLES[name]
+    frame = pd.read_csv(folder() / "tables" / f"{name}.csv")
+    features = frame.drop(columns=[label, *others]).select_dtypes("number").dropna()
+    y = frame.loc[features.index, label].to_numpy()
+    X = features.to_numpy(dtype=np.float64)
+    chosen = np.random.RandomState(seed).permutation(len(X))[:n_rows]
+    return Split(*train_test_split(X[chosen], y[chosen], test_size=test_size, random_state=seed))
