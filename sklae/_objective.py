@@ -80,6 +80,8 @@ class Objective(nn.Module):
             else:
                 terms |= self.divergence.terms(codes)
                 terms |= self._adjustments(codes, terms)
+            if output.model.prior is not None and output.model.prior.floats:
+                terms["anchor"] = _anchor(codes)
         if self.penalty is not None:
             terms["penalty"] = self.penalty.term(output.z)
         return terms
@@ -145,6 +147,18 @@ def _importance_weighted(reconstruction: torch.Tensor, codes: Codes) -> dict[str
         tightest = tightest.detach() + _doubly_reparameterized(log_weights, codes.z)
     terms = {"reconstruction": reconstruction.detach().mean(0), "kl": kl.detach().mean(0)}
     return {**terms, "tightening": tightest - terms["reconstruction"] - terms["kl"]}
+
+
+def _anchor(codes: Codes) -> torch.Tensor:
+    """Return how far the batch's codes are from mean 0 and variance 1, component by component, in nats.
+
+    A learned prior follows the codes wherever they go: shift and scale them, and the prior and the decoder with them,
+    and no bound changes. Left free, they drift until the networks saturate; fixing what is free costs nothing.
+    """
+    # drawn anew where the gradient of the draws is weighed by importance
+    z = codes.z if codes.z.ndim == 2 else codes.q.push(codes.noise[0])
+    mean, variance = z.mean(0), z.var(0, correction=0).clamp(min=1e-6)
+    return 0.5 * (mean.square() + variance - 1.0 - variance.log()).sum()
 
 
 def _doubly_reparameterized(log_weights: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

@@ -59,11 +59,14 @@ class PriorModule(nn.Module):
     ----------
     factorizes : bool
         Whether its components are independent and standard normal, so that a KL divergence is a sum over them.
+    floats : bool
+        Whether it follows the codes wherever they go, so that training has to hold them in place.
     width : int
         How many numbers the density of one code takes.
     """
 
     factorizes: bool = False
+    floats: bool = False
     width: int = 0
 
     def start(self, rows: Rows, generator: torch.Generator) -> None:
@@ -180,6 +183,7 @@ class _MixtureModule(PriorModule):
     def __init__(self, means: Any, scales: Any, weights: Any, shape: tuple[int, int]):
         super().__init__()
         n_mixed = shape[0]
+        self.floats = means is None and scales is None
         self.width = shape[0] * shape[1]
         self._set("means", means, lambda: torch.randn(shape), shape)
         self._set("scales", scales, lambda: torch.full(shape, math.log(math.expm1(1.0))), shape)
@@ -201,6 +205,8 @@ class _MixtureModule(PriorModule):
 
 class _ConditionalMixtureModule(PriorModule):
     """Means, scales and weights as functions of the condition."""
+
+    floats = True
 
     def __init__(self, n_mixed: int, n_components: int, n_condition: int):
         super().__init__()
@@ -325,6 +331,7 @@ class _VampCodes(CodeDistribution):
 class _VampModule(PriorModule):
     x: torch.Tensor
     condition: torch.Tensor
+    floats = True
 
     def __init__(self, n_pseudo: int, n_features: int, n_condition: int, n_components: int, learned: bool):
         super().__init__()
@@ -391,6 +398,8 @@ class _FlowCodes(CodeDistribution):
 
 
 class _FlowModule(PriorModule):
+    floats = True
+
     def __init__(self, flow: Any, n_components: int, conditional: bool):
         super().__init__()
         self.flow = flow

@@ -1,12 +1,13 @@
 """Priors: known densities. What holds for all of them is in `laws.py`."""
 
 import numpy as np
+import pytest
 import torch
 from support import QUICK, make_layout, make_table, seeded
 from torch.distributions import Normal
 
 from sklae import VAETransformer
-from sklae.priors import CodeDistribution, Prior, PriorModule, StandardNormal, StandardNormalCodes
+from sklae.priors import CodeDistribution, GaussianMixture, Prior, PriorModule, StandardNormal, StandardNormalCodes
 
 
 class _Anonymous(CodeDistribution):
@@ -67,3 +68,32 @@ def test_samples_of_a_vae_are_decoded_codes_of_its_prior():
     rows = vae.sample(4_000, random_state=0)
     assert np.all(np.abs(rows.mean(0) - X.mean(0)) < 0.3 * X.std(0))
     np.testing.assert_allclose(rows.std(0), X.std(0), rtol=0.3)
+
+
+@pytest.mark.parametrize("prior", ["gaussian_mixture", "vamp", "flow"])
+@pytest.mark.parametrize("n_importance_samples", [1, 4])
+def test_codes_under_a_prior_that_follows_them_stay_in_place(prior, n_importance_samples):
+    """The encoder is pushed away at the start: a decoder that saturates would never bring it back."""
+    X = make_table(300, 5)
+    settings = {**QUICK, "max_iter": 30, "learning_rate_init": 0.01}
+    vae = VAETransformer(2, prior=prior, n_importance_samples=n_importance_samples, **settings).fit(X)
+    codes = vae.sample_posterior(X, 20, random_state=0).reshape(-1, 2)
+    np.testing.assert_allclose(codes.mean(0), 0.0, atol=0.5)
+    np.testing.assert_allclose(codes.std(0), 1.0, rtol=0.3)
+    history = vae.net_.history[-1]
+    assert 0.0 <= history["train_anchor"] < 0.3
+
+
+def test_what_holds_codes_in_place_is_no_part_of_the_bound():
+    vae = VAETransformer(2, prior="flow", **QUICK).fit(make_table(60, 4), X_val=make_table(30, 4, seed=1))
+    history = vae.net_.history[-1]
+    assert history["valid_anchor"] > 0
+    assert history["valid_bound"] == pytest.approx(history["valid_reconstruction"] + history["valid_kl"])
+    one_row = VAETransformer(2, prior="flow", **QUICK).fit(make_table(60, 4), X_val=make_table(1, 4))
+    assert one_row.net_.history[-1]["valid_anchor"] >= 0
+
+
+def test_a_prior_that_is_given_holds_codes_by_itself():
+    means = np.array([[3.0, 0.0], [-3.0, 0.0]])
+    vae = VAETransformer(2, prior=GaussianMixture(2, means=means), **QUICK).fit(make_table(60, 4))
+    assert "train_anchor" not in vae.net_.history[-1]
