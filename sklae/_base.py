@@ -22,6 +22,7 @@ from sklae._checks import (
     check_device,
     check_factory,
     check_module,
+    check_sample_from,
     check_support,
     explain_construction,
 )
@@ -73,7 +74,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         "likelihood": choices({"auto": Likelihood, **LIKELIHOODS}, Likelihood, list),
         "condition_features": ["array-like", str, Integral, None],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like"],
-        "sample_from": [StrOptions(set(AGGREGATES)), HasMethods(["fit", "sample"]), None],
+        "sample_from": [StrOptions(set(AGGREGATES)), HasMethods(["fit", "sample", "get_params"]), None],
         "corruption": choices(CORRUPTIONS, Corruption, None),
         "penalty": choices(PENALTIES, Penalty, None),
         "standardize": [StrOptions({"auto"}), "boolean"],
@@ -203,6 +204,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
 
     def _fit_anew(self, X: Any, X_val: Any, X_clean: Any, epochs: int | None = None) -> None:
         self.__dict__.pop("net_", None)
+        check_sample_from(self.sample_from)
         seeds = random_state_for(self.random_state)
         self._seeds = tuple(draw_seed(seeds) for _ in range(4))
         data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True)

@@ -21,6 +21,7 @@ __all__ = [
     "check_device",
     "check_factory",
     "check_module",
+    "check_sample_from",
     "check_support",
     "explain_construction",
 ]
@@ -71,6 +72,14 @@ def check_device(device: str) -> str:
             "device='auto' to take the best one."
         ) from error
     return device
+
+
+def check_sample_from(sample_from: Any) -> None:
+    """Refuse a class in place of an estimator."""
+    if isinstance(sample_from, type):
+        raise ValueError(
+            f"Got sample_from={sample_from.__name__}, a class; expected an instance, {sample_from.__name__}(...)."
+        )
 
 
 def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> None:

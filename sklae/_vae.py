@@ -91,7 +91,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     sample_from : str or estimator, default="prior"
         Where `sample` takes codes from: "prior"; or a density fitted to the training rows' codes: "aggregate" (a
         Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
-        ``sample``.
+        ``sample``. Such densities don't depend on conditions; priors may.
     corruption : str, Corruption or None, default=None
         Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
         "gaussian_noise" or "masking", or an instance.
@@ -192,7 +192,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         "capacity": choices(WEIGHTS, WeightSchedule, Interval(Real, 0, None, closed="left"), None),
         "free_bits": [Interval(Real, 0, None, closed="left")],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "sample_from": [StrOptions({"prior", *AGGREGATES}), HasMethods(["fit", "sample"])],
+        "sample_from": [StrOptions({"prior", *AGGREGATES}), HasMethods(["fit", "sample", "get_params"])],
     }
 
     def __init__(

@@ -337,8 +337,8 @@ def _great_circle(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray
     lengths = [np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12) for end in (a, b)]
     cosine = np.clip(np.sum(a * b, axis=-1, keepdims=True) / (lengths[0] * lengths[1]), -1.0, 1.0)
     angle = np.arccos(cosine)
-    # (almost) parallel or opposite codes lie on no circle, or on many
-    bent = np.sin(angle) > 1e-6
+    # (almost) parallel or opposite codes, and one at the center, lie on no circle, or on many
+    bent = (np.sin(angle) > 1e-6) & (np.minimum(*lengths) > 1e-12)
     sine = np.where(bent, np.sin(angle), 1.0)
     direction = (np.sin((1.0 - share) * angle) * a / lengths[0] + np.sin(share * angle) * b / lengths[1]) / sine
     return np.where(bent, direction * _line(lengths[0], lengths[1], share), _line(a, b, share))

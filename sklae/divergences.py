@@ -128,7 +128,7 @@ def _stratified_log_weights(n: int, n_rows: int) -> torch.Tensor:
     """Return the log weights of rows j in the estimate of q(z_i), (n, n): 1/n_rows for i itself, the rest even."""
     if n == 1:
         return torch.zeros(1, 1)
-    weights = torch.full((n, n), (n_rows - 1) / (n_rows * (n - 1)))
+    weights = torch.full((n, n), (n_rows - 1) / (n_rows * (n - 1)), dtype=torch.float64)
     weights.fill_diagonal_(1.0 / n_rows)
     return weights.log()
 

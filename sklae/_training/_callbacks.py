@@ -33,7 +33,8 @@ class Monitor(Callback):
     adaptive : bool
         Divide the learning rate by 5 first, and stop when it falls below 1e-6.
     settles : float, default=0
-        The epoch from which on training losses compare with each other: weights that change don't let them.
+        The epoch from which on weights no longer change. Before it training losses don't compare with each other, and
+        nothing stops.
     """
 
     def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
@@ -66,9 +67,10 @@ class Monitor(Callback):
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         row = net.history.to_list()[-1]
         loss = row["valid_bound"] if self.validate else row["train_loss"]
-        if not self.validate and len(net.history) <= self.settles:
-            self.best_, self.stalled_ = math.inf, 0
-        self.stalled_ = 0 if loss < self.best_ - self.tol else self.stalled_ + 1
+        changing = len(net.history) <= self.settles
+        if changing and not self.validate:  # the bound compares throughout, the loss does not
+            self.best_ = math.inf
+        self.stalled_ = 0 if changing or loss < self.best_ - self.tol else self.stalled_ + 1
         if loss < self.best_:
             self.best_ = loss
             self.snapshot_ = clone_state(net.module_)
