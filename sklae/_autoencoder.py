@@ -57,9 +57,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     sample_from : str, estimator or None, default=None
         Where `sample` takes codes from: a density fitted to the training rows' codes after training. "aggregate" (a
         Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
-        ``sample``. None: there is no `sample`. Such a density does not depend on conditions, though codes of a plain
-        autoencoder may tell of them: draw for given conditions from a `VAETransformer`. With ``likelihood="auto"``, whose scale is not learned, rows are decoded
-        without noise.
+        ``sample``. None: there is no `sample`. With ``likelihood="auto"``, whose scale is not learned, rows are decoded
+        without noise. Such a density does not depend on conditions, though codes of a plain autoencoder may tell of
+        them: draw for given conditions from a `VAETransformer`.
     standardize : "auto" or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. Scores stay in the user's units either way.
