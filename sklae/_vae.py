@@ -307,6 +307,12 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 
     def _check_combination(self, parts: dict[str, Any]) -> None:
         """Refuse settings that exclude each other."""
+        beta = parts["beta"]
+        if (beta.final if isinstance(beta, WeightSchedule) else beta) < parts["divergence"].least_beta:
+            raise ValueError(
+                f"Got beta={self.beta!r} with divergence={self.divergence!r}; expected at least "
+                f"{parts['divergence'].least_beta:g}. Raise it, or use divergence='kl'."
+            )
         plain_kl = type(parts["divergence"]) is DIVERGENCES["kl"]
         if parts["free_bits"] and parts["capacity"] is not None:
             raise ValueError(

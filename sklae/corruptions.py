@@ -227,6 +227,11 @@ class BlockMasking(Corruption):
         self.probability = probability
 
     def build(self, layout: Layout) -> nn.Module:
+        if len(layout.blocks) == 1 < layout.n_features:
+            raise ValueError(
+                "Got corruption='block_masking' for a single block of columns, which always stays; expected several. "
+                "Name them: likelihood=[('name', 'gaussian', columns), ...]."
+            )
         member = torch.zeros(len(layout.blocks), layout.n_features)
         for i, (_, columns) in enumerate(layout.blocks):
             member[i, torch.as_tensor(columns)] = 1.0

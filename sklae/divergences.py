@@ -51,11 +51,14 @@ class Divergence(Component):
 
     Attributes
     ----------
+    least_beta : float
+        The smallest ``beta`` it is defined for, once a schedule has settled.
     bound_terms : tuple of str
         The terms that, added to the reconstruction at weight 1, make what validation watches: with the KL divergence
         the negative evidence lower bound.
     """
 
+    least_beta: float = 0.0
     bound_terms: tuple[str, ...] = ("kl",)
 
     def check(self, posterior: Posterior) -> None:
@@ -98,8 +101,11 @@ class TotalCorrelation(Divergence):
 
     The KL divergence splits into mutual information, total correlation of the aggregate posterior, and component-wise
     divergence; ``beta`` multiplies the second alone. Its value is estimated within each batch by the paper's minibatch
-    stratified sampling. Needs the diagonal posterior and beta at or above 1.
+    stratified sampling. Needs the diagonal posterior and beta at or above 1; where a schedule starts below, total
+    correlation is free until it reaches 1.
     """
+
+    least_beta = 1.0
 
     def check(self, posterior: Posterior) -> None:
         super().check(posterior)
@@ -113,7 +119,7 @@ class TotalCorrelation(Divergence):
         return {"kl": kl_term(codes), "total_correlation": self._total_correlation(codes)}
 
     def weights(self, beta: float) -> dict[str, float]:
-        return {"kl": 1.0, "total_correlation": beta - 1.0}
+        return {"kl": 1.0, "total_correlation": max(0.0, beta - 1.0)}
 
     def _total_correlation(self, codes: Codes) -> torch.Tensor:
         n = len(codes.z)

@@ -97,9 +97,11 @@ DEFAULTS = {cls.__name__: cls() for cls in ESTIMATORS}
 
 
 # What a part needs beside it.
+BLOCKS = [("first", "gaussian", slice(0, 1)), ("rest", "gaussian", slice(1, None))]
 NEEDS = {
     "point": {"divergence": "mmd"},
-    "product_of_experts": {"likelihood": [("first", "gaussian", slice(0, 1)), ("rest", "gaussian", slice(1, None))]},
+    "product_of_experts": {"likelihood": BLOCKS},
+    "block_masking": {"likelihood": BLOCKS},
     "tc": {"beta": 4.0},
 }
 

@@ -42,7 +42,11 @@ MODELS = {
     "dropout": ae(network=MLP((6,), dropout=0.3)),
     "batch norm": ae(network=MLP((6,), normalization="batch")),
     "own modules": ae(encoder=dropping, decoder=dropping),
-    **{f"corruption {name}": ae(corruption=part) for name, part in LISTED["corruption"].items() if name != "binarize"},
+    **{
+        f"corruption {name}": ae(corruption=part)
+        for name, part in LISTED["corruption"].items()
+        if name not in ("binarize", "block_masking")  # of rows in [0, 1], and of several blocks: tests of their own
+    },
     **{f"penalty {name}": ae(penalty=part) for name, part in LISTED["penalty"].items()},
     "vae": vae(),
     "vae, own modules, dropped out": vae(encoder=dropping, decoder=dropping, corruption="masking"),

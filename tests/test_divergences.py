@@ -88,7 +88,14 @@ def test_total_correlation_is_that_of_the_codes(correlation):
     assert float(found.mean()) == pytest.approx(-0.5 * math.log(1 - r**2), abs=5 * float(found.std()) / n**0.5 + 0.05)
 
 
+@pytest.mark.parametrize("beta", [0.5, LinearWarmup(0.9)])
+def test_beta_below_one_is_refused_for_the_total_correlation(beta):
+    with pytest.raises(ValueError, match="expected at least 1"):
+        VAETransformer(divergence="tc", beta=beta, **QUICK).fit(make_table(40, 3))
+
+
 def test_beta_weighs_the_total_correlation_alone():
+    assert TotalCorrelation().weights(0.4)["total_correlation"] == 0.0  # in a warm-up
     assert TotalCorrelation().weights(1.0) == {"kl": 1.0, "total_correlation": 0.0}
     assert TotalCorrelation().weights(6.0) == {"kl": 1.0, "total_correlation": 5.0}
     # so that at 1 it is the plain model

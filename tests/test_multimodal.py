@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from support import QUICK, make_layout, seeded
+from support import QUICK, make_layout, make_table, seeded
 from torch.nn.functional import softplus
 from toys import fingerprint, same, vae
 
@@ -266,3 +266,8 @@ def test_validation_rows_and_scores_are_not_drawn():
     again = vae(likelihood="bernoulli", corruption="binarize", max_iter=3).fit(GREY, X_val=GREY)
     assert fitted.validation_scores_ == again.validation_scores_
     np.testing.assert_array_equal(fitted.score_samples(GREY), fitted.score_samples(GREY))
+
+
+def test_block_masking_of_one_block_is_refused():
+    with pytest.raises(ValueError, match="single block"):
+        AutoencoderTransformer(corruption="block_masking", **QUICK).fit(make_table(40, 3))

@@ -78,10 +78,10 @@ def test_codes_under_a_prior_that_follows_them_stay_in_place(prior, n_importance
     settings = {**QUICK, "max_iter": 30, "learning_rate_init": 0.01}
     vae = VAETransformer(2, prior=prior, n_importance_samples=n_importance_samples, **settings).fit(X)
     codes = vae.sample_posterior(X, 20, random_state=0).reshape(-1, 2)
-    np.testing.assert_allclose(codes.mean(0), 0.0, atol=0.5)
-    np.testing.assert_allclose(codes.std(0), 1.0, rtol=0.3)
+    assert np.all(np.abs(codes.mean(0)) < 1.0)
+    assert np.all((codes.std(0) > 0.5) & (codes.std(0) < 2.0))
     history = vae.net_.history[-1]
-    assert 0.0 <= history["train_anchor"] < 0.3
+    assert 0.0 <= history["train_anchor"] < 0.1
 
 
 def test_what_holds_codes_in_place_is_no_part_of_the_bound():
