@@ -16,7 +16,7 @@ from torch.nn import functional
 from sklae._compat import Interval
 from sklae._component import Component
 from sklae._draws import antithetic_draws
-from sklae.priors import CodeDistribution, StandardNormalCodes
+from sklae.priors import CodeDistribution, StandardNormalCodes, near_identity
 
 __all__ = [
     "IAF",
@@ -355,9 +355,8 @@ class _IAFModule(nn.Module):
     def __init__(self, n_components: int, n_context: int, n_transforms: int, hidden_layer_sizes: tuple[int, ...]):
         super().__init__()
         self.n_components = n_components
-        self.flow = zuko.flows.MAF(
-            n_components, n_context, transforms=n_transforms, hidden_features=hidden_layer_sizes
-        ).transform
+        flow = zuko.flows.MAF(n_components, n_context, transforms=n_transforms, hidden_features=hidden_layer_sizes)
+        self.flow = near_identity(flow.transform)
 
     def forward(self, h: torch.Tensor) -> RowCodes:
         k = self.n_components
