@@ -21,6 +21,8 @@ VERSIONS = {
         "pandas==2.2.3",
         "polars==1.20.0",
         "pyarrow==18.1.0",
+        "narwhals==2.0.1",
+        "zuko==1.4.0",
     ),
     "newest": ("--upgrade", "--upgrade-strategy=eager"),
 }
