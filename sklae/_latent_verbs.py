@@ -52,6 +52,16 @@ class LatentVerbs(Verbs):
         -------
         mean, std : ndarray or frame of shape (n_samples, n_components_)
             In X's dtype; the container follows ``set_output``. The standard deviation of a point posterior is 0.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import VAETransformer
+        >>> X = load_wine().data
+        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> mean, std = vae.encode(X)
+        >>> mean.shape, bool((std > 0).all())
+        ((178, 2), True)
         """
         table = self._check_input(X)
 
@@ -194,6 +204,20 @@ class LatentVerbs(Verbs):
         -------
         rows : array or frame of shape (n_rows * n_values, n_features)
             Row by row.
+
+        Raises
+        ------
+        ValueError
+            For a component that is not there, or a condition that is unknown.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import VAETransformer
+        >>> X = load_wine().data
+        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae.traverse(X[:2], 1, [-1.0, 0.0, 1.0]).shape
+        (6, 13)
         """
         table = self._check_input(X)
         if not isinstance(component, Integral) or not -self.n_components_ <= component < self.n_components_:
@@ -229,6 +253,15 @@ class LatentVerbs(Verbs):
         -------
         rows : array or frame of shape (n_rows * n_samples, n_features)
             Row by row; expected rows of the codes drawn, without the likelihood's noise.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import VAETransformer
+        >>> X = load_wine().data
+        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae.vary(X[:2], n_samples=5, random_state=0).shape
+        (10, 13)
         """
         table = self._check_input(X)
         check_count("n_samples", n_samples)

@@ -192,6 +192,20 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         rows : array or frame of shape (n_pairs * n_steps, n_features)
             Pair by pair.
+
+        Raises
+        ------
+        ValueError
+            For tables of unequal length, ends under different conditions, or an unknown method.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import AutoencoderTransformer
+        >>> X = load_wine().data
+        >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae.interpolate(X[:1], X[1:2], n_steps=5).shape
+        (5, 13)
         """
         paths = {"linear": _line, "spherical": _great_circle}
         if method not in paths:

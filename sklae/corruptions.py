@@ -247,6 +247,15 @@ class Binarize(Corruption):
     """Draw zeros and ones with the values as probabilities, anew in every step, and reconstruct the draws.
 
     Dynamic binarisation of grey images, as in arXiv 1509.00519. For data in [0, 1].
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklae import VAETransformer
+    >>> X = load_digits().data / 16.0
+    >>> vae = VAETransformer(2, likelihood="bernoulli", corruption="binarize", max_iter=2, tol=0.0)
+    >>> vae.fit(X).transform(X).shape
+    (1797, 2)
     """
 
     redraws_target = True

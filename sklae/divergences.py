@@ -103,6 +103,12 @@ class TotalCorrelation(Divergence):
     divergence; ``beta`` multiplies the second alone. Its value is estimated within each batch by the paper's minibatch
     stratified sampling. Needs the diagonal posterior and beta at or above 1; where a schedule starts below, total
     correlation is free until it reaches 1.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> VAETransformer(divergence="tc", beta=6.0).divergence
+    'tc'
     """
 
     least_beta = 1.0
@@ -153,6 +159,13 @@ class MMD(Divergence):
     -----
     Inverse multiquadric kernels of seven widths around that of the prior. The unbiased estimate, which may fall
     below 0.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.divergences import MMD
+    >>> VAETransformer(posterior="point", divergence=MMD(50.0)).get_params()["divergence__weight"]
+    50.0
     """
 
     bound_terms = ("mmd",)

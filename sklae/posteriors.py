@@ -380,6 +380,13 @@ class IAF(Posterior):
     -----
     Built on zuko. Codes and their own densities take one pass; the mean, which has no closed form, is one over 64
     draws that all rows share.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.posteriors import IAF
+    >>> VAETransformer(posterior=IAF(4)).get_params()["posterior__n_context"]
+    16
     """
 
     _parameter_constraints = {
@@ -423,6 +430,17 @@ class ProductOfExperts(Posterior):
     Precisions add, so that a block of which a row has no value is simply left out (Wu and Goodman, arXiv 1802.05335).
     Needs a list of blocks as ``likelihood=``. To train the experts for being alone, hide whole blocks:
     ``corruption=BlockMasking()``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> blocks = [("first", "gaussian", slice(0, 6)), ("second", "gaussian", slice(6, 13))]
+    >>> vae = VAETransformer(
+    ...     2, likelihood=blocks, posterior="product_of_experts", max_iter=2, n_iter_no_change=float("inf")
+    ... ).fit(load_wine().data)
+    >>> len(vae.net_.module_.encoder)
+    2
     """
 
     independent = True

@@ -367,6 +367,13 @@ class VampPrior(Prior):
     Notes
     -----
     Fixed pseudo-inputs are rows of the training data, and are pickled with the model.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.priors import VampPrior
+    >>> VAETransformer(prior=VampPrior(100)).get_params()["prior__n_components"]
+    100
     """
 
     _parameter_constraints = {"n_components": [Interval(Integral, 1, None, closed="left")], "learned": ["boolean"]}
@@ -442,6 +449,13 @@ class Flow(Prior):
     Notes
     -----
     Built on zuko. Densities take one pass, draws as many as the code has components.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.priors import Flow
+    >>> VAETransformer(prior=Flow(univariate="spline")).get_params()["prior__n_transforms"]
+    3
     """
 
     _parameter_constraints = {
