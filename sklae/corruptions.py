@@ -253,7 +253,7 @@ class Binarize(Corruption):
     >>> from sklearn.datasets import load_digits
     >>> from sklae import VAETransformer
     >>> X = load_digits().data / 16.0
-    >>> vae = VAETransformer(2, likelihood="bernoulli", corruption="binarize", max_iter=2, tol=0.0)
+    >>> vae = VAETransformer(2, likelihood="bernoulli", corruption="binarize", learning_rate="cosine", max_iter=2)
     >>> vae.fit(X).transform(X).shape
     (1797, 2)
     """
