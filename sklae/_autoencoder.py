@@ -220,7 +220,4 @@ class AutoencoderTransformer(BaseAutoencoder):
         return super()._draw_rows(module, params, generator)
 
     def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
-        params = module.decode(module.encode(*rows).mean, rows.condition)
-        log_prob = module.likelihood.log_prob(params, rows.x)
-        weight = module.column_weight(rows.observed)
-        return (log_prob if weight is None else log_prob * weight).sum(-1)
+        return module.log_likelihood(module.encode(*rows).mean, rows)

@@ -18,11 +18,18 @@ from sklae._module import Autoencoder
 from sklae._random import torch_generator
 from sklae._threads import torch_settings
 from sklae._verbs import Verbs
+from sklae.divergences import sampled_kl
 from sklae.posteriors import POSTERIORS
 
-__all__ = ["LatentVerbs", "has_density"]
+__all__ = ["N_DRAWS", "LatentVerbs", "has_density", "shared_noise"]
 
-_N_DRAWS = 64
+#: How many draws per row stand in for an expectation over its posterior.
+N_DRAWS = 64
+
+
+def shared_noise(n_components: int, *, like: torch.Tensor) -> torch.Tensor:
+    """Return the draws that all rows share, (N_DRAWS, 1, n_components), for `RowCodes.push`."""
+    return antithetic_draws(N_DRAWS, n_components).to(like)[:, None, :]
 
 
 def has_density(estimator: Any) -> bool:
@@ -40,6 +47,9 @@ class LatentVerbs(Verbs):
     """The verbs that need a distribution of each row's code."""
 
     posterior: Any
+
+    def _can_score(self) -> bool:
+        return has_density(self)
 
     def encode(self, X: Any) -> tuple[Any, Any]:
         """Return mean and standard deviation of each row's posterior.
@@ -127,12 +137,11 @@ class LatentVerbs(Verbs):
                 return components.cpu().numpy()
             kl = q.kl(prior)
             if kl is None:
-                noise = antithetic_draws(_N_DRAWS, self.n_components_).to(rows.x)[:, None, :]
-                z = q.push(noise)
-                kl = (q.path_log_prob(z, noise) - prior.log_prob(z)).mean(0)
+                noise = shared_noise(self.n_components_, like=rows.x)
+                kl = sampled_kl(q, prior, q.push(noise), noise).mean(0)
             return kl[:, None].cpu().numpy()
 
-        return self._map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=_N_DRAWS)
+        return self._map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=N_DRAWS)
 
     def _splits_kl(self) -> bool:
         """Whether the divergence from the prior is a sum over components."""

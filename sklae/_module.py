@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sklae._layout import Layout
+from sklae._layout import Layout, Rows
 from sklae.corruptions import Corruption
 from sklae.divergences import Codes
 from sklae.likelihoods import BlockColumns, ColumnDensity, Likelihood
@@ -173,7 +173,6 @@ class Autoencoder(nn.Module):
         super().__init__()
         n_features, n_condition = layout.n_features, layout.n_condition
         self.n_draws = n_draws
-        self.n_condition = n_condition
         self.sees_mask = layout.has_missing or (corruption is not None and corruption.masks)
         self.posterior = posterior.build(n_components)
         self.likelihood = likelihood.build(layout)
@@ -293,6 +292,12 @@ class Autoencoder(nn.Module):
         if self.varies is None:
             return observed
         return self.varies if observed is None else observed * self.varies
+
+    def log_likelihood(self, z: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """Return log p(x | z) of what was observed of encoded rows, (..., n_samples), in nats."""
+        log_prob = self.likelihood.log_prob(self.decode(z, rows.condition), rows.x)
+        weight = self.column_weight(rows.observed)
+        return (log_prob if weight is None else log_prob * weight).sum(-1)
 
     @property
     def width(self) -> int:

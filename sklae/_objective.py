@@ -145,7 +145,7 @@ def _importance_weighted(reconstruction: torch.Tensor, codes: Codes) -> dict[str
 
     Their sum is the negative bound, ``tightening`` being its gain over the evidence lower bound.
     """
-    kl = sampled_kl(codes)
+    kl = sampled_kl(codes.q, codes.prior, codes.z, codes.noise)
     log_weights = -(reconstruction + kl)  # (n_draws, n_samples)
     tightest = math.log(len(log_weights)) - log_weights.logsumexp(0)
     if codes.q.path_only:

@@ -14,12 +14,12 @@ from sklae._base import BaseAutoencoder
 from sklae._checks import check_count
 from sklae._compat import HasMethods, Interval, StrOptions
 from sklae._component import choices, resolve
-from sklae._draws import antithetic_draws, grouped_draws
-from sklae._latent_verbs import LatentVerbs, has_density
+from sklae._draws import grouped_draws
+from sklae._latent_verbs import N_DRAWS, LatentVerbs, has_density, shared_noise
 from sklae._layout import Rows
 from sklae._module import Autoencoder
 from sklae._random import torch_generator
-from sklae.divergences import DIVERGENCES, Divergence
+from sklae.divergences import DIVERGENCES, Divergence, sampled_kl
 from sklae.likelihoods import Blocks, Gaussian, Likelihood
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, Prior
@@ -27,7 +27,6 @@ from sklae.schedules import WEIGHTS, WeightSchedule
 
 __all__ = ["VAETransformer"]
 
-_N_DRAWS = 64
 # Of importance-weighted bounds: draws are shared by all rows, so that a bound of few is the mean of several.
 _LEAST_DRAWS = 512
 # How many codes of a row are decoded at once.
@@ -360,7 +359,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         """
         table = self._check_input(X)
         if n_importance_samples is None:
-            return self._score_table(table, self._score_chunk, _N_DRAWS)
+            return self._score_table(table, self._score_chunk, N_DRAWS)
         check_count("n_importance_samples", n_importance_samples)
 
         def score(module: Autoencoder, rows: Rows) -> torch.Tensor:
@@ -368,30 +367,14 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 
         return self._score_table(table, score, min(n_importance_samples, _MOST_DRAWS))
 
-    @available_if(has_density)
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean of `score_samples`, in nats per row.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-        y : ignored
-            Present for the API.
-
-        Returns
-        -------
-        score : float
-        """
-        return super().score(X, y)
-
     def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
         q = module.encode(*rows)
-        noise = antithetic_draws(_N_DRAWS, self.n_components_).to(rows.x)[:, None, :]
+        noise = shared_noise(self.n_components_, like=rows.x)
         z = q.push(noise)
         prior = module.prior_codes(rows.condition)
         closed_form = q.kl(prior)
-        kl = (q.path_log_prob(z, noise) - prior.log_prob(z)).mean(0) if closed_form is None else closed_form
-        return _log_likelihood(module, z, rows).mean(0) - kl
+        kl = sampled_kl(q, prior, z, noise).mean(0) if closed_form is None else closed_form
+        return module.log_likelihood(z, rows).mean(0) - kl
 
     def _importance_weighted(self, module: Autoencoder, rows: Rows, n_draws: int) -> torch.Tensor:
         q = module.encode(*rows)
@@ -400,7 +383,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         log_weights = []
         for noise in groups.flatten(0, 1)[:, None, :].split(_MOST_DRAWS):
             z = q.push(noise)
-            log_weights.append(_log_likelihood(module, z, rows) + prior.log_prob(z) - q.path_log_prob(z, noise))
+            log_weights.append(module.log_likelihood(z, rows) - sampled_kl(q, prior, z, noise))
         each = torch.cat(log_weights).unflatten(0, groups.shape[:2])
         return each.logsumexp(1).mean(0) - np.log(n_draws)
 
@@ -417,10 +400,3 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 def _weight(value: Any) -> float | WeightSchedule:
     """Return a weight, or its schedule."""
     return resolve(value, WEIGHTS) if isinstance(value, (str, WeightSchedule)) else float(value)
-
-
-def _log_likelihood(module: Autoencoder, z: torch.Tensor, rows: Rows) -> torch.Tensor:
-    """Return log p(x | z) of what was observed, (n_draws, n_rows)."""
-    log_prob = module.likelihood.log_prob(module.decode(z, rows.condition), rows.x)
-    weight = module.column_weight(rows.observed)
-    return (log_prob if weight is None else log_prob * weight).sum(-1)

@@ -48,6 +48,10 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Draw encoded rows, given the decoder's output."""
         return module.likelihood.sample(params, generator)
 
+    def _can_score(self) -> bool:
+        """Return whether rows have scores; AttributeError with the reason otherwise."""
+        return True
+
     @abstractmethod
     def _can_sample(self) -> bool:
         """Return whether there is something to draw codes from; AttributeError with the reason otherwise."""
@@ -124,6 +128,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         return self._score_table(self._check_input(X), self._score_chunk)
 
+    @available_if(lambda self: self._can_score())
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean of `score_samples`, in nats per row.
 

@@ -81,12 +81,12 @@ class Divergence(Component):
 def kl_term(codes: Codes) -> torch.Tensor:
     """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn."""
     closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
-    return sampled_kl(codes) if closed_form is None else closed_form
+    return sampled_kl(codes.q, codes.prior, codes.z, codes.noise) if closed_form is None else closed_form
 
 
-def sampled_kl(codes: Codes) -> torch.Tensor:
-    """Return log q(z) - log p(z) of the codes drawn."""
-    return codes.q.path_log_prob(codes.z, codes.noise) - codes.prior.log_prob(codes.z)
+def sampled_kl(q: RowCodes, prior: CodeDistribution, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Return log q(z) - log p(z) of codes z that were pushed from the noise."""
+    return q.path_log_prob(z, noise) - prior.log_prob(z)
 
 
 class KL(Divergence):

@@ -127,20 +127,20 @@ def test_score_is_the_density_given_the_condition():
     assert np.corrcoef(model.score_samples(ARRAY), exact)[0, 1] > 0.98
 
     # of the model's own numbers to rounding: affine decoders make the bound a closed form
-    module = model.net_.module_
     codes = np.zeros((2, 1))
     origin = model.inverse_transform(codes, condition=[0, 1])[:, 1:]
     loadings = model.inverse_transform(codes + 1.0, condition=[0, 1])[:, 1:] - origin
-    noise = np.exp(2 * _log_scale(module)) * model.layout_.scale**2
+    noise = np.exp(2 * _log_scale(model)) * model.layout_.scale**2
     covariance = loadings[0][:, None] @ loadings[0][None] + np.diag(noise)
     density = [multivariate_normal(origin[g], covariance).logpdf(row) for g, row in zip(CODES, DATA, strict=True)]
     tightest = model.score_samples(ARRAY, n_importance_samples=2_000)
     np.testing.assert_allclose(tightest, density, atol=0.05)
 
 
-def _log_scale(module):
+def _log_scale(model):
     """Return the logarithm of the likelihood's scales, from the density of a row at its mean."""
-    params = module.decode(torch.zeros(1, 1), torch.zeros(1, module.n_condition))
+    module = model.net_.module_
+    params = module.decode(torch.zeros(1, 1), torch.zeros(1, model.layout_.n_condition))
     at_mean = module.likelihood.log_prob(params, module.likelihood.mean(params))
     return -at_mean.detach().double().numpy()[0] - 0.5 * np.log(2 * np.pi)
 
