@@ -203,14 +203,31 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         return self
 
     def _fit_anew(self, X: Any, X_val: Any, X_clean: Any, epochs: int | None = None) -> None:
+        self._train(*self._start(X, X_val, X_clean), epochs=epochs)
+
+    def _start(
+        self, X: Any, X_val: Any, X_clean: Any, max_rows: int | None = None
+    ) -> tuple[EncodedRows, EncodedRows | None]:
+        """Do all that comes before training; return what to train on, at most ``max_rows`` random rows of X."""
         self.__dict__.pop("net_", None)
         check_sample_from(self.sample_from)
-        seeds = random_state_for(self.random_state)
-        self._seeds = tuple(draw_seed(seeds) for _ in range(4))
-        data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True)
+        self._draw_seeds()
+        data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True, max_rows=max_rows)
         self.n_components_ = self.n_components or default_n_components(self.layout_.n_features)
         self.net_ = self._make_net(data)
-        self._train(data, data_valid, epochs=epochs)
+        return data, data_valid
+
+    def _start_like(self, twin: BaseAutoencoder, data: EncodedRows) -> None:
+        """Do the same after an equal estimator that has started on these rows."""
+        self._draw_seeds()
+        for name in ("layout_", "n_components_", "n_features_in_", "feature_names_in_"):
+            if hasattr(twin, name):
+                setattr(self, name, getattr(twin, name))
+        self.net_ = self._make_net(data)
+
+    def _draw_seeds(self) -> None:
+        seeds = random_state_for(self.random_state)
+        self._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
     def _fit_code_density(self, X: Any) -> None:
         """Fit what `sample` draws codes from, if it is not the prior."""
@@ -248,9 +265,12 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         return Columns.fit(X, self.condition_features, self.categorical_features)
 
     def _encode_for_training(
-        self, X: Any, X_val: Any, X_clean: Any, *, reset: bool
+        self, X: Any, X_val: Any, X_clean: Any, *, reset: bool, max_rows: int | None = None
     ) -> tuple[EncodedRows, EncodedRows | None]:
-        """Validate and encode all tables of a fit; return training and validation datasets."""
+        """Validate and encode all tables of a fit; return training and validation datasets.
+
+        Columns are learned from all training rows, of which at most ``max_rows`` are in the dataset.
+        """
         columns = self._read_columns(X) if reset else self.layout_.columns
 
         def read(table: Any, **settings: Any) -> np.ndarray:
@@ -279,7 +299,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
                 clips=_each_column(blocks, lambda part: part.standardize),
                 blocks=tuple((name, indices) for name, _, indices in blocks),
             )
-        data = self._dataset(table, clean, rows)
+        data = self._dataset(table, clean, self._some_of(len(table), rows, max_rows))
         if valid is not None:
             return data, self._dataset(valid, None, None)
         return data, None if rows_valid is None else self._dataset(table, clean, rows_valid)
@@ -306,6 +326,13 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             )
         order = np.random.RandomState(self._seeds[3]).permutation(n_samples)
         return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+
+    def _some_of(self, n_samples: int, rows: np.ndarray | None, max_rows: int | None) -> np.ndarray | None:
+        """Return at most so many of the rows (None: of all), at random."""
+        if max_rows is None or (n_samples if rows is None else len(rows)) <= max_rows:
+            return rows
+        order = np.random.RandomState(self._seeds[3]).permutation(n_samples if rows is None else rows)
+        return np.sort(order[:max_rows])
 
     def _resolve_likelihood(self) -> Likelihood:
         if isinstance(self.likelihood, str) and self.likelihood == "auto":
@@ -422,23 +449,27 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         self.net_.monitor.watch(validate=self.early_stopping, **self._patience())
         with torch_settings(n_threads=1, gradients=True):
             interrupted = self.net_.train(data, data_valid, epochs=epochs or self.max_iter)
-        history = self.net_.history
+        self._conclude(interrupted=interrupted, planned_epochs=epochs is None, stacklevel=6)
+
+    def _conclude(self, *, interrupted: bool, planned_epochs: bool, stacklevel: int) -> None:
+        """Publish what a training run left in the history, and warn of how it ended."""
+        history = self.net_.history.to_list()
         self.n_iter_ = len(history)
-        self.loss_curve_ = [epoch["train_loss"] for epoch in history.to_list()]
-        if data_valid is not None:
-            self.validation_scores_ = [-epoch["valid_bound"] for epoch in history.to_list() if "valid_bound" in epoch]
+        self.loss_curve_ = [epoch["train_loss"] for epoch in history]
+        if any("valid_bound" in epoch for epoch in history):
+            self.validation_scores_ = [-epoch["valid_bound"] for epoch in history if "valid_bound" in epoch]
         if interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} epochs; kept the best weights so far.",
                 InterruptedFitWarning,
-                stacklevel=5,
+                stacklevel=stacklevel,
             )
-        elif epochs is None and self._should_have_converged():
+        elif planned_epochs and self._should_have_converged():
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet. Raise "
                 "max_iter or tol, or plan the rate over max_iter with learning_rate='one_cycle'.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=stacklevel,
             )
 
     def _should_have_converged(self) -> bool:

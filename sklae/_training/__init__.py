@@ -5,6 +5,7 @@ from skorch.callbacks import Callback
 from sklae._training._batches import Batches, EncodedRows, n_batches
 from sklae._training._callbacks import EpochClock, Monitor, StepSchedule
 from sklae._training._net import SOLVERS, AutoencoderNet
+from sklae._training._together import can_train_together, train_together
 
 __all__ = [
     "SOLVERS",
@@ -15,5 +16,7 @@ __all__ = [
     "EpochClock",
     "Monitor",
     "StepSchedule",
+    "can_train_together",
     "n_batches",
+    "train_together",
 ]

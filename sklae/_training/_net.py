@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from sklae._training._batches import Batches
 from sklae._training._callbacks import Monitor, StopTraining, clone_state, load_state
 from sklae.exceptions import DivergenceError
 
-__all__ = ["SOLVERS", "AutoencoderNet"]
+__all__ = ["SOLVERS", "AutoencoderNet", "Run", "diverged", "n_rows"]
 
 #: Name -> optimizer class and its settings. All but lbfgs also take ``weight_decay``.
 SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
@@ -42,6 +43,22 @@ _EVENTS = (
     "on_batch_end",
     "on_grad_computed",
 )
+
+
+class Run:
+    """A training run: whether the user broke it off."""
+
+    interrupted: bool = False
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let a callback end training, and a user break it off."""
+        try:
+            yield
+        except StopTraining:
+            pass
+        except KeyboardInterrupt:
+            self.interrupted = True
 
 
 class AutoencoderNet(NeuralNet):
@@ -137,21 +154,23 @@ class AutoencoderNet(NeuralNet):
         DivergenceError
             If the loss turns non-finite.
         """
+        with self.run(dataset, dataset_valid) as run, run.interruptible():
+            self.fit_loop(dataset, epochs=epochs)
+        return run.interrupted
+
+    @contextmanager
+    def run(self, dataset: Dataset, dataset_valid: Dataset | None = None) -> Iterator[Run]:
+        """Begin and end training around whatever trains; all or nothing if an exception gets out."""
         if not self.initialized_:
             self.initialize()
         before = self._state()
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
-        interrupted = False
+        run = Run()
         try:
             self.notify("on_train_begin", X=dataset, y=None)
-            try:
-                self.fit_loop(dataset, epochs=epochs)
-            except StopTraining:
-                pass
-            except KeyboardInterrupt:
-                interrupted = True
+            yield run
             self._drop_unfinished_epoch(dataset_valid is not None)
-            self.monitor.finish(self, interrupted=interrupted)
+            self.monitor.finish(self, interrupted=run.interrupted)
             self.notify("on_train_end", X=dataset, y=None)
             self._check_finite()
         except BaseException:
@@ -164,7 +183,6 @@ class AutoencoderNet(NeuralNet):
             for parameter in self.module_.parameters():
                 parameter.grad = None
             self.module_.eval()
-        return interrupted
 
     def _drop_unfinished_epoch(self, validates: bool) -> None:
         history = self.history.to_list()
@@ -191,7 +209,7 @@ class AutoencoderNet(NeuralNet):
 
     def _check_finite(self) -> None:
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
-            raise _diverged("weights")
+            raise diverged("weights")
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
@@ -199,12 +217,16 @@ class AutoencoderNet(NeuralNet):
             self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
         getattr(self, method_name)(self, **cb_kwargs)
         try:
-            for callback in self._listeners[method_name]:
+            for callback in self.listeners(method_name):
                 getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
             if method_name == "on_epoch_end":
                 raise StopTraining from stop
             raise
+
+    def listeners(self, method_name: str) -> list[Callback]:
+        """Return the callbacks that override a hook."""
+        return self._listeners[method_name]
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **fit_params: Any
@@ -216,7 +238,7 @@ class AutoencoderNet(NeuralNet):
             self._set_training(training)
         if not training:  # the same noise in every epoch, so that epochs can be compared
             self._valid_noise = torch.Generator(self.device).manual_seed(self.seeds[1])
-        begin, end = self._listeners["on_batch_begin"], self._listeners["on_batch_end"]
+        begin, end = self.listeners("on_batch_begin"), self.listeners("on_batch_end")
         epoch = self.history.to_list()[-1]
         first = len(epoch["batches"])
         for batch in iterator:
@@ -228,16 +250,16 @@ class AutoencoderNet(NeuralNet):
             terms = step.pop("terms")
             row[f"{prefix}_loss"] = loss = step["loss"].item()
             if not math.isfinite(loss):
-                raise _diverged(f"{prefix} loss")
+                raise diverged(f"{prefix} loss")
             for name, term in terms.items():
                 row[f"{prefix}_{name}"] = loss if len(terms) == 1 else term.detach().mean().item()
-            row[f"{prefix}_batch_size"] = _n_rows(batch[0])
+            row[f"{prefix}_batch_size"] = n_rows(batch[0])
             for callback in end:
                 callback.on_batch_end(self, batch=batch, training=training, **step)
         epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
-        self._record_terms(epoch, epoch["batches"][first:], prefix)
+        self.record_terms(epoch, epoch["batches"][first:], prefix)
 
-    def _record_terms(self, epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str) -> None:
+    def record_terms(self, epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str) -> None:
         """Record the epoch's mean of every term, and (validation) of the negative bound at beta = 1."""
         sizes = [row[f"{prefix}_batch_size"] for row in rows]
         skip = {f"{prefix}_loss", f"{prefix}_batch_size"}
@@ -257,7 +279,7 @@ class AutoencoderNet(NeuralNet):
             for parameter in group["params"]:
                 parameter.grad = None
         step = self.train_step_single(batch, **fit_params)
-        if self._listeners["on_grad_computed"]:
+        if self.listeners("on_grad_computed"):
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
@@ -342,11 +364,11 @@ def _overrides(callback: Callback, event: str) -> bool:
     return getattr(type(callback), event, None) is not getattr(Callback, event)
 
 
-def _n_rows(inputs: Any) -> int:
+def n_rows(inputs: Any) -> int:
     return len(next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs)
 
 
-def _diverged(what: str) -> DivergenceError:
+def diverged(what: str) -> DivergenceError:
     return DivergenceError(
         f"Got a non-finite {what} in training; expected finite numbers. Lower learning_rate_init, clip gradients "
         "(callbacks=[GradientNormClipping(1.0)]), or look for extreme values in the data. "
