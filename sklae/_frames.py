@@ -10,9 +10,19 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from sklae._compat import container_adapter
+from sklae._compat import container_adapter, safe_indexing
 
-__all__ = ["Categories", "check_table", "columns_of", "empty_like", "is_frame", "table_width", "wrap"]
+__all__ = [
+    "Categories",
+    "check_table",
+    "columns_of",
+    "empty_like",
+    "is_frame",
+    "rows_of",
+    "table_of",
+    "table_width",
+    "wrap",
+]
 
 # What scikit-learn says, and what to do about it.
 _ENCODE = "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer."
@@ -177,6 +187,32 @@ def wrap(values: np.ndarray, container: Any, *, like: Any = None) -> Any:
         return values
     adapter = container_adapter(container)
     return adapter.create_container(values, like, columns=list(container.columns), inplace=False)
+
+
+def table_of(values: np.ndarray, names: Sequence[str], container: Any, *, like: Any = None) -> Any:
+    """Put values into a frame with these column names, of the container's library (None: pandas).
+
+    Raises
+    ------
+    ImportError
+        If pandas is needed and not installed.
+    """
+    if container is None:
+        try:
+            return nw.from_numpy(values, schema=list(names), backend="pandas").to_native()
+        except ImportError as error:
+            raise ImportError(
+                "Got an array, of which a pandas frame is to be made, and no pandas; expected it to be installed: pip "
+                "install 'sklae[tables]'. Or fit on a frame of another library."
+            ) from error
+    return container_adapter(container).create_container(values, like, columns=list(names), inplace=False)
+
+
+def rows_of(X: Any, table: np.ndarray, rows: np.ndarray) -> Any:
+    """Return some rows of what a validated table was read from: of a frame as a frame, else of the table."""
+    if len(rows) == len(table):
+        return X
+    return safe_indexing(X, rows) if is_frame(X) else table[rows]
 
 
 @dataclass(frozen=True, eq=False)

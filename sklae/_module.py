@@ -295,9 +295,13 @@ class Autoencoder(nn.Module):
 
     def log_likelihood(self, z: torch.Tensor, rows: Rows) -> torch.Tensor:
         """Return log p(x | z) of what was observed of encoded rows, (..., n_samples), in nats."""
+        return self.column_log_likelihood(z, rows).sum(-1)
+
+    def column_log_likelihood(self, z: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """Return the same by column, (..., n_samples, n_features), 0 for gaps and constant columns."""
         log_prob = self.likelihood.log_prob(self.decode(z, rows.condition), rows.x)
         weight = self.column_weight(rows.observed)
-        return (log_prob if weight is None else log_prob * weight).sum(-1)
+        return log_prob if weight is None else log_prob * weight
 
     @property
     def width(self) -> int:

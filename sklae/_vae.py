@@ -368,13 +368,31 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         return self._score_table(table, score, min(n_importance_samples, _MOST_DRAWS))
 
     def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        z, kl = self._draws_and_kl(module, rows)
+        return module.log_likelihood(z, rows).mean(0) - kl
+
+    def _draws_and_kl(self, module: Autoencoder, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return draws of each row's codes, and how far their distribution is from the prior, in nats."""
         q = module.encode(*rows)
         noise = shared_noise(self.n_components_, like=rows.x)
         z = q.push(noise)
         prior = module.prior_codes(rows.condition)
         closed_form = q.kl(prior)
-        kl = sampled_kl(q, prior, z, noise).mean(0) if closed_form is None else closed_form
-        return module.log_likelihood(z, rows).mean(0) - kl
+        return z, sampled_kl(q, prior, z, noise).mean(0) if closed_form is None else closed_form
+
+    def _bound_terms(self, table: np.ndarray) -> np.ndarray:
+        """Return what the bound of each row is the sum of: a term a modelled column, and minus the KL term."""
+        jacobian = torch.as_tensor(self.layout_.log_jacobian)
+
+        def terms(module: Autoencoder, rows: Rows) -> np.ndarray:
+            z, kl = self._draws_and_kl(module, rows)
+            columns = module.column_log_likelihood(z, rows).mean(0).cpu().double()
+            weight = module.column_weight(rows.observed)
+            columns = columns + (jacobian if weight is None else jacobian * weight.cpu())
+            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).nan_to_num(nan=-torch.inf).numpy()
+
+        out = np.empty((len(table), self.layout_.n_features + 1))
+        return self._map_rows(terms, table, out=out, n_draws=N_DRAWS)
 
     def _importance_weighted(self, module: Autoencoder, rows: Rows, n_draws: int) -> torch.Tensor:
         q = module.encode(*rows)

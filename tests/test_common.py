@@ -114,6 +114,21 @@ VARIATIONAL = [
 ]
 
 
+# Modes of the detector, around a variational autoencoder.
+DETECTORS = {
+    "reconstruction": {"anomaly_score": "reconstruction"},
+    "neighbors": {"anomaly_score": "neighbors"},
+    "elbo": {"anomaly_score": "elbo"},
+    "joined": {"anomaly_score": ["elbo", "neighbors", "reconstruction"]},
+    "all trusted": {"support_fraction": 1.0},
+    "some trusted": {"support_fraction": 0.75},
+    "one autoencoder": {"n_estimators": 1},
+    "few rows": {"max_samples": 0.5},
+    "held-out rows": {"validation_fraction": 0.25},
+    "share of outliers": {"contamination": 0.1},
+}
+
+
 def _with_parts():
     """Return an instance with each listed part (and each part of one's own), by its name."""
     found = {}
@@ -139,6 +154,8 @@ def _with_parts():
             found[f"{cls.__name__}-{parameter}-{name}"] = estimator_for(cls, value)(**params)
         found[f"AEOutlierDetector-{cls.__name__}"] = AEOutlierDetector(cls(**QUICK))
         found[f"AEOutlierDetector-{cls.__name__}-cosine"] = AEOutlierDetector(cls(learning_rate="cosine", **QUICK))
+    for name, params in DETECTORS.items():
+        found[f"AEOutlierDetector-{name}"] = AEOutlierDetector(VAETransformer(**QUICK), **params)
     return found
 
 

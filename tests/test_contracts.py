@@ -19,7 +19,7 @@ from support import ESTIMATORS, LISTED, make_table
 from torch import nn
 from toys import MAKERS, SLACK, X, ae, detector, epochs, fingerprint, inner, noise, outputs, same, vae, with_gaps
 
-from sklae import _layout, _outlier, _verbs
+from sklae import AEOutlierDetector, _evidence, _layout, _verbs
 from sklae.networks import MLP
 
 GAPPY = with_gaps(X)
@@ -51,8 +51,9 @@ MODELS = {
     "vae": vae(),
     "vae, own modules, dropped out": vae(encoder=dropping, decoder=dropping, corruption="masking"),
     "detector": detector(),
+    "combined detector": AEOutlierDetector(ae(random_state=None), random_state=0),
 }
-STEPWISE = sorted(set(MODELS) - {"early stopping", "one cycle", "detector"})
+STEPWISE = sorted(set(MODELS) - {"early stopping", "one cycle", "detector", "combined detector"})
 
 
 def fit(name, table=GAPPY):
@@ -198,6 +199,7 @@ TRAINED = {
     "bernoulli": ae(likelihood="bernoulli"),
     "vae": vae(n_components=3),
     "detector": detector(),
+    "combined detector": AEOutlierDetector(ae(random_state=None), random_state=0),
 }
 
 
@@ -230,7 +232,7 @@ def test_a_row_does_not_depend_on_its_neighbours(trained, dtype, rtol):
 
 def test_a_row_does_not_depend_on_the_chunks(trained, monkeypatch):
     wanted = outputs(trained, rows())
-    for module, n_elements in ((_verbs, 64 * 64 * 7), (_layout, 4 * 7), (_outlier, 4 * 11)):
+    for module, n_elements in ((_verbs, 64 * 64 * 7), (_layout, 4 * 7), (_evidence, 4 * 11)):
         monkeypatch.setattr(module, "_CHUNK_ELEMENTS", n_elements)
     assert len(list(inner(trained)._slices(60, 64))) > 1
     assert_close(outputs(trained, rows()), wanted, 1e-12)

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "LEARNING_RATES",  # as schedules
     "WEIGHTS",  # as beta
     "AGGREGATES",  # test_sampling
+    "EVIDENCE",  # test_evidence, test_common
 }
 
 

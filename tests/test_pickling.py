@@ -16,6 +16,7 @@ from support import make_table
 from torch import nn
 from toys import MAKERS, SLACK, X, ae, detector, fingerprint, inner, same, vae, with_gaps
 
+from sklae import AEOutlierDetector
 from sklae.networks import MLP
 
 try:
@@ -111,11 +112,24 @@ def test_the_search_for_rows_can_find_them():
 
 
 def test_pickles_do_not_grow_with_the_rows():
+    def size(estimator):
+        # a number for each row, so that `set_threshold` can go by them, and the positions of those not trusted
+        by_row = [
+            vars(estimator)[name].nbytes for name in ("_training_scores", "left_out_") if hasattr(estimator, name)
+        ]
+        return len(pickle.dumps(estimator)) - sum(by_row)
+
     sizes = {
-        name: [len(pickle.dumps(make(batch_size=10**6, max_iter=2).fit(make_table(n, 4)))) for n in (50, 2000)]
+        name: [size(make(batch_size=10**6, max_iter=2).fit(make_table(n, 4))) for n in (50, 2000)]
         for name, make in MAKERS.items()
     }
     assert all(abs(large - small) < 200 for small, large in sizes.values()), sizes
+
+
+def test_detectors_keep_a_score_of_each_row_and_a_bounded_number_of_rows():
+    table = make_table(40_000, 4)
+    small, large = (len(pickle.dumps(AEOutlierDetector(random_state=0).fit(table[:n]))) for n in (20_000, 40_000))
+    assert abs(large - small - 8 * 20_000) < 0.02 * small
 
 
 def test_no_gradients_and_no_second_model_are_kept(fit):

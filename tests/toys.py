@@ -27,8 +27,8 @@ def vae(**params: Any) -> VAETransformer:
 
 
 def detector(**params: Any) -> AEOutlierDetector:
-    """Return a detector around an autoencoder of these parameters."""
-    return AEOutlierDetector(ae(**params))
+    """Return a detector around one autoencoder of these parameters, that goes by its residuals alone."""
+    return AEOutlierDetector(ae(**params), n_estimators=1, anomaly_score="reconstruction")
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:

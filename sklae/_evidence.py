@@ -1,0 +1,337 @@
+"""What speaks against a row: kinds of evidence, each a sum over columns, and their joint score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
+
+from sklae._base import BaseAutoencoder
+from sklae._layout import Layout
+from sklae._tails import Tail
+
+__all__ = ["EVIDENCE", "Ensemble", "Evidence", "Joint", "Space", "batches_of", "clique", "residual_scale", "share_out"]
+
+# Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
+# for a column that was constant in fit): else a column that is copied perfectly would decide alone.
+_FLOOR = 1e-3
+_CHUNK_ELEMENTS = 2**20
+_N_NEIGHBORS = 3
+# Chosen on half of the tables of benchmarks/outliers.py: this share of rows is suspected, and a suspect is left out if
+# this share of so many neighbours is suspected, too.
+_SUSPECT_SHARE = 0.2
+_N_WITNESSES = 10
+_AGREEMENT = 0.7
+# Squared standard deviations up to which rows are the same: a row's own copy, but for rounding.
+_SAME = 1e-10
+# Standard deviations from the mean from which on neighbours are no longer told apart: squares must not overflow.
+_FARTHEST = 1e6
+# How many standard deviations apart rows of different conditions lie, in the search for neighbours.
+_CONDITION_WEIGHT = 3.0
+
+
+def batches_of(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield parts of rows of so many numbers that stay small."""
+    return gen_batches(n_rows, max(1, _CHUNK_ELEMENTS // max(width, 1)))
+
+
+class Ensemble:
+    """Fitted autoencoders of one layout as one: their reconstructions are averaged.
+
+    Parameters
+    ----------
+    members : sequence of BaseAutoencoder
+    """
+
+    def __init__(self, members: Sequence[BaseAutoencoder]):
+        self.members = members
+
+    @property
+    def layout(self) -> Layout:
+        """The columns and their scaling."""
+        return self.members[0].layout_
+
+    def reconstruct(self, table: np.ndarray) -> np.ndarray:
+        """Return modelled columns rebuilt, (n_rows, n_columns), float64."""
+        with np.errstate(over="ignore"):  # far out the networks overflow
+            rebuilt = np.mean([member._reconstruct(table) for member in self.members], axis=0, dtype=np.float64)
+        return self.layout.columns.modelled(np.asarray(rebuilt))
+
+    def reconstruct_in_parts(self, table: np.ndarray) -> np.ndarray:
+        """Return the same, in less memory."""
+        rebuilt = np.empty((len(table), self.layout.n_features))
+        for rows in batches_of(len(table), table.shape[1]):
+            rebuilt[rows] = self.reconstruct(table[rows])
+        return rebuilt
+
+    def modelled(self, table: np.ndarray) -> np.ndarray:
+        """Return the modelled columns of a validated table, float64."""
+        return self.layout.columns.modelled(table).astype(np.float64, copy=False)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """The unit of each column: its standard deviation, or a small share of the magnitude of a constant one."""
+        layout = self.layout
+        return np.where(layout.varies, layout.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
+
+
+class Space:
+    """Where neighbours are looked for: standardised columns, gaps filled, conditions beside them.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    """
+
+    def __init__(self, ensemble: Ensemble):
+        self.ensemble = ensemble
+
+    def __call__(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return rows as points, (n_rows, n_dimensions)."""
+        layout = self.ensemble.layout
+        values = self.ensemble.modelled(table)
+        gaps = np.isnan(values)
+        with np.errstate(over="ignore"):
+            points = (np.where(gaps, rebuilt, values) if gaps.any() else values) - layout.mean
+            points /= self.ensemble.spread
+        np.clip(points, -_FARTHEST, _FARTHEST, out=points)
+        if layout.n_condition:
+            conditions = layout.conditions.encode(layout.columns.conditioning(table))
+            points = np.hstack([points, _CONDITION_WEIGHT * conditions])
+        return points
+
+
+class Evidence(ABC):
+    """What speaks against rows, term by term: the sum of a row's terms is its strangeness."""
+
+    #: Whether strangeness is never negative, and therefore compared on a logarithmic scale.
+    positive: ClassVar[bool] = True
+    #: Names of the terms that come after those of the columns.
+    further_terms: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, ensemble: Ensemble):
+        self.ensemble = ensemble
+
+    def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:  # noqa: B027 - most have nothing to learn
+        """Learn from the rows that are trusted, and what the ensemble makes of them."""
+
+    @abstractmethod
+    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return the terms of rows, (n_rows, n_columns + n_further_terms); those of gaps are 0."""
+
+
+class Reconstruction(Evidence):
+    """Squared residuals in units of the column's usual one, averaged over a row's columns."""
+
+    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
+        super().__init__(ensemble)
+        self.residual_scale = residual_scale
+
+    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        values = self.ensemble.modelled(table)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = ((values - rebuilt) / self.residual_scale) ** 2
+        return _mean_terms(squares, values)
+
+
+class Neighbors(Evidence):
+    """Squared distances to the nearest trusted rows in units of the columns' spread, averaged over a row's columns.
+
+    Of rows that are among them, the nearest other ones: a copy counts as the row itself, once.
+    """
+
+    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
+        super().__init__(ensemble)
+        self.space = Space(ensemble)
+
+    def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:
+        self.points = self.space(table, rebuilt)
+        self.n_neighbors = min(_N_NEIGHBORS, len(self.points) - 1)
+        self.search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(self.points)
+
+    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        values = self.ensemble.modelled(table)
+        points = self.space(table, rebuilt)
+        squares = np.empty(values.shape)
+        for rows in batches_of(len(table), points.shape[1] * (self.n_neighbors + 1)):
+            squares[rows] = self._mean_squares(points[rows])[:, : values.shape[1]]
+        return _mean_terms(squares, values)
+
+    def _mean_squares(self, points: np.ndarray) -> np.ndarray:
+        found = self.search.kneighbors(points, return_distance=False)
+        squares = (points[:, None, :] - self.points[found]) ** 2
+        distance = squares.sum(axis=2)
+        nearest = distance.argmin(axis=1)
+        is_copy = distance.min(axis=1) <= _SAME
+        left_out = np.where(is_copy, nearest, distance.argmax(axis=1))
+        squares[np.arange(len(points)), left_out] = 0.0
+        return squares.sum(axis=1) / self.n_neighbors
+
+
+class Bound(Evidence):
+    """Minus the evidence lower bound of a variational autoencoder, in nats: one term a column, and the KL term."""
+
+    positive = False
+    further_terms = ("kl",)
+
+    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
+        super().__init__(ensemble)
+
+    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        members = self.ensemble.members
+        return -sum(member._bound_terms(table) for member in members) / len(members)
+
+
+#: Name -> class, called with the ensemble and the usual residual of each column.
+EVIDENCE: dict[str, Any] = {"reconstruction": Reconstruction, "neighbors": Neighbors, "elbo": Bound}
+
+
+class Joint:
+    """One anomaly from one or several kinds of evidence.
+
+    Of one kind, it is the strangeness itself. Several are made comparable first: each becomes its surprise beside the
+    trusted rows, in nats (see `Tail`), and surprises are added, as logarithms of p-values are in Fisher's method.
+
+    Parameters
+    ----------
+    parts : sequence of Evidence
+    """
+
+    def __init__(self, parts: Sequence[Evidence]):
+        self.parts = parts
+        self.tails: list[Tail] = []
+        self.usual: list[np.ndarray] = []
+        #: What the columns of a usual row add up to; 0 where nothing is below it.
+        self.baseline = 0.0
+
+    @property
+    def further_terms(self) -> list[str]:
+        """Names of the terms that come after those of the columns."""
+        return [name for part in self.parts for name in part.further_terms]
+
+    def fit(self, table: np.ndarray, rebuilt: np.ndarray, trusted: np.ndarray) -> np.ndarray:
+        """Learn what is usual from those rows, of the given ones, that are trusted; return how anomalous all are."""
+        for part in self.parts:
+            part.fit(table[trusted], rebuilt[trusted])
+        found = self._found(table, rebuilt)
+        if len(self.parts) > 1:
+            self.usual, self.tails = [], []
+            for part, terms in zip(self.parts, found, strict=True):
+                self.usual.append(np.zeros(terms.shape[1]) if part.positive else terms[trusted].mean(axis=0))
+                self.tails.append(Tail.fit(terms[trusted].sum(axis=1), positive=part.positive))
+        anomaly = self._surprises(found, table).sum(axis=0)
+        if len(self.parts) == 1 and not self.parts[0].positive:
+            n_columns = self.parts[0].ensemble.layout.n_features
+            self.baseline = float(found[0][trusted, :n_columns].sum(axis=1).mean())
+        return anomaly
+
+    def anomaly(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return how anomalous rows are."""
+        return self._surprises(self._found(table, rebuilt), table).sum(axis=0)
+
+    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return what the anomaly is the sum of, column by column and further terms.
+
+        Of several kinds of evidence: each one's surprise, shared out in proportion to its terms (those that may be
+        negative: to what they have in excess of the usual).
+        """
+        found = self._found(table, rebuilt)
+        if len(found) == 1:
+            return found[0]
+        there = ~np.isnan(self.parts[0].ensemble.modelled(table))
+        n_columns = there.shape[1]
+        shared = [
+            share_out(surprise, np.maximum(terms - usual, 0.0), there)
+            for surprise, terms, usual in zip(self._surprises(found, table), found, self.usual, strict=True)
+        ]
+        return np.hstack([sum(part[:, :n_columns] for part in shared), *(part[:, n_columns:] for part in shared)])
+
+    def remainder(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return the terms of the anomaly that belong to no column, (n_rows, n_remaining); of joined evidence none."""
+        if len(self.parts) > 1 or not self.further_terms:
+            return np.empty((len(table), 0))
+        return self.parts[0].terms(table, rebuilt)[:, -len(self.further_terms) :]
+
+    def _surprises(self, found: list[np.ndarray], table: np.ndarray) -> np.ndarray:
+        """Return what each kind of evidence adds to the anomaly, (n_parts, n_rows)."""
+        totals = [terms.sum(axis=1) for terms in found]
+        if len(totals) == 1:
+            return np.array(totals)
+        # against a row without any value nothing speaks
+        there = ~np.isnan(self.parts[0].ensemble.modelled(table)).all(axis=1)
+        return np.array([np.where(there, tail(total), 0.0) for tail, total in zip(self.tails, totals, strict=True)])
+
+    def _found(self, table: np.ndarray, rebuilt: np.ndarray) -> list[np.ndarray]:
+        return [part.terms(table, rebuilt) for part in self.parts]
+
+
+def share_out(total: np.ndarray, weights: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Share totals out among terms.
+
+    Parameters
+    ----------
+    total : ndarray of shape (n_rows,)
+    weights : ndarray of shape (n_rows, n_terms)
+        At or above 0. Infinite ones leave nothing for finite ones.
+    there : ndarray of shape (n_rows, n_columns), bool
+        Whose terms, the first ones, get equal shares where all weights are 0.
+
+    Returns
+    -------
+    shares : ndarray of shape (n_rows, n_terms)
+        Rows add up to the totals.
+    """
+    infinite = np.isinf(weights)
+    weights = np.where(infinite.any(axis=1, keepdims=True), infinite.astype(np.float64), weights)
+    nothing = weights.sum(axis=1) <= 0
+    weights[nothing, : there.shape[1]] = there[nothing]
+    shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.multiply(shares, total[:, None], where=shares > 0, out=np.zeros_like(shares))
+
+
+def clique(anomaly: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the rows that look strange and have mostly such rows for neighbours, as positions.
+
+    Outliers that resemble each other pass for usual: each is the other's close neighbour. Lone ones harm nobody else,
+    and the outer rows of clean data have inner ones among their neighbours.
+
+    Parameters
+    ----------
+    anomaly : ndarray of shape (n_rows,)
+    points : ndarray of shape (n_rows, n_dimensions)
+    """
+    n_suspects = int(_SUSPECT_SHARE * len(anomaly))
+    if n_suspects <= _N_WITNESSES:
+        return np.empty(0, dtype=int)
+    suspects = np.argsort(-anomaly, kind="stable")[:n_suspects]
+    is_suspect = np.zeros(len(anomaly), dtype=bool)
+    is_suspect[suspects] = True
+    search = NearestNeighbors(n_neighbors=_N_WITNESSES + 1).fit(points)
+    found = search.kneighbors(points[suspects], return_distance=False)
+    others = found != suspects[:, None]
+    strange = (is_suspect[found] & others).sum(axis=1) / others.sum(axis=1)
+    return np.sort(suspects[strange >= _AGREEMENT])
+
+
+def _mean_terms(squares: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return squares over the number of values in their row, 0 in gaps."""
+    gaps = np.isnan(values)
+    squares[np.isnan(squares)] = np.inf  # so far out that the network overflowed
+    squares[gaps] = 0.0
+    squares /= np.maximum((~gaps).sum(axis=1, keepdims=True), 1)
+    return squares
+
+
+def residual_scale(ensemble: Ensemble, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    """Return the root mean square of each column's residuals, never below the floor."""
+    residuals = ensemble.modelled(table) - rebuilt
+    gaps = np.isnan(residuals)
+    residuals[gaps] = 0.0
+    mean_squares = np.einsum("ij,ij->j", residuals, residuals) / np.maximum((~gaps).sum(axis=0), 1)
+    layout = ensemble.layout
+    least = np.where(layout.varies, _FLOOR * layout.deviation, ensemble.spread)
+    return np.maximum(np.sqrt(mean_squares), least)

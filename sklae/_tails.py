@@ -1,0 +1,76 @@
+"""How surprising a value is beside a sample, in nats; beyond the sample, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Tail"]
+
+# Beyond the largest of this share of the sample a line takes over from the steps of the sample.
+_TAIL_SHARE = 0.2
+_LEAST_TAIL = 5
+# The tail's mean excess is at least this much, in logarithms (or in standard deviations): else a sample whose largest
+# values are (almost) equal would find everything beyond them infinitely surprising.
+_LEAST_EXCESS = 0.01
+# Positive values count from this share of their median on.
+_SMALLEST = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """Minus the log of the probability of a value at least as large, strictly increasing in the value.
+
+    Between sample values it is interpolated. The upper fifth of the sample is smoothed by an exponential tail, which
+    goes on beyond the largest value: of the logarithms where values are positive (Hill, Annals of Statistics 3:1163,
+    1975), else of the values themselves.
+
+    Attributes
+    ----------
+    knots, surprise : ndarray of shape (n_knots,)
+        Distinct (log) values in order, and minus the log of the share of the sample at or above each.
+    start, level, excess : float
+        Where the tail starts, the surprise there, and the mean excess over it.
+    floor : float or None
+        Smaller values count as this; None for values of either sign, which are taken as they are.
+    """
+
+    knots: np.ndarray
+    surprise: np.ndarray
+    start: float
+    level: float
+    excess: float
+    floor: float | None
+
+    @classmethod
+    def fit(cls, values: np.ndarray, *, positive: bool) -> Tail:
+        """Learn from a sample of at least one finite value."""
+        floor = None
+        if positive:
+            above = values[values > 0]
+            floor = max(_SMALLEST * float(np.median(above)), 1e-300) if len(above) else 1e-12
+        x = np.sort(_scaled(values, floor))
+        knots, first = np.unique(x, return_index=True)
+        n = len(x)
+        surprise = -np.log((n - first) / (n + 1))
+        # at most as many as differ from the smallest, where that is what most values are
+        n_tail = min(max(_LEAST_TAIL, round(_TAIL_SHARE * n)), int((x > knots[0]).sum()) - 1, n - 1)
+        start = x[n - 1 - n_tail] if n_tail > 0 else knots[-1]
+        unit = 1.0 if positive else float(x.std()) or 1.0
+        excess = max(float((x[n - n_tail :] - start).mean()) if n_tail > 0 else 0.0, _LEAST_EXCESS * unit)
+        level = float(np.interp(start, knots, surprise))
+        return cls(knots, surprise, float(start), level, excess, floor)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Return the surprise of values, in nats; that of infinity is infinite."""
+        x = _scaled(values, self.floor)
+        with np.errstate(over="ignore"):
+            below = self.surprise[0] * np.exp(np.minimum(x - self.knots[0], 0.0))
+            beyond = self.level + (x - self.start) / self.excess
+        inside = np.interp(x, self.knots, self.surprise)
+        return np.where(x > self.start, beyond, np.where(x < self.knots[0], below, inside))
+
+
+def _scaled(values: np.ndarray, floor: float | None) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64) if floor is None else np.log(np.maximum(values, floor))

@@ -1,0 +1,262 @@
+"""Kinds of evidence: what their terms are, which rows are trusted, and how several are joined."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.neighbors import NearestNeighbors
+from support import make_table
+from toys import vae, with_gaps
+
+from sklae import AEOutlierDetector
+from sklae._evidence import EVIDENCE, clique, share_out
+
+X = make_table(150, 5)
+FAR = X[:4] + np.array([[5.0, 50.0, 1e6, 1e100]]).T * X.std(0)
+SCORES = [*EVIDENCE, "combined", ["elbo", "neighbors"], ["reconstruction", "elbo", "neighbors"]]
+
+
+def fitted(anomaly_score, table=X, **params):
+    model = vae(random_state=None, max_iter=20, learning_rate="one_cycle", likelihood="gaussian")
+    return AEOutlierDetector(model, anomaly_score=anomaly_score, random_state=0, **params).fit(table)
+
+
+@pytest.fixture(params=SCORES, ids=str, scope="module")
+def detector(request):
+    return fitted(request.param)
+
+
+# -- laws of every score -----------------------------------------------------------------------------------
+
+
+def test_far_rows_are_ever_more_anomalous(detector):
+    """Joined scores, too: no tail saturates."""
+    scores = detector.score_samples(FAR)
+    assert (np.diff(scores) < 0).all()
+    assert scores.max() < detector.score_samples(X).min()
+    assert np.isfinite(scores[:3]).all()
+
+
+def test_rows_do_not_depend_on_their_neighbours(detector):
+    rows = np.vstack([X[:20], FAR[:2]])
+    scores = detector.score_samples(rows)
+    order = np.random.RandomState(0).permutation(len(rows))
+    np.testing.assert_allclose(detector.score_samples(rows[order]), scores[order], rtol=1e-9)
+    np.testing.assert_allclose([detector.score_samples(row[None])[0] for row in rows], scores, rtol=1e-9)
+
+
+def test_scores_do_not_depend_on_the_units(detector):
+    units = np.array([1e-6, 1.0, 8.0, 1e3, 1e9])
+    other = fitted(detector.anomaly_score, X * units)
+    difference = other.score_samples(X * units) - detector.score_samples(X)
+    spread = difference.std() if detector.anomaly_score == "elbo" else np.abs(difference)  # a density has units
+    assert np.max(spread) < 0.05 * detector.score_samples(X).std()
+
+
+@pytest.mark.parametrize("method", ["additive", "repair"])
+def test_explanations_add_up(detector, method):
+    rows = np.vstack([X[:10], FAR[:3], with_gaps(X[:10], 0.5), np.full((1, 5), np.nan)])
+    scores = detector.score_samples(rows)
+    contributions = detector.explain(rows, method=method)
+    np.testing.assert_allclose(contributions.sum(axis=1), -scores, rtol=1e-9, atol=1e-9)
+    gaps = np.isnan(rows)
+    assert (contributions.to_numpy()[:, :5][gaps] == 0).all()
+
+
+def test_gaps_say_nothing(detector):
+    empty = np.full((2, 5), np.nan)
+    scores = detector.score_samples(empty)
+    assert scores[0] == scores[1]
+    assert detector.predict(empty).tolist() == [1, 1]
+    if detector.anomaly_score != "elbo":
+        assert scores[0] == 0
+
+
+def test_two_fits_agree(detector):
+    again = fitted(detector.anomaly_score)
+    assert np.array_equal(again.score_samples(X), detector.score_samples(X))
+    assert again.offset_ == detector.offset_
+
+
+# -- each kind ----------------------------------------------------------------------------------------------
+
+
+def test_neighbours_are_the_nearest_other_trusted_rows():
+    model = fitted("neighbors", support_fraction=1.0)
+    standard = X / X.std(0)
+    rows = np.vstack([X, FAR[:2]])
+    scores = model.score_samples(rows)
+    distances, _ = NearestNeighbors().fit(standard).kneighbors(standard[:150], n_neighbors=4)
+    np.testing.assert_allclose(scores[:150], -(distances[:, 1:] ** 2).mean(1) / 5, rtol=1e-9)
+    distances, _ = NearestNeighbors().fit(standard).kneighbors(rows[150:] / X.std(0), n_neighbors=3)
+    np.testing.assert_allclose(scores[150:], -(distances**2).mean(1) / 5, rtol=1e-9)
+
+
+def test_copies_of_a_row_are_its_neighbours():
+    table = np.repeat(X[:40], 5, axis=0)
+    assert fitted("neighbors", table, support_fraction=1.0).score_samples(table[:3]).tolist() == [0, 0, 0]
+
+
+def test_the_bound_is_that_of_the_autoencoders():
+    model = fitted("elbo")
+    wanted = np.mean([member.score_samples(X) for member in model.estimators_], axis=0)
+    np.testing.assert_allclose(model.score_samples(X), wanted, rtol=1e-9)
+    kl = np.mean([member.posterior_kl(X).sum(axis=1) for member in model.estimators_], axis=0)
+    for method in ("additive", "repair"):
+        terms = model.explain(X, method=method)
+        assert terms.columns.tolist() == ["x0", "x1", "x2", "x3", "x4", "kl"]
+        np.testing.assert_allclose(terms["kl"], kl, rtol=1e-6)
+
+
+def test_the_bound_wants_a_density():
+    from toys import ae
+
+    with pytest.raises(ValueError, match=r"Got anomaly_score='elbo' with AutoencoderTransformer; expected a VAE"):
+        AEOutlierDetector(ae(), anomaly_score="elbo").fit(X)
+    with pytest.raises(ValueError, match="expected a VAETransformer whose posterior"):
+        AEOutlierDetector(vae(posterior="point", divergence="mmd"), anomaly_score="elbo").fit(X)
+
+
+@pytest.mark.parametrize("names", [[], ["elbo", "elbo"], ["neighbours"], ["combined", "elbo"]], ids=str)
+def test_odd_lists_of_scores_are_refused(names):
+    with pytest.raises(
+        ValueError, match=r"Got anomaly_score=.*expected one or several of \['elbo', 'neighbors', 'recon"
+    ):
+        AEOutlierDetector(anomaly_score=names).fit(X)
+
+
+def test_neighbours_are_looked_for_within_conditions():
+    """Two groups, apart in the data: a row of one is strange under the other's name."""
+    rng = np.random.RandomState(0)
+    group = np.repeat([0.0, 1.0], 100)
+    table = np.column_stack([rng.normal(size=(200, 2)) + 4 * group[:, None], group])
+    model = AEOutlierDetector(vae(condition_features=[2], max_iter=20), anomaly_score="neighbors").fit(table)
+    swapped = table.copy()
+    swapped[:, 2] = 1 - group
+    assert (model.score_samples(swapped) < model.score_samples(table)).mean() > 0.95
+    assert (model.explain(table[:3])["x2"] == 0).all()
+
+
+# -- which rows to trust ------------------------------------------------------------------------------------
+
+
+def crowd(seed=0):
+    """Return usual rows and, at the end, twelve that resemble each other and nothing else."""
+    rng = np.random.RandomState(seed)
+    usual = make_table(300, 5, seed)
+    return np.vstack([usual, usual.mean(0) + usual.std(0) * (4 + 0.1 * rng.normal(size=(12, 5)))])
+
+
+def test_outliers_that_vouch_for_each_other_are_left_out():
+    table = crowd()
+    trusting = AEOutlierDetector(support_fraction=1.0, anomaly_score="neighbors", random_state=0).fit(table)
+    wary = AEOutlierDetector(anomaly_score="neighbors", random_state=0).fit(table)
+    assert set(range(300, 312)) <= set(wary.left_out_)
+    assert wary.support_fraction_ == 1 - len(wary.left_out_) / 312
+    assert len(wary.left_out_) < 40
+    assert wary.score_samples(table).argsort()[:12].min() >= 300
+    assert trusting.score_samples(table).argsort()[:12].max() < 312
+    assert (trusting.score_samples(table)[300:] > np.median(trusting.score_samples(table))).all()
+    assert trusting.left_out_.size == 0
+
+
+@pytest.mark.parametrize("n_features", [3, 6, 20])
+def test_nearly_all_of_clean_rows_are_trusted(n_features):
+    points = np.random.RandomState(0).normal(size=(500, n_features))
+    assert len(clique((points**2).sum(1), points)) <= 0.1 * 500
+
+
+@pytest.mark.parametrize("fraction", [0.6, 0.9, 1.0])
+def test_a_given_fraction_is_trusted(fraction):
+    model = AEOutlierDetector(support_fraction=fraction, random_state=0).fit(X)
+    assert model.support_fraction_ == pytest.approx(fraction)
+    assert len(model.left_out_) == round((1 - fraction) * len(X))
+    worst = AEOutlierDetector(support_fraction=1.0, anomaly_score="reconstruction", random_state=0).fit(X)
+    if len(model.left_out_):
+        scores = worst.score_samples(X)
+        assert scores[model.left_out_].max() <= np.delete(scores, model.left_out_).min()
+
+
+def test_none_is_auto():
+    one, other = (AEOutlierDetector(support_fraction=value, random_state=0).fit(X) for value in (None, "auto"))
+    assert np.array_equal(one.score_samples(X), other.score_samples(X))
+
+
+@pytest.mark.parametrize("max_samples", [60, 0.4])
+def test_a_sample_of_the_rows_is_enough(max_samples):
+    model = AEOutlierDetector(max_samples=max_samples, random_state=0).fit(X)
+    trained_on = sum(row["train_batch_size"] for row in model.autoencoder_.net_.history[0, "batches"])
+    assert trained_on == 60
+    np.testing.assert_allclose(model.autoencoder_.layout_.mean, X.mean(0))  # columns are those of all rows
+    assert model.predict(FAR).tolist() == [-1] * 4
+
+
+# -- sharing out --------------------------------------------------------------------------------------------
+
+
+def test_shares_add_up_whatever_the_weights():
+    there = np.array([[True, True, False]] * 5)
+    weights = np.array([[1, 3, 0], [0, 0, 0], [np.inf, 2, 0], [np.inf, np.inf, 0], [1e300, 1e300, 0]])
+    shares = share_out(np.array([8.0, 8.0, 8.0, np.inf, 8.0]), weights, there)
+    wanted = [[2, 6, 0], [4, 4, 0], [8, 0, 0], [np.inf, np.inf, 0], [4, 4, 0]]
+    np.testing.assert_allclose(shares, wanted)
+
+
+# -- right about the cell -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tumours():
+    table = load_breast_cancer(as_frame=True).data
+    return table, AEOutlierDetector(random_state=0).fit(table[:400])
+
+
+@pytest.mark.parametrize("method", ["repair", "additive"])
+def test_a_shifted_cell_is_named_first(tumours, method):
+    table, model = tumours
+    rng = np.random.RandomState(0)
+    rows = table[400:460].copy()
+    columns = rng.randint(30, size=60)
+    truth = rows.to_numpy()[np.arange(60), columns].copy()
+    for i, j in enumerate(columns):
+        rows.iloc[i, j] += 4 * table.iloc[:, j].std()
+    contributions, expected = model.explain(rows, method=method, return_expected=True)
+    found = contributions.to_numpy().argmax(axis=1) == columns
+    assert found.mean() >= {"repair": 0.95, "additive": 0.85}[method]
+    if method == "repair":  # what was there before is expected there, or near it
+        misses = np.abs(expected.to_numpy()[np.arange(60), columns] - truth) / table.std().to_numpy()[columns]
+        assert np.median(misses) < 0.5
+    assert contributions.index.equals(rows.index)
+    assert list(contributions) == list(expected) == list(table)
+
+
+def test_odd_methods_are_refused(tumours):
+    with pytest.raises(ValueError, match=r"Got method='shap'; expected one of \['additive', 'repair'\]"):
+        tumours[1].explain(tumours[0][:1], method="shap")
+
+
+def test_explaining_changes_nothing(tumours):
+    table, model = tumours
+    rows = table[:20].copy()
+    before = model.score_samples(rows)
+    model.explain(rows)
+    assert rows.equals(table[:20])
+    assert np.array_equal(model.score_samples(rows), before)
+
+
+def test_explanations_come_in_the_library_that_was_fitted():
+    import pandas as pd
+    import polars as pl
+
+    frame = pl.DataFrame(X, schema=list("abcde"))
+    model = AEOutlierDetector(random_state=0).fit(frame)
+    contributions, expected = model.explain(frame[:3], return_expected=True)
+    assert isinstance(contributions, pl.DataFrame)
+    assert contributions.columns == expected.columns == list("abcde")
+    assert isinstance(fitted("neighbors").explain(X[:3]), pd.DataFrame)
+
+
+def test_a_column_called_kl_keeps_its_name():
+    import pandas as pd
+
+    frame = pd.DataFrame(X, columns=["kl", "b", "c", "d", "kl_"])
+    assert list(fitted("elbo", frame).explain(frame[:2], method="additive")) == ["kl", "b", "c", "d", "kl_", "kl__"]
