@@ -258,7 +258,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
-        trusted = trusted[_some_of(len(trusted), self._n_samples(len(trusted), _MOST_REFERENCES), rng)]
+        n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(trusted)
+        trusted = trusted[_some_of(len(trusted), n_references, rng)]
         self._joint = Joint([EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()])
         scores = -self._joint.fit(sample, rebuilt, trusted)
         looked_at_all = self.validation_fraction is None and len(rows) == len(table)

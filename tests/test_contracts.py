@@ -190,6 +190,18 @@ def test_early_stopping_may_be_switched_between_calls(make):
     assert len(estimator.validation_scores_) == 2 + estimator.n_iter_ - 3
 
 
+def test_another_process_gives_the_same_scores():
+    code = (
+        "import numpy as np; from sklae import AEOutlierDetector; X = np.random.RandomState(0).normal(size=(90, 4));"
+        "print(AEOutlierDetector(random_state=0).fit(X).score_samples(X[::-1]).tobytes().hex())"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout for _ in range(2)]
+    table = np.random.RandomState(0).normal(size=(90, 4))
+    here = AEOutlierDetector(random_state=0).fit(table).score_samples(table)
+    assert runs[0] == runs[1]
+    np.testing.assert_allclose(np.frombuffer(bytes.fromhex(runs[0].decode().strip()))[::-1], here, rtol=1e-9)
+
+
 # -- contract 3: inference is stateless, and row by row -----------------------------------------------------
 
 TRAINED = {

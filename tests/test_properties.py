@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, assume, example, given, note, setting
 from hypothesis import strategies as st
 from toys import ae, detector, inner, outputs, vae
 
+from sklae import AEOutlierDetector
 from sklae._layout import Layout
 from sklae._training import AutoencoderNet
 from sklae.corruptions import CORRUPTIONS
@@ -218,6 +219,24 @@ def test_rows_are_scored_alone(make, table, params, data):
     for verb in set(whole) - {"predict"}:
         scale = np.abs(whole[verb]).max(axis=0, initial=1e-300)
         assert (np.abs(part[verb] - whole[verb][some]) <= 1e-11 * scale).all(), verb
+
+
+@few
+@given(table=tables(), fraction=st.sampled_from(["auto", 0.75, 1.0]), data=st.data())
+def test_joined_scores_are_numbers_add_up_and_are_said_of_rows_alone(table, fraction, data):
+    joined = AEOutlierDetector(ae(random_state=None), support_fraction=fraction, random_state=0)
+    estimator = fit_or_refuse(joined, table)
+    assume(estimator is not None)
+    scores = estimator.score_samples(table)
+    assert not np.isnan(scores).any()
+    assert (scores <= 0).all()
+    some = np.array(data.draw(st.lists(st.integers(0, len(table) - 1), min_size=1, max_size=5)))
+    np.testing.assert_allclose(estimator.score_samples(table[some]), scores[some], rtol=1e-5, atol=1e-5)
+    for method in ("additive", "repair"):
+        contributions = estimator.explain(table[some], method=method).to_numpy()
+        np.testing.assert_allclose(contributions.sum(axis=1), -estimator.score_samples(table[some]), rtol=1e-9)
+        assert (contributions >= 0).all()
+        assert (contributions[np.isnan(table[some])] == 0).all()
 
 
 @few
