@@ -29,6 +29,7 @@ from sklae._checks import (
 from sklae._columns import Columns
 from sklae._compat import HasMethods, Interval, Options, StrOptions, fit_context
 from sklae._component import choices, resolve
+from sklae._defaults import default_batch_size, default_hidden_layer_sizes, default_n_components
 from sklae._frames import check_table
 from sklae._layout import Layout
 from sklae._module import Autoencoder
@@ -500,18 +501,3 @@ def _each_column(blocks: list[tuple[str, Likelihood, np.ndarray]], answer: Calla
     for _, part, indices in blocks:
         answers[indices] = answer(part)
     return answers
-
-
-def default_n_components(n_features: int) -> int:
-    """Return the width of the code for ``n_components=None``."""
-    return max(1, min(32, (n_features + 1) // 2))
-
-
-def default_hidden_layer_sizes(n_features: int) -> tuple[int, ...]:
-    """Return the widths for ``hidden_layer_sizes=None``."""
-    return (128, 64) if n_features <= 128 else (256, 128)
-
-
-def default_batch_size(n_samples: int) -> int:
-    """Return the batch size for ``batch_size="auto"``."""
-    return int(np.clip(2 ** round(np.log2(n_samples / 20)), 32, 1024))

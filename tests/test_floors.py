@@ -21,6 +21,7 @@ FLOORS = {
     "_layout": 0,
     "_draws": 0,
     "_random": 0,
+    "_defaults": 0,
     "_tails": 0,
     "_conformal": 0,
     "_thresholds": 0,
