@@ -244,10 +244,10 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         X : array-like or frame of shape (n_samples, n_features)
         method : {"repair", "additive"}, default="repair"
             How the anomaly is shared out. "repair": in proportion to how far it falls when the cell alone is replaced
-            by what is expected there, given the row's other cells; costs about four times as many scores as there are
-            cells. "additive": each kind of evidence in proportion to its own terms, a column's part of the squared
-            errors or distances; costs one score a row, but a bad cell makes the cells around it look bad, too. The KL
-            term of "elbo" has a column of its own, "kl".
+            by what is expected there, given the row's other cells; costs about three scores a cell. "additive": each
+            kind of evidence in proportion to its own terms, a column's part of the squared errors or distances; costs
+            one score a row, but a bad cell makes the cells around it look bad, too. The KL term of "elbo" has a column
+            of its own, "kl".
         return_expected : bool, default=False
             Whether to return what is expected in each cell, too.
 
@@ -257,7 +257,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             Rows add up to minus `score_samples`. In the library that was fitted; pandas for arrays. Conditions
             add nothing.
         expected : frame of shape (n_samples, n_features)
-            In the user's units; only with ``return_expected``. "repair": given the row's other cells. "additive": the
+            In the user's units; only with ``return_expected``. "repair": given the row's other cells, on the average of
+            what the autoencoders make of them and, where neighbours count, the ten nearest rows have. "additive": the
             reconstruction.
 
         Examples
@@ -302,7 +303,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     def _repaired(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the anomaly shared out by how far repairs lower it, and what they put in."""
         ensemble = Ensemble(self.estimators_)
-        falls, expected = repair(table, self._joint.anomaly, ensemble)
+        falls, expected = repair(table, self._joint, ensemble)
         added_up, rebuilt = self._added_up(table)
         remainder = self._joint.remainder(table, rebuilt)
         # where no repair helps, and where the anomaly is infinite, whatever is repaired

@@ -21,10 +21,11 @@ __all__ = ["EVIDENCE", "Ensemble", "Evidence", "Joint", "Space", "batches_of", "
 _FLOOR = 1e-3
 _CHUNK_ELEMENTS = 2**20
 _N_NEIGHBORS = 3
-# Chosen on half of the tables of benchmarks/outliers.py: this share of rows is suspected, and a suspect is left out if
-# this share of so many neighbours is suspected, too.
-_SUSPECT_SHARE = 0.2
+# Neighbours that say whom to trust, and what to expect.
 _N_WITNESSES = 10
+# Chosen on half of the tables of benchmarks/outliers.py: this share of rows is suspected, and a suspect is left out if
+# this share of its witnesses is suspected, too.
+_SUSPECT_SHARE = 0.2
 _AGREEMENT = 0.7
 # Squared standard deviations up to which rows are the same: a row's own copy, but for rounding.
 _SAME = 1e-10
@@ -123,6 +124,10 @@ class Evidence(ABC):
     def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         """Return the terms of rows, (n_rows, n_columns + n_further_terms); those of gaps are 0."""
 
+    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return what speaks least against rows in each of their cells, (n_rows, n_columns)."""
+        return rebuilt
+
 
 class Reconstruction(Evidence):
     """Squared residuals in units of the column's usual one, averaged over a row's columns."""
@@ -160,6 +165,17 @@ class Neighbors(Evidence):
         for rows in batches_of(len(table), points.shape[1] * (self.n_neighbors + 1)):
             squares[rows] = self._mean_squares(points[rows])[:, : values.shape[1]]
         return _mean_terms(squares, values)
+
+    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        layout, width = self.ensemble.layout, rebuilt.shape[1]
+        values = np.empty_like(rebuilt)
+        points = self.space(table, rebuilt)
+        n_neighbors = min(_N_WITNESSES, len(self.points))
+        for rows in batches_of(len(table), points.shape[1] * n_neighbors):
+            found = self.search.kneighbors(points[rows], n_neighbors, return_distance=False)
+            values[rows] = self.points[found, :width].mean(axis=1)
+        # means of counts, categories and shares need not be any
+        return np.where(layout.clips, values * self.ensemble.spread + layout.mean, rebuilt)
 
     def _mean_squares(self, points: np.ndarray) -> np.ndarray:
         found = self.search.kneighbors(points, return_distance=False)
@@ -249,6 +265,10 @@ class Joint:
             for surprise, terms, usual in zip(self._surprises(found, table), found, self.usual, strict=True)
         ]
         return np.hstack([sum(part[:, :n_columns] for part in shared), *(part[:, n_columns:] for part in shared)])
+
+    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+        """Return what is expected in the cells of rows, on the average of all kinds of evidence."""
+        return np.mean([part.expected(table, rebuilt) for part in self.parts], axis=0)
 
     def remainder(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         """Return the terms of the anomaly that belong to no column, (n_rows, n_remaining); of joined evidence none."""

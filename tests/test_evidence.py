@@ -229,6 +229,16 @@ def test_a_shifted_cell_is_named_first(tumours, method):
     assert list(contributions) == list(expected) == list(table)
 
 
+def test_counts_are_expected_to_be_counts():
+    """The mean of neighbours would be a fraction, which the likelihood refuses."""
+    counts = np.random.RandomState(0).poisson(3.0, size=(100, 3)).astype(float)
+    kinds = [("kinds", "categorical", [0]), ("counts", "poisson", [1, 2])]
+    model = AEOutlierDetector(vae(likelihood=kinds, max_iter=3), anomaly_score=["elbo", "neighbors"], random_state=0)
+    contributions, expected = model.fit(counts).explain(counts[:5], return_expected=True)
+    np.testing.assert_allclose(contributions.sum(axis=1), -model.score_samples(counts[:5]), rtol=1e-9)
+    assert set(expected["x0"]) <= set(counts[:, 0])
+
+
 def test_odd_methods_are_refused(tumours):
     with pytest.raises(ValueError, match=r"Got method='shap'; expected one of \['additive', 'repair'\]"):
         tumours[1].explain(tumours[0][:1], method="shap")
