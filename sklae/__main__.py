@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,14 +15,17 @@ import numpy as np
 
 import sklae
 from sklae import plotting
-from sklae._report import Findings, Picture, Report, inspect, strangest_rows, write_scores
+from sklae._findings import Findings, inspect, strangest_rows, write_scores
+from sklae._report import Picture, Report
 
 _N_PRINTED = 5
 _N_LISTED = 20
+# A long table is trained on for an epoch or two, which make no curve.
+_LEAST_EPOCHS = 5
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
 _DESCRIPTION = """\
-Find the strange rows of a table, and say which columns make them strange.
+Find the strange rows of a table, and say which cells make them strange.
 
 Without TABLE: a demonstration on tables that come with scikit-learn (needs no
 network): outlier detection beside IsolationForest, held-out likelihood beside
@@ -30,7 +34,8 @@ PCA and FactorAnalysis, and pictures of a variational autoencoder at work."""
 _EPILOG = """\
 Columns that are not numbers are left out, and named; gaps may stay. DIR gets
 report.html (to read), scores.csv (a line per row of the table: its number,
-counted from 0, score, decision, outlier or not, and why) and the pictures.
+counted from 0, score, decision, outlier or not, p-value, and why it is
+strange) and the pictures.
 
 examples:
   python -m sklae
@@ -145,6 +150,8 @@ def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int
     max_iter, n_draws : int
         What it may spend: epochs of a variational autoencoder, draws of the outliers.
     """
+    if find_spec("pandas") is None:
+        raise _Refusal('The demonstration needs pandas. Run: pip install "sklae[plot,tables]"')
     from sklae._demo import demo_pictures, run_demo  # brings torch: --help and refusals must not wait for it
 
     report, found = run_demo(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
@@ -165,9 +172,10 @@ def _run_table(path: Path, out: Path, contamination: float | str, drop: Sequence
     except ValueError as error:  # what the estimator refuses, in its own words
         raise _Refusal(str(error)) from error
     strangest = strangest_rows(found)
-    _say(f"{found.verdict()}\n\n{strangest.text(_N_PRINTED)}")
+    told = found.told()
+    _say("\n".join([*told, "", strangest.text(_N_PRINTED)]))
     size = f"{len(X):,} rows, {len(names)} numeric columns."
-    report = Report(f"Strange rows of {path.name}", [size, *remarks, found.verdict()], [strangest])
+    report = Report(f"Strange rows of {path.name}", [size, *remarks, *told], [strangest])
     _add_pictures(report, lambda: _detector_pictures(found))
     _write(report, found, out)
 
@@ -249,12 +257,15 @@ def _check_numbers(X: np.ndarray, names: Sequence[str], remarks: Sequence[str]) 
 def _detector_pictures(found: Findings) -> Iterator[Picture]:
     yield Picture.of(
         "score_histogram.png",
-        "How badly rows are reconstructed; right of the threshold are the outliers.",
+        "How surprising the rows are, in nats; right of the threshold are the outliers.",
         plotting.score_histogram(found.scores, found.detector.offset_),
     )
-    yield Picture.of(
-        "training_curve.png", "The loss of the autoencoder over its epochs.", plotting.training_curve(found.detector)
-    )
+    if len(found.detector.autoencoder_.loss_curve_) >= _LEAST_EPOCHS:
+        yield Picture.of(
+            "training_curve.png",
+            "The loss of the first autoencoder over its epochs.",
+            plotting.training_curve(found.detector),
+        )
 
 
 def _add_pictures(report: Report, draw: Callable[[], Iterator[Picture]]) -> None:

@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 import sklae
 from sklae import plotting
-from sklae._report import Findings, Picture, Report, ResultTable, inspect, strangest_rows
+from sklae._findings import Findings, inspect, strangest_rows
+from sklae._report import Picture, Report, ResultTable
 from sklae.likelihoods import Gaussian
 
 __all__ = ["demo_pictures", "run_demo"]
@@ -71,11 +72,13 @@ def run_demo(
     X, is_outlier, rows = _with_rare_class("breast cancer", draw=0)
     found = inspect(X, load_breast_cancer().feature_names, contamination=contamination, rows=rows)
     strangest = strangest_rows(found, np.where(is_outlier, "malignant", "benign").tolist())
-    say(f"Breast cancer: {found.verdict()}\n\n{strangest.text(5)}")
+    told = found.told()
+    say("\n".join([f"Breast cancer: {told[0]}", *told[1:], "", strangest.text(5)]))
     summary = [
         "Autoencoders as scikit-learn estimators, on tables that come with scikit-learn, beside what scikit-learn has. "
         "Nothing was tuned to these tables.",
-        f"The strangest rows and scores.csv are of the breast cancer table with few malignant rows. {found.verdict()}",
+        f"The strangest rows and scores.csv are of the breast cancer table with few malignant rows. {told[0]}",
+        *told[1:],
     ]
     return Report(f"sklae {sklae.__version__}: a demonstration", summary, [detection, densities, strangest]), found
 
@@ -184,7 +187,7 @@ def demo_pictures(found: Findings, *, max_iter: int = 60) -> Iterator[Picture]:
     """
     yield Picture.of(
         "score_histogram.png",
-        "Breast cancer: how badly rows are reconstructed. Right of the threshold are the outliers.",
+        "Breast cancer: how surprising the rows are, in nats. Right of the threshold are the outliers.",
         plotting.score_histogram(found.scores, found.detector.offset_),
     )
     X, y = load_digits(return_X_y=True)

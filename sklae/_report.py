@@ -1,11 +1,9 @@
-"""What a run found, as text, as CSV and as one HTML page. Uses the estimators' public methods only."""
+"""A report: tables and pictures, as text and as one HTML page."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import io
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -13,17 +11,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+__all__ = ["Picture", "Report", "ResultTable"]
 
-import sklae
-
-__all__ = ["Findings", "Picture", "Report", "ResultTable", "inspect", "reasons", "strangest_rows", "write_scores"]
-
-_N_STRANGEST = 10
 _DPI = 130
-
-# Rows explained at a time: a table and its reconstruction are held at once.
-_CHUNK_ROWS = 2**14
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2933; --soft: #52606d; --line: #e4e7eb; --accent: #33658a; }
@@ -186,154 +176,3 @@ class Report:
             f"<title>{escape(self.title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
             f"<h1>{escape(self.title)}</h1>\n{summary}\n{tables}\n{pictures}\n</body>\n</html>\n"
         )
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a detector says about the rows it was fitted on.
-
-    Parameters
-    ----------
-    detector : AEOutlierDetector
-    rows : sequence of int
-        The rows' numbers.
-    scores, decision : ndarray of shape (n_samples,)
-        What the detector's ``score_samples`` and ``decision_function`` return.
-    why : list of lists of str
-        What `reasons` returns.
-    seconds : float
-        What the fit took.
-    """
-
-    detector: Any
-    rows: Sequence[int]
-    scores: np.ndarray
-    decision: np.ndarray
-    why: list[list[str]]
-    seconds: float
-
-    def verdict(self) -> str:
-        """Return the result in a sentence or two."""
-        return (
-            f"{int((self.decision < 0).sum()):,} of {len(self.scores):,} rows are outliers: their score is below the "
-            f"threshold, {self.detector.offset_:.3g}. Fitted in {self.seconds:.1f} s."
-        )
-
-
-def inspect(
-    X: np.ndarray, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
-) -> Findings:
-    """Fit a detector on a table and explain all of its rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    names : sequence of str
-        Of the columns.
-    contamination : "auto" or float, default="auto"
-    rows : sequence of int or None, default=None
-        The rows' numbers; None counts from 0.
-
-    Returns
-    -------
-    findings : Findings
-    """
-    start = time.perf_counter()
-    detector = sklae.AEOutlierDetector(contamination=contamination, random_state=0).fit(X)
-    seconds = time.perf_counter() - start
-    scores = detector.score_samples(X)
-    return Findings(
-        detector=detector,
-        rows=range(len(X)) if rows is None else rows,
-        scores=scores,
-        decision=scores - detector.offset_,
-        why=reasons(detector, X, names),
-        seconds=seconds,
-    )
-
-
-def reasons(detector: Any, X: np.ndarray, names: Sequence[str], *, n_reasons: int = 3) -> list[list[str]]:
-    """Say, for every row, in which columns it is furthest from what was expected.
-
-    Parameters
-    ----------
-    detector : AEOutlierDetector
-        A fitted one.
-    X : ndarray of shape (n_samples, n_features)
-    names : sequence of str
-        Of the columns.
-    n_reasons : int, default=3
-        How many columns to name at most. Columns without a value, or as expected, are not named.
-
-    Returns
-    -------
-    reasons : list of n_samples lists of str
-        The strangest column first.
-    """
-    scale = detector.residual_scale_
-    said = []
-    for start in range(0, len(X), _CHUNK_ROWS):
-        values = X[start : start + _CHUNK_ROWS]
-        expected = np.asarray(detector.autoencoder_.reconstruct(values))
-        strangeness = np.nan_to_num(np.abs(values - expected) / scale, nan=0.0)
-        ranked = np.argsort(-strangeness, axis=1, kind="stable")[:, :n_reasons]
-        for row, columns in enumerate(ranked):
-            said.append(
-                [
-                    f"{names[j]} = {_number(values[row, j], scale[j])}, expected about "
-                    f"{_number(expected[row, j], scale[j])}"
-                    for j in columns
-                    if strangeness[row, j] > 0
-                ]
-            )
-    return said
-
-
-def _number(value: float, scale: float) -> str:
-    """Return a number with as many decimals as differences of a tenth of ``scale`` need."""
-    decimals = 1 - int(np.floor(np.log10(scale)))
-    if decimals > 6 or abs(value) >= 1e15:
-        return f"{value:.6g}"
-    return np.format_float_positional(round(float(value), max(0, decimals)) + 0.0, trim="-")
-
-
-def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> ResultTable:
-    """Return the rows of the lowest scores, the strangest first, and why.
-
-    Parameters
-    ----------
-    found : Findings
-    labels : sequence of n_samples str, or None, default=None
-        Classes to show beside: the detector has not seen them.
-
-    Returns
-    -------
-    table : ResultTable
-    """
-    lines: list[Sequence[str | list[str]]] = []
-    for i in np.argsort(found.scores, kind="stable")[:_N_STRANGEST]:
-        label = [] if labels is None else [labels[i]]
-        outlier = "yes" if found.decision[i] < 0 else "no"
-        lines.append([str(found.rows[i]), f"{found.scores[i]:.2f}", outlier, *label, found.why[i]])
-    note = (
-        "Rows are counted from 0. The score is minus the mean squared error of the row's reconstruction, each column "
-        "in units of its usual error: about -1 is usual, far below is strange. What is expected is that reconstruction."
-    )
-    header = ["row", "score", "outlier", *([] if labels is None else ["class"]), "where it is strange"]
-    return ResultTable("The strangest rows", note, header, lines)
-
-
-def write_scores(path: Path, found: Findings) -> None:
-    """Write a CSV file with one line per row of the table: number, score, decision, outlier (1 or 0), reasons.
-
-    Parameters
-    ----------
-    path : Path
-    found : Findings
-    """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "score", "decision", "outlier", "reasons"])
-        columns = (found.rows, found.scores.tolist(), found.decision.tolist(), found.why)
-        for row, score, margin, why in zip(*columns, strict=True):
-            writer.writerow([row, score, margin, int(margin < 0), "; ".join(why)])

@@ -16,6 +16,7 @@ from support import make_table
 
 import sklae
 from sklae.__main__ import demonstrate, main
+from sklae._reasons import Habits, reasons
 
 N_ROWS, PLANTED = 400, 17
 NAMES = ["height", "<b>bold</b> & more", "depth", *(f"sensor {i}" for i in range(3, 30))]
@@ -81,21 +82,69 @@ def test_a_planted_outlier_comes_first_with_its_column(run, frame, name):
     strangest = min(lines, key=lambda line: float(line["score"]))
     assert strangest["row"] == str(PLANTED)
     assert strangest["outlier"] == "1"
-    value = frame.iloc[PLANTED, 1]
-    said_value = re.match(r"<b>bold</b> & more = (\S+), expected about", strangest["reasons"])
-    assert float(said_value.group(1)) == pytest.approx(value, abs=0.05 * frame.iloc[:, 1].std())
+    name, value, low, high = _read_reason(strangest["reasons"].split("; ")[0])
+    assert name == NAMES[1]
+    assert value == pytest.approx(frame.iloc[PLANTED, 1], abs=0.05 * frame.iloc[:, 1].std())
+    assert low < high < value - frame.iloc[:, 1].std()
     first_row = said.out.split("where it is strange\n")[1].split()
     assert first_row[0] == str(PLANTED)
 
 
+def _read_reason(reason: str) -> tuple[str, float, float, float]:
+    """Return column, value and range of a reason that has one."""
+    name, *numbers = re.fullmatch(r"(.+) = (\S+), expected about (\S+?)(?: to (\S+))?", reason).groups()
+    value, low, high = (float(text.replace(",", "")) for text in [*numbers[:2], numbers[2] or numbers[1]])
+    return name, value, low, high
+
+
+def _values(out: Path, column: str) -> list[float]:
+    return [float(line[column]) for line in _lines(out / "scores.csv")]
+
+
 def test_scores_are_those_of_the_detector(run, frame):
     _, _, out = run(frame)
-    detector = sklae.AEOutlierDetector(random_state=0).fit(frame.to_numpy())
-    lines = _lines(out / "scores.csv")
     X = frame.to_numpy()
-    np.testing.assert_array_equal([float(line["score"]) for line in lines], detector.score_samples(X))
-    np.testing.assert_array_equal([float(line["decision"]) for line in lines], detector.decision_function(X))
-    np.testing.assert_array_equal([1 - 2 * int(line["outlier"]) for line in lines], detector.predict(X))
+    detector = sklae.AEOutlierDetector(random_state=0).fit(X)
+    np.testing.assert_array_equal(_values(out, "score"), detector.score_samples(X))
+    np.testing.assert_array_equal(_values(out, "decision"), detector.decision_function(X))
+    np.testing.assert_array_equal(1 - 2 * np.array(_values(out, "outlier")), detector.predict(X))
+
+
+def test_p_values_are_those_of_a_detector_that_holds_out_a_fifth(run, frame):
+    _, said, out = run(frame)
+    X = frame.to_numpy()
+    detector = sklae.AEOutlierDetector(validation_fraction=0.2, random_state=0).fit(X)
+    np.testing.assert_array_equal(_values(out, "p_value"), detector.p_values(X))
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for text in (said.out, page):
+        assert "80 held-out rows" in text
+        assert "none is below 0.012;" in text
+        assert "come from the same table" in text
+    assert "p-value" in said.out
+
+
+def test_few_rows_have_no_p_values(run, frame):
+    status, said, out = run(frame[:49])
+    assert status == 0
+    assert "p-value" not in said.out.lower()
+    assert "p-value" not in (out / "report.html").read_text(encoding="utf-8").lower()
+    assert {line["p_value"] for line in _lines(out / "scores.csv")} == {""}
+    run(frame[:50])
+    assert min(_values(out, "p_value")) >= 1 / 11
+
+
+def test_rows_that_were_not_trusted_are_counted(run):
+    X = make_table(200, 6)
+    alike = np.abs(X).max() * 3 + np.random.RandomState(0).normal(size=(20, 6))
+    table = pd.DataFrame(np.vstack([X, alike]), columns=list("abcdef"))
+    detector = sklae.AEOutlierDetector(random_state=0).fit(table.to_numpy())
+    assert len(detector.left_out_) >= 20
+    _, said, out = run(table)
+    words = f"learned without {len(detector.left_out_)} rows ("
+    assert words in said.out
+    assert words in (out / "report.html").read_text(encoding="utf-8")
+    _, said, _ = run(pd.DataFrame(np.random.RandomState(0).normal(size=(60, 2)), columns=["a", "b"]))
+    assert "learned from all rows." in said.out
 
 
 def test_the_report_stands_alone_and_escapes_names(run, frame):
@@ -111,6 +160,13 @@ def test_the_report_stands_alone_and_escapes_names(run, frame):
         width, height = _png_size((out / name).read_bytes())
         assert 500 <= width <= 2000
         assert 300 <= height <= 1500
+
+
+def test_a_long_table_has_no_curve_of_few_epochs(run):
+    frame = pd.DataFrame(np.random.RandomState(0).normal(size=(5_000, 2)), columns=["a", "b"])
+    _, _, out = run(frame)
+    assert (out / "report.html").read_text(encoding="utf-8").count("<img") == 1
+    assert not (out / "training_curve.png").exists()
 
 
 def test_contamination_sets_the_share_of_outliers(run, frame):
@@ -134,12 +190,14 @@ def test_gaps_constant_columns_and_nullable_numbers_are_fine(run, frame):
     frame["constant"] = 3
     frame["count"] = pd.array([1, None] * (N_ROWS // 2), dtype="Int64")
     frame.iloc[5, :29] = np.nan
+    frame.iloc[6, 2], frame.iloc[6, 3] = np.nan, 1e4
     status, _, out = run(frame, name="table.parquet")
     assert status == 0
     lines = _lines(out / "scores.csv")
     assert all(np.isfinite(float(line["score"])) for line in lines)
     assert not any("constant" in line["reasons"] for line in lines)
-    assert "depth" not in lines[5]["reasons"]
+    assert "depth" not in lines[5]["reasons"] + lines[6]["reasons"]
+    assert lines[6]["reasons"].startswith("sensor 3 = 10,000, expected about ")
 
 
 def test_semicolons_and_decimal_commas_are_read(run, frame, tmp_path):
@@ -167,6 +225,119 @@ def test_without_matplotlib_all_but_the_pictures_is_written(run, frame, monkeypa
     assert said.out.count("No pictures") == 1
     assert "sklae[plot]" in said.out
     assert sorted(path.name for path in out.iterdir()) == ["report.html", "scores.csv"]
+
+
+# -- reasons --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def measured():
+    """Return a table with an impossible value, whole numbers and shares, its names, and a fitted detector."""
+    rng = np.random.RandomState(0)
+    age = rng.randint(20, 70, 300).astype(float)
+    gain = np.round(rng.exponential(2000, 300) * (rng.uniform(size=300) < 0.2))
+    share = np.round(np.clip(age / 100 + rng.normal(0, 0.05, 300), 0, 1), 3)
+    X = np.column_stack([age, gain, share, 100 * age + rng.normal(size=300)])
+    X[7, 1] = 99_999.0
+    X[8, 2] = np.nan
+    return X, ["age", "gain", "share", "cost"], sklae.AEOutlierDetector(random_state=0).fit(X)
+
+
+def test_a_planted_99_999_is_named_first_with_a_range_that_excludes_it(measured):
+    X, names, detector = measured
+    scores = detector.score_samples(X)
+    why = reasons(detector, X, names, scores)
+    assert np.argmin(scores) == 7
+    name, value, low, high = _read_reason(why[7][0])
+    assert why[7][0].startswith("gain = 99,999, expected about ")
+    assert (name, value) == ("gain", 99_999.0)
+    assert 0 <= low <= high < 20_000
+
+
+def test_only_strange_rows_are_explained(measured):
+    X, names, detector = measured
+    scores = detector.score_samples(X)
+    said = np.array([bool(why) for why in reasons(detector, X, names, scores, n_listed=3)])
+    strange = scores <= max(detector.offset_, np.sort(scores)[2])
+    np.testing.assert_array_equal(said, strange)
+
+
+@pytest.mark.parametrize("method", ["repair", "additive"])
+def test_nine_of_ten_ordinary_cells_are_in_their_range(measured, method):
+    X, _, detector = measured
+    ordinary = np.setdiff1d(np.arange(300), [7])
+    habits = Habits.of(detector, X, ordinary, method)
+    _, expected = detector.explain(X[ordinary], method=method, return_expected=True)
+    low, high = habits.ranges(expected.to_numpy())
+    known = ~np.isnan(X[ordinary])
+    inside = (X[ordinary] >= low) & (X[ordinary] <= high)
+    shares = inside.sum(axis=0) / known.sum(axis=0)
+    assert (shares > 0.85).all(), shares
+    assert (shares[1:] < 0.98).all(), shares  # ages are known to less than a year, and rounded to years
+    least, most = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    meets = (low <= most) & (high >= least)
+    assert meets.mean() > 0.9
+    assert ((low >= least) & (high <= most))[meets].all()
+    assert (low[:, :2] == np.round(low[:, :2])).all()  # whole numbers
+
+
+def _habits(*, width=2.0, least=0.0, most=1e6, is_whole=False) -> Habits:
+    """Return habits of one column."""
+    numbers = [np.array([x]) for x in (-width / 2, width / 2, least, most)]
+    return Habits(*numbers, np.array([is_whole]))
+
+
+#: Habits, value, what is expected, and what is said.
+SAID = {
+    "large": ({"width": 6_000, "is_whole": True}, 99_999, 2_912.0, "x = 99,999, expected about 0 to 5,900"),
+    "small": ({"width": 0.0213}, 0.346, 0.0411, "x = 0.346, expected about 0.03 to 0.052"),
+    "a year": ({"width": 10, "is_whole": True}, 2017, 2003.2, "x = 2017, expected about 1998 to 2008"),
+    "a flag": ({"width": 0.1, "most": 1.0, "is_whole": True}, 1, 0.02, "x = 1, expected about 0"),
+    "beyond the column": ({"least": 5.0}, 6.5, 1.0, "x = 6.5, expected about 0 to 2"),
+    "no width": ({"width": 0.0}, 6.5, 1.0, "x = 6.5, expected about 1"),
+    "a gigantic one": ({"width": 6e18}, 6e20, 4e18, "x = 6e+20, expected about 1e+18 to 7e+18"),
+    "as expected": ({}, 1.5, 1.0, "unusual: x = 1.5"),
+    "almost as expected": ({}, 2.001, 1.0, "unusual: x = 2"),
+    "a gap": ({}, np.nan, 1.0, ""),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_reasons_in_words(case):
+    settings, value, expected, words = SAID[case]
+    terms = np.array([[0.0 if np.isnan(value) else 3.0]])
+    told = _habits(**settings).told(["x"], np.array([[value]]), terms, np.array([[expected]]))
+    assert "; ".join(next(told)) == words
+
+
+def test_cells_that_are_as_expected_are_named_together():
+    one = _habits()
+    both = Habits(*(np.repeat(getattr(one, name), 3) for name in ("below", "above", "least", "most", "is_whole")))
+    X = np.array([[1.5, 20_000.0, 3.0]])
+    told = both.told(["a", "b", "c"], X, np.array([[1.0, 3.0, 0.2]]), X)
+    assert next(told) == ["unusual together: b = 20,000, a = 1.5"]
+
+
+def test_of_wide_tables_few_rows_are_repaired(measured, monkeypatch):
+    X, names, detector = measured
+    methods = []
+    explain = type(detector).explain
+
+    def spy(self, X, *, method, return_expected):
+        methods.append((method, len(X)))
+        return explain(self, X, method=method, return_expected=return_expected)
+
+    monkeypatch.setattr(type(detector), "explain", spy)
+    detector.set_threshold(contamination=0.2)
+    scores = detector.score_samples(X)
+    monkeypatch.setattr("sklae._reasons._MOST_COST", 25 * 516)
+    why = reasons(detector, X, names, scores)
+    assert methods == [("repair", 25), ("repair", 25), ("additive", 200), ("additive", 35)]
+    assert sum(bool(said) for said in why) == 60
+    methods.clear()
+    monkeypatch.setattr("sklae._reasons._MOST_COST", 19 * 516)
+    reasons(detector, X, names, scores)
+    assert methods == [("additive", 200), ("additive", 60)]
 
 
 # -- refusals -------------------------------------------------------------------------------------------
@@ -216,6 +387,13 @@ def test_missing_pandas_names_the_extra(run, monkeypatch):
     _assert_refused(*run(NUMBERS), "sklae[tables]")
 
 
+def test_the_demonstration_without_pandas_names_the_extra(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert main(["--out", str(tmp_path / "report")]) == 2
+    assert "sklae[plot,tables]" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_in_the_way_is_refused_and_kept(tmp_path, capsys):
     table, out = tmp_path / "table.csv", tmp_path / "report"
     table.write_text(NUMBERS)
@@ -262,7 +440,8 @@ def _assert_demonstrated(out: Path, said: str) -> None:
     assert sorted(path.name for path in out.iterdir()) == sorted(
         ["report.html", "scores.csv", *(f"{name}.png" for name in DEMO_PICTURES)]
     )
-    for word in ("AUROC", "average precision", "IsolationForest", "PCA", "FactorAnalysis", "seconds", "malignant"):
+    words = "AUROC", "average precision", "IsolationForest", "PCA", "FactorAnalysis", "seconds", "malignant", "p-value"
+    for word in words:
         assert word in said
     assert len(_lines(out / "scores.csv")) == 376
     for name in DEMO_PICTURES:

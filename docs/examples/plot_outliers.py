@@ -2,9 +2,9 @@
 Two kinds of strange rows
 =========================
 
-Some rows are strange because their values are extreme. Others have ordinary values that do not go together: there
-`AEOutlierDetector` is at its best, while a detector that cuts one column at a time is at its best with the first kind.
-Neither sees a label; here the labels are known, so that both can be checked.
+Some rows are strange because their values are extreme. Others have ordinary values that do not go together: there a
+detector that cuts one column at a time is lost. `AEOutlierDetector` finds both, says which cells are to blame, and how
+sure it is. It never sees a label; here the labels are known, so that it can be checked.
 """
 
 # %%
@@ -20,16 +20,15 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from sklae import AEOutlierDetector
-from sklae.plotting import score_histogram, training_curve
+from sklae.plotting import score_histogram
 
 data = load_breast_cancer(as_frame=True)
-benign = data.data[data.target == 1]
-malignant = data.data[data.target == 0].sample(20, random_state=0)
+benign, malignant = data.data[data.target == 1], data.data[data.target == 0]
 rng = np.random.default_rng(0)
 mixtures = pd.DataFrame({name: rng.choice(benign[name], 20) for name in benign})
 
 tables = {
-    "malignant": pd.concat([benign, malignant], ignore_index=True),
+    "malignant": pd.concat([benign, malignant.sample(20, random_state=0)], ignore_index=True),
     "mixtures": pd.concat([benign, mixtures], ignore_index=True),
 }
 is_benign = np.arange(len(benign) + 20) < len(benign)
@@ -38,34 +37,64 @@ is_benign = np.arange(len(benign) + 20) < len(benign)
 # Who finds them?
 # ---------------
 # The area under the ROC curve is the chance that a strange row gets a lower score than a benign one.
+contenders = (AEOutlierDetector(random_state=0), IsolationForest(random_state=0))
 for name, X in tables.items():
-    for model in (AEOutlierDetector(random_state=0), IsolationForest(random_state=0)):
+    for model in contenders:
         area = roc_auc_score(is_benign, model.fit(X).score_samples(X))
         print(f"{name:10} {type(model).__name__:18} {area:.3f}")
 
 # %%
-# Look
-# ----
-# There is nothing to scale and nothing to set. Scores are negative; their magnitude is the mean squared residual of a
-# row, each in units of its column's root mean square: 1 on average, and less for most rows.
+# The threshold
+# -------------
+# Scores are minus the surprise of a row, in nats: about 2 is usual. By default the threshold is a boxplot's fence, and
+# calls few rows outliers. It can be moved after the fit: here, to a share of the rows.
 X = tables["mixtures"]
 detector = AEOutlierDetector(random_state=0).fit(X)
 scores = detector.score_samples(X)
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-training_curve(detector, ax=axes[0])
-score_histogram(scores, detector.offset_, ax=axes[1])
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained", sharey=True)
+score_histogram(scores, detector.offset_, ax=axes[0]).set_title('contamination="auto"')
+detector.set_threshold(contamination=0.1)
+score_histogram(scores, detector.offset_, ax=axes[1]).set_title("set_threshold(contamination=0.1)")
+axes[1].set_ylabel("")
+found = detector.predict(X) == -1
+print(f"{found.sum()} rows are called outliers, {(found & ~is_benign).sum()} of them mixtures")
 
 # %%
-# Which columns?
-# --------------
-# The strangest row against what the autoencoder makes of it, column by column, in units of the column's usual residual.
+# Which cells?
+# ------------
+# What each column adds to the surprise of the strangest row, with its value and the one that its other values make
+# expected.
 row = X.iloc[[np.argmin(scores)]]
-residuals = (row - detector.autoencoder_.reconstruct(row)).iloc[0] / detector.residual_scale_
-worst = residuals.abs().sort_values().index[-8:]
+added, expected = detector.explain(row, return_expected=True)
+worst = added.iloc[0].sort_values().index[-8:]
+labels = [f"{name} = {row[name].item():.3g}, expected {expected[name].item():.3g}" for name in worst]
 
-figure, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-ax.barh(worst, residuals[worst])
-ax.axvline(0, color="grey", linewidth=0.8)
-ax.set(title=f"row {row.index[0]}", xlabel="residual / usual residual of the column")
+figure, ax = plt.subplots(figsize=(9, 3.4), layout="constrained")
+ax.barh(labels, added[worst].iloc[0])
+ax.set(title=f"row {row.index[0]}: score {scores.min():.1f}", xlabel="added to the surprise (nats)")
+
+# %%
+# How sure?
+# ---------
+# P-values compare new rows with benign ones that the fit has not seen. Of the rows that ``fdr=0.1`` selects, at most a
+# tenth are false alarms, in the mean over many such tables. The Benjamini-Hochberg procedure takes the rows up to the
+# last one whose p-value lies below the line.
+shuffled = benign.sample(frac=1.0, random_state=0)
+novelty = AEOutlierDetector(support_fraction=1.0, random_state=0).fit(shuffled[:150], X_val=shuffled[150:300])
+X_new = pd.concat([shuffled[300:], malignant])
+is_new_benign = np.arange(len(X_new)) < 57
+selected = novelty.predict(X_new, fdr=0.1) == -1
+print(f"{selected.sum()} of {len(X_new)} rows are selected, {(selected & is_new_benign).sum()} of them benign")
+
+p_values = novelty.p_values(X_new)
+order = np.argsort(p_values, kind="stable")
+ranks = np.arange(1, len(order) + 1)
+figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+for name, chosen in (("malignant", ~is_new_benign[order]), ("benign", is_new_benign[order])):
+    ax.plot(ranks[chosen], p_values[order][chosen], "o", markersize=4, label=name)
+ax.plot(ranks, 0.1 * ranks / len(ranks), color="grey", linewidth=0.8, label="0.1 × rank / number of rows")
+ax.axvline(selected.sum() + 0.5, color="grey", linestyle="--", label="selected: left of it")
+ax.set(xlabel="rank", ylabel="p-value", yscale="log")
+ax.legend(frameon=False)
 plt.show()
