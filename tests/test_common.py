@@ -122,7 +122,7 @@ DETECTORS = {
     "joined": {"anomaly_score": ["elbo", "neighbors", "reconstruction"]},
     "all trusted": {"support_fraction": 1.0},
     "some trusted": {"support_fraction": 0.75},
-    "one autoencoder": {"n_estimators": 1},
+    "three autoencoders": {"n_estimators": 3},
     "few rows": {"max_samples": 0.5},
     "held-out rows": {"validation_fraction": 0.25},
     "share of outliers": {"contamination": 0.1},

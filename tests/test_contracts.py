@@ -51,7 +51,7 @@ MODELS = {
     "vae": vae(),
     "vae, own modules, dropped out": vae(encoder=dropping, decoder=dropping, corruption="masking"),
     "detector": detector(),
-    "combined detector": AEOutlierDetector(ae(random_state=None), random_state=0),
+    "combined detector": AEOutlierDetector(ae(random_state=None), n_estimators=2, random_state=0),
 }
 STEPWISE = sorted(set(MODELS) - {"early stopping", "one cycle", "detector", "combined detector"})
 
@@ -211,7 +211,7 @@ TRAINED = {
     "bernoulli": ae(likelihood="bernoulli"),
     "vae": vae(n_components=3),
     "detector": detector(),
-    "combined detector": AEOutlierDetector(ae(random_state=None), random_state=0),
+    "combined detector": AEOutlierDetector(ae(random_state=None), n_estimators=2, random_state=0),
 }
 
 

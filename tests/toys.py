@@ -28,7 +28,7 @@ def vae(**params: Any) -> VAETransformer:
 
 def detector(**params: Any) -> AEOutlierDetector:
     """Return a detector around one autoencoder of these parameters, that goes by its residuals alone."""
-    return AEOutlierDetector(ae(**params), n_estimators=1, anomaly_score="reconstruction")
+    return AEOutlierDetector(ae(**params), anomaly_score="reconstruction")
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:
