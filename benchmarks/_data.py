@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-__all__ = ["Split", "folder", "inked", "mnist", "table"]
+__all__ = ["Split", "adbench", "adbench_names", "folder", "inked", "mnist", "numbers", "practical", "table"]
 
 #: Table -> (the column that is its label, columns that are no numbers to be fitted on).
 _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -76,3 +76,37 @@ def table(name: str, n_rows: int | None = None, test_size: float = 1 / 3, seed: 
     X = features.to_numpy(dtype=np.float64)
     chosen = np.random.RandomState(seed).permutation(len(X))[:n_rows]
     return Split(*train_test_split(X[chosen], y[chosen], test_size=test_size, random_state=seed))
+
+
+def numbers(name: str, n_rows: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Return all numeric columns of a table, its label among them; rows with a missing value are left out.
+
+    Parameters
+    ----------
+    name : str
+    n_rows : int or None, default=None
+        Of more rows a random subset of so many.
+    seed : int, default=0
+        Of the subset.
+    """
+    mostly_missing = {"air_quality": ["NMHC(GT)"]}
+    frame = pd.read_csv(folder() / "tables" / f"{name}.csv").drop(columns=mostly_missing.get(name, []))
+    frame = frame.select_dtypes("number").dropna().astype(np.float64)
+    return frame.iloc[np.random.RandomState(seed).permutation(len(frame))[:n_rows]].reset_index(drop=True)
+
+
+def adbench_names() -> list[str]:
+    """Return the names of ADBench's tables that are there, by their numbers."""
+    names = [path.stem for path in (folder() / "adbench").glob("*.npz")]
+    return sorted(names, key=lambda name: int(name.split("_")[0]))
+
+
+def adbench(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of one of ADBench's tables in float64, and 1 for each that is an outlier."""
+    with np.load(folder() / "adbench" / f"{name}.npz") as data:
+        return data["X"].astype(np.float64), data["y"].astype(np.int64)
+
+
+def practical(name: str) -> pd.DataFrame:
+    """Return a table of those that tutorials use."""
+    return pd.read_csv(folder() / "practical" / f"{name}.csv")
