@@ -100,6 +100,8 @@ class Space:
             points = (np.where(gaps, rebuilt, values) if gaps.any() else values) - layout.mean
             points /= self.ensemble.spread
         np.clip(points, -_FARTHEST, _FARTHEST, out=points)
+        if gaps.any():
+            points[np.isnan(points)] = _FARTHEST  # filled by a network that overflowed
         if layout.n_condition:
             conditions = layout.conditions.encode(layout.columns.conditioning(table))
             points = np.hstack([points, _CONDITION_WEIGHT * conditions])

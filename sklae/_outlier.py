@@ -57,8 +57,9 @@ class AEOutlierDetector(Detection, BaseEstimator):
     support_fraction : "auto", float or None, default="auto"
         How much of the training rows to trust. "auto" leaves out those that look strange and whose neighbours look
         strange, too: none to a fifth of all. A float in (0.5, 1] trusts the share of the rows that is rebuilt best;
-        1.0 says that the training data is clean. None is "auto". The autoencoder sees all rows: it is
-        kept from learning gross values by ``clip`` and short training.
+        1.0 says that the training data is clean. None is "auto". Of use where neighbours or joined
+        evidence count: the autoencoder sees all rows, and is kept from learning gross values by ``clip`` and short
+        training.
     max_samples : "auto", int or float, default="auto"
         How many (or which share) of the training rows, drawn at random, to train on, to learn from what is usual, and
         (of the trusted ones) to look for neighbours among. "auto": 16,384, 16,384 and 4,096, but an autoencoder of

@@ -144,6 +144,21 @@ def test_the_absurd_is_never_normal(make, dtype):
     assert (model.predict(rows) == -1).all()
 
 
+@pytest.mark.parametrize("make", [ae, vae])
+def test_the_absurd_beside_gaps_is_never_normal(make):
+    """What fills the gaps overflows, too."""
+    model = AEOutlierDetector(make()).fit(X)
+    largest = np.finfo(np.float64).max
+    rows = np.array([[largest, -largest, np.nan, 0, 1], [-largest, np.nan, np.nan, np.nan, np.nan]])
+    with np.errstate(all="ignore"):
+        scores = model.score_samples(rows)
+        contributions = model.explain(rows).to_numpy()
+    assert (scores < model.score_samples(X).min()).all()
+    assert model.predict(rows).tolist() == [-1, -1]
+    assert (contributions.sum(axis=1) == -scores).all()
+    assert (contributions[np.isnan(rows)] == 0).all()
+
+
 # -- the wrapped autoencoder --------------------------------------------------------------------------------
 
 
