@@ -26,7 +26,7 @@ NAMES = ["height", "<b>bold</b> & more", "depth", *(f"sensor {i}" for i in range
 def frame() -> pd.DataFrame:
     """A table whose row 17 breaks the relation between its columns in one of them."""
     X = make_table(N_ROWS, len(NAMES))
-    X[PLANTED, 1] += 3 * X[:, 1].std()
+    X[PLANTED, 1] += 4 * X[:, 1].std()
     return pd.DataFrame(X, columns=NAMES)
 
 
