@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 
 from sklae._aggregate import AGGREGATES, draw_codes, fit_code_density
+from sklae._atomic import atomic
 from sklae._checks import (
     check_callbacks,
     check_device,
@@ -47,19 +47,7 @@ from sklae.posteriors import Posterior
 from sklae.priors import Prior
 from sklae.schedules import LEARNING_RATES
 
-__all__ = ["BaseAutoencoder", "atomic"]
-
-
-@contextmanager
-def atomic(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave the estimator as it was if anything goes wrong."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+__all__ = ["BaseAutoencoder"]
 
 
 class BaseAutoencoder(Verbs, BaseEstimator):

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from sklae._atomic import atomic
 from sklae._autoencoder import AutoencoderTransformer
-from sklae._base import BaseAutoencoder, atomic
+from sklae._base import BaseAutoencoder
 from sklae._compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._detection import Detection
 from sklae._ensemble import fit_members, seed_members

@@ -16,6 +16,7 @@ FLOORS = {
     "exceptions": 0,
     "_compat": 0,
     "_component": 0,
+    "_atomic": 0,
     "_frames": 0,
     "_columns": 0,
     "_layout": 0,
