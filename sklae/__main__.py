@@ -263,7 +263,7 @@ def _detector_pictures(found: Findings) -> Iterator[Picture]:
     if len(found.detector.autoencoder_.loss_curve_) >= _LEAST_EPOCHS:
         yield Picture.of(
             "training_curve.png",
-            "The loss of the first autoencoder over its epochs.",
+            "The loss of the autoencoder over its epochs.",
             plotting.training_curve(found.detector),
         )
 

@@ -34,7 +34,7 @@ from sklae._frames import check_table
 from sklae._layout import Layout
 from sklae._module import Autoencoder
 from sklae._objective import Objective
-from sklae._random import draw_seed, random_state_for, torch_generator
+from sklae._random import draw_seed, random_state_for, some_rows, torch_generator
 from sklae._threads import torch_settings
 from sklae._training import SOLVERS, AutoencoderNet, EncodedRows, EpochClock, Monitor, StepSchedule, n_batches
 from sklae._verbs import Verbs
@@ -318,10 +318,11 @@ class BaseAutoencoder(Verbs, BaseEstimator):
 
     def _some_of(self, n_samples: int, rows: np.ndarray | None, max_rows: int | None) -> np.ndarray | None:
         """Return at most so many of the rows (None: of all), at random."""
-        if max_rows is None or (n_samples if rows is None else len(rows)) <= max_rows:
+        n_rows = n_samples if rows is None else len(rows)
+        if max_rows is None or n_rows <= max_rows:
             return rows
-        order = np.random.RandomState(self._seeds[3]).permutation(n_samples if rows is None else rows)
-        return np.sort(order[:max_rows])
+        chosen = some_rows(n_rows, max_rows, np.random.RandomState(self._seeds[3]))
+        return chosen if rows is None else rows[chosen]
 
     def _resolve_likelihood(self) -> Likelihood:
         if isinstance(self.likelihood, str) and self.likelihood == "auto":

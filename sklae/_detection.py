@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklae._base import BaseAutoencoder
 from sklae._conformal import conformal_p_values, discoveries
-from sklae._evidence import Ensemble, Joint, batches_of, share_out
+from sklae._evidence import Joint, batches_of, share_out
 from sklae._frames import check_table, table_of
 from sklae._repair import repair
 from sklae._thresholds import by_false_alarm_rate, by_labels, by_share, by_thresholder, fence, is_rate, outlier_labels
@@ -26,7 +26,6 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     """The verbs of a fitted detector."""
 
     autoencoder_: BaseAutoencoder
-    estimators_: list[BaseAutoencoder]
     offset_: float
     n_features_in_: int
     n_calibration_: int
@@ -118,7 +117,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         AttributeError
             After a fit without held-out rows.
         """
-        return conformal_p_values(self._score_table(self._check_input(X)), self._calibration_scores)
+        return conformal_p_values(self.score_samples(X), self._calibration_scores)
 
     def transform(self, X: Any) -> Any:
         """Return the codes of the (first) autoencoder.
@@ -296,21 +295,23 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _added_up(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the terms of the anomaly, and the reconstruction."""
-        rebuilt = Ensemble(self.estimators_).reconstruct_in_parts(table)
+        rebuilt = self._joint.ensemble.reconstruct_in_parts(table)
         parts = [self._joint.terms(table[rows], rebuilt[rows]) for rows in batches_of(len(table), table.shape[1])]
         return np.concatenate(parts), rebuilt
 
     def _repaired(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the anomaly shared out by how far repairs lower it, and what they put in."""
-        ensemble = Ensemble(self.estimators_)
-        falls, expected = repair(table, self._joint, ensemble)
-        added_up, rebuilt = self._added_up(table)
-        remainder = self._joint.remainder(table, rebuilt)
+        joint = self._joint
+        falls, expected = repair(table, joint)
+        added_up, _ = self._added_up(table)
+        width = falls.shape[1]
+        # a term that belongs to no column stays what it is, unless it was joined with others
+        remainder = added_up[:, width:] if len(joint.parts) == 1 else np.empty((len(table), 0))
         # where no repair helps, and where the anomaly is infinite, whatever is repaired
         helpless = falls.sum(axis=1) <= 0
-        falls[helpless] = np.maximum(added_up[helpless, : falls.shape[1]], 0.0)
-        there = ~np.isnan(ensemble.modelled(table))
-        usual = there * self._joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
+        falls[helpless] = np.maximum(added_up[helpless, :width], 0.0)
+        there = ~np.isnan(joint.ensemble.modelled(table))
+        usual = there * joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
         excess = added_up.sum(axis=1) - remainder.sum(axis=1) - usual.sum(axis=1)
         return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
 
@@ -321,7 +322,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         return check_table(self, self.autoencoder_.layout_.columns.categories.encode(X), reset=False)
 
     def _score_table(self, table: np.ndarray) -> np.ndarray:
-        ensemble, scores = Ensemble(self.estimators_), np.empty(len(table))
+        ensemble, scores = self._joint.ensemble, np.empty(len(table))
         for rows in batches_of(len(table), table.shape[1]):
             scores[rows] = -self._joint.anomaly(table[rows], ensemble.reconstruct(table[rows]))
         return scores

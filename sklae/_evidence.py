@@ -109,15 +109,23 @@ class Space:
 
 
 class Evidence(ABC):
-    """What speaks against rows, term by term: the sum of a row's terms is its strangeness."""
+    """What speaks against rows, term by term: the sum of a row's terms is its strangeness.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    residual_scale : ndarray of shape (n_columns,)
+        The usual residual of each column, in the user's units.
+    """
 
     #: Whether strangeness is never negative, and therefore compared on a logarithmic scale.
     positive: ClassVar[bool] = True
     #: Names of the terms that come after those of the columns.
     further_terms: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, ensemble: Ensemble):
+    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
         self.ensemble = ensemble
+        self.residual_scale = residual_scale
 
     def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:  # noqa: B027 - most have nothing to learn
         """Learn from the rows that are trusted, and what the ensemble makes of them."""
@@ -134,10 +142,6 @@ class Evidence(ABC):
 class Reconstruction(Evidence):
     """Squared residuals in units of the column's usual one, averaged over a row's columns."""
 
-    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
-        super().__init__(ensemble)
-        self.residual_scale = residual_scale
-
     def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         values = self.ensemble.modelled(table)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -151,11 +155,8 @@ class Neighbors(Evidence):
     Of rows that are among them, the nearest other ones: a copy counts as the row itself, once.
     """
 
-    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
-        super().__init__(ensemble)
-        self.space = Space(ensemble)
-
     def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:
+        self.space = Space(self.ensemble)
         self.points = self.space(table, rebuilt)
         self.n_neighbors = min(_N_NEIGHBORS, len(self.points) - 1)
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(self.points)
@@ -196,9 +197,6 @@ class Bound(Evidence):
     positive = False
     further_terms = ("kl",)
 
-    def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
-        super().__init__(ensemble)
-
     def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         members = self.ensemble.members
         return -sum(member._bound_terms(table) for member in members) / len(members)
@@ -221,6 +219,7 @@ class Joint:
 
     def __init__(self, parts: Sequence[Evidence]):
         self.parts = parts
+        self.ensemble = parts[0].ensemble
         self.tails: list[Tail] = []
         self.usual: list[np.ndarray] = []
         #: What the columns of a usual row add up to; 0 where nothing is below it.
@@ -243,7 +242,7 @@ class Joint:
                 self.tails.append(Tail.fit(terms[trusted].sum(axis=1), positive=part.positive))
         anomaly = self._surprises(found, table).sum(axis=0)
         if len(self.parts) == 1 and not self.parts[0].positive:
-            n_columns = self.parts[0].ensemble.layout.n_features
+            n_columns = self.ensemble.layout.n_features
             self.baseline = float(found[0][trusted, :n_columns].sum(axis=1).mean())
         return anomaly
 
@@ -260,7 +259,7 @@ class Joint:
         found = self._found(table, rebuilt)
         if len(found) == 1:
             return found[0]
-        there = ~np.isnan(self.parts[0].ensemble.modelled(table))
+        there = ~np.isnan(self.ensemble.modelled(table))
         n_columns = there.shape[1]
         shared = [
             share_out(surprise, np.maximum(terms - usual, 0.0), there)
@@ -272,19 +271,13 @@ class Joint:
         """Return what is expected in the cells of rows, on the average of all kinds of evidence."""
         return np.mean([part.expected(table, rebuilt) for part in self.parts], axis=0)
 
-    def remainder(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        """Return the terms of the anomaly that belong to no column, (n_rows, n_remaining); of joined evidence none."""
-        if len(self.parts) > 1 or not self.further_terms:
-            return np.empty((len(table), 0))
-        return self.parts[0].terms(table, rebuilt)[:, -len(self.further_terms) :]
-
     def _surprises(self, found: list[np.ndarray], table: np.ndarray) -> np.ndarray:
         """Return what each kind of evidence adds to the anomaly, (n_parts, n_rows)."""
         totals = [terms.sum(axis=1) for terms in found]
         if len(totals) == 1:
             return np.array(totals)
         # against a row without any value nothing speaks
-        there = ~np.isnan(self.parts[0].ensemble.modelled(table)).all(axis=1)
+        there = ~np.isnan(self.ensemble.modelled(table)).all(axis=1)
         return np.array([np.where(there, tail(total), 0.0) for tail, total in zip(self.tails, totals, strict=True)])
 
     def _found(self, table: np.ndarray, rebuilt: np.ndarray) -> list[np.ndarray]:

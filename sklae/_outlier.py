@@ -18,7 +18,7 @@ from sklae._detection import Detection
 from sklae._ensemble import fit_members, seed_members
 from sklae._evidence import EVIDENCE, Ensemble, Joint, Reconstruction, Space, clique, residual_scale
 from sklae._frames import check_table, rows_of
-from sklae._random import random_state_for
+from sklae._random import random_state_for, some_rows
 from sklae._vae import VAETransformer
 
 __all__ = ["AEOutlierDetector", "default_autoencoder"]
@@ -252,26 +252,26 @@ class AEOutlierDetector(Detection, BaseEstimator):
         rows, if all were looked at.
         """
         most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // table.shape[1]))
-        rows = _some_of(len(table), self._n_samples(len(table), most_rows), rng)
+        rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
         sample, ensemble = table[rows], Ensemble(self.estimators_)
         rebuilt = ensemble.reconstruct_in_parts(sample)
         self.residual_scale_ = residual_scale(ensemble, sample, rebuilt)
-        anomaly = Reconstruction(ensemble, self.residual_scale_).terms(sample, rebuilt).sum(axis=1)
-        left_out = self._distrusted(anomaly, Space(ensemble)(sample, rebuilt))
+        left_out = self._distrusted(sample, rebuilt, ensemble)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
         n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(trusted)
-        trusted = trusted[_some_of(len(trusted), n_references, rng)]
+        trusted = trusted[some_rows(len(trusted), n_references, rng)]
         self._joint = Joint([EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()])
         scores = -self._joint.fit(sample, rebuilt, trusted)
         looked_at_all = self.validation_fraction is None and len(rows) == len(table)
         return scores if looked_at_all else None
 
-    def _distrusted(self, anomaly: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def _distrusted(self, sample: np.ndarray, rebuilt: np.ndarray, ensemble: Ensemble) -> np.ndarray:
         """Return which rows not to trust, as positions."""
+        anomaly = Reconstruction(ensemble, self.residual_scale_).terms(sample, rebuilt).sum(axis=1)
         if self.support_fraction in (None, "auto"):
-            return clique(anomaly, points)
+            return clique(anomaly, Space(ensemble)(sample, rebuilt))
         n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
         return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
@@ -320,8 +320,3 @@ def default_autoencoder(n_samples: int, n_features: int, *, variational: bool = 
         batch_size=batch_size,
         max_iter=max(1, round(n_steps / n_steps_per_epoch)),
     )
-
-
-def _some_of(n_rows: int, n_wanted: int, rng: np.random.RandomState) -> np.ndarray:
-    """Return positions of rows, all or so many at random, in order."""
-    return np.arange(n_rows) if n_wanted >= n_rows else np.sort(rng.permutation(n_rows)[:n_wanted])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["draw_seed", "random_state_for", "torch_generator"]
+__all__ = ["draw_seed", "random_state_for", "some_rows", "torch_generator"]
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -29,3 +29,8 @@ def draw_seed(random_state: Any) -> int:
 def torch_generator(random_state: Any, device: Any = "cpu") -> torch.Generator:
     """Return a torch generator seeded from a ``random_state``."""
     return torch.Generator(device).manual_seed(draw_seed(random_state))
+
+
+def some_rows(n_rows: int, n_wanted: int, random_state: np.random.RandomState) -> np.ndarray:
+    """Return positions of rows, all or so many at random, in order."""
+    return np.arange(n_rows) if n_wanted >= n_rows else np.sort(random_state.permutation(n_rows)[:n_wanted])

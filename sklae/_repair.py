@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklae._evidence import Ensemble, Joint, batches_of
+from sklae._evidence import Joint, batches_of
 
 __all__ = ["repair"]
 
 
-def repair(table: np.ndarray, joint: Joint, ensemble: Ensemble) -> tuple[np.ndarray, np.ndarray]:
+def repair(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     """Replace each cell of each row by what is expected there, given the row's other cells.
 
     Parameters
@@ -18,7 +18,6 @@ def repair(table: np.ndarray, joint: Joint, ensemble: Ensemble) -> tuple[np.ndar
         Validated; not changed.
     joint : Joint
         Says what is expected, and how anomalous a row is.
-    ensemble : Ensemble
 
     Returns
     -------
@@ -27,14 +26,15 @@ def repair(table: np.ndarray, joint: Joint, ensemble: Ensemble) -> tuple[np.ndar
     expected : ndarray of shape (n_rows, n_columns)
         What was put there.
     """
-    n_columns = ensemble.layout.n_features
+    n_columns = joint.ensemble.layout.n_features
     falls, expected = np.empty((2, len(table), n_columns))
     for rows in batches_of(len(table), n_columns * table.shape[1]):
-        falls[rows], expected[rows] = _repair_chunk(table[rows], joint, ensemble)
+        falls[rows], expected[rows] = _repair_chunk(table[rows], joint)
     return falls, expected
 
 
-def _repair_chunk(table: np.ndarray, joint: Joint, ensemble: Ensemble) -> tuple[np.ndarray, np.ndarray]:
+def _repair_chunk(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
+    ensemble = joint.ensemble
     positions = ensemble.layout.columns.data
     n_rows, n_columns = len(table), len(positions)
     copies = np.repeat(table, n_columns, axis=0)  # a row's copies follow each other, one for each modelled column
