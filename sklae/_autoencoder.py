@@ -10,7 +10,7 @@ import torch
 from sklae._base import BaseAutoencoder
 from sklae._layout import Rows
 from sklae._module import Autoencoder
-from sklae.likelihoods import Gaussian, Likelihood
+from sklae.likelihoods import Gaussian, Likelihood, Mixed
 from sklae.posteriors import Point, Posterior
 from sklae.priors import Prior
 
@@ -209,7 +209,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.verbose = verbose
 
     def _auto_likelihood(self) -> Likelihood:
-        return Gaussian(1.0)  # squared error
+        return Mixed(Gaussian(1.0), balance=True)  # squared error
 
     def _latent_parts(self) -> tuple[Posterior, Prior | None]:
         return Point(), None

@@ -49,6 +49,8 @@ from sklae.schedules import LEARNING_RATES
 
 __all__ = ["BaseAutoencoder"]
 
+_NO_COLUMNS = np.empty(0, dtype=int)
+
 
 class BaseAutoencoder(Verbs, BaseEstimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
@@ -195,13 +197,16 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         self._train(*self._start(X, X_val, X_clean), epochs=epochs)
 
     def _start(
-        self, X: Any, X_val: Any, X_clean: Any, max_rows: int | None = None
+        self, X: Any, X_val: Any, X_clean: Any, max_rows: int | None = None, columns: Columns | None = None
     ) -> tuple[EncodedRows, EncodedRows | None]:
-        """Do all that comes before training; return what to train on, at most ``max_rows`` random rows of X."""
+        """Do all that comes before training; return what to train on, at most ``max_rows`` random rows of X.
+
+        ``columns`` have been read already from a table that X is a part of.
+        """
         self.__dict__.pop("net_", None)
         check_sample_from(self.sample_from)
         self._draw_seeds()
-        data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True, max_rows=max_rows)
+        data, data_valid = self._encode_for_training(X, X_val, X_clean, reset=True, max_rows=max_rows, columns=columns)
         self.n_components_ = self.n_components or default_n_components(self.layout_.n_features)
         self.net_ = self._make_net(data)
         return data, data_valid
@@ -242,29 +247,32 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             )
         return draw_codes(self.code_density_, n_samples, random_state)
 
-    def _read_columns(self, X: Any) -> Any:
-        """Return the columns of a table to fit, where some of them are conditions; None where all are modelled."""
-        if self.condition_features is None:
-            if not isinstance(self.categorical_features, str):
-                raise ValueError(
-                    f"Got categorical_features={self.categorical_features!r} without condition_features; expected "
-                    "conditions, some of which are categories. Name them in condition_features, too."
-                )
-            return None
+    def _read_columns(self, X: Any) -> Columns:
+        """Return the columns of a table to fit."""
         return Columns.fit(X, self.condition_features, self.categorical_features)
 
     def _encode_for_training(
-        self, X: Any, X_val: Any, X_clean: Any, *, reset: bool, max_rows: int | None = None
+        self,
+        X: Any,
+        X_val: Any,
+        X_clean: Any,
+        *,
+        reset: bool,
+        max_rows: int | None = None,
+        columns: Columns | None = None,
     ) -> tuple[EncodedRows, EncodedRows | None]:
         """Validate and encode all tables of a fit; return training and validation datasets.
 
         Columns are learned from all training rows, of which at most ``max_rows`` are in the dataset.
         """
-        columns = self._read_columns(X) if reset else self.layout_.columns
+        if not reset:
+            columns = self.layout_.columns
+        elif columns is None:
+            columns = self._read_columns(X if X_clean is None else X_clean)
+        categories = columns.categories
 
         def read(table: Any, **settings: Any) -> np.ndarray:
-            coded = table if columns is None else columns.categories.encode(table)
-            return check_table(self, coded, **settings)
+            return check_table(self, categories.encode(table), **settings)
 
         table = read(X, reset=reset, min_samples=2)
         clean = None if X_clean is None else read(X_clean, reset=False, name="X_clean")
@@ -276,9 +284,9 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         valid = None if X_val is None else read(X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if reset:
-            likelihood = self._resolve_likelihood()
-            columns = columns or Columns.of(table, X if X_clean is None else X_clean)
-            blocks = likelihood.assign(columns)
+            blocks = self._resolve_likelihood().assign(columns)
+            columns = columns.treat_as_numbers(_in_blocks(blocks, lambda part: not part.discrete))
+            _check_categories(blocks, columns)
             self.layout_ = Layout.fit(
                 table if clean is None else clean,
                 rows=rows,
@@ -482,6 +490,25 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _in_blocks(blocks: list[tuple[str, Likelihood, np.ndarray]], chosen: Callable[[Likelihood], bool]) -> np.ndarray:
+    """Return the columns of those blocks whose likelihood is chosen."""
+    return np.concatenate([_NO_COLUMNS, *(indices for _, part, indices in blocks if chosen(part))])
+
+
+def _check_categories(blocks: list[tuple[str, Likelihood, np.ndarray]], columns: Columns) -> None:
+    """Refuse categories under a likelihood of numbers."""
+    levels = columns.n_levels()
+    for _, part, indices in blocks:
+        wrong = indices[levels[indices] > 0]
+        if len(wrong) and not part.discrete:
+            names = columns.labels()[wrong[:5]].tolist()
+            raise ValueError(
+                f"Got columns of categories, {names}, with the likelihood {part!r}, which is one of numbers; expected "
+                "likelihood='auto', or a list of blocks that has these under 'categorical'. Or encode them first, "
+                "with OneHotEncoder."
+            )
 
 
 def _each_column(blocks: list[tuple[str, Likelihood, np.ndarray]], answer: Callable[[Likelihood], bool]) -> np.ndarray:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sklae._frames import Categories, columns_of, empty_like, is_frame, table_width
+from sklae._categories import CODED, Categories
+from sklae._frames import check_numbers, columns_of, empty_like, is_frame, table_width
 
 __all__ = ["Columns", "Conditions", "read_condition"]
+
+
+_NONE = np.empty(0, dtype=int)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +30,8 @@ class Columns:
         Their names, for a frame.
     data, condition : ndarray of int
         Positions of the modelled and of the conditioning columns.
-    categorical : ndarray of bool
-        For each conditioning column, whether it holds categories.
     categories : Categories
-        The levels of those that hold text.
+        What all of the table's columns hold, and the levels of those whose values are codes.
     container : frame of no rows, or None
         What data-space verbs return: a frame like this one, or (None) an array.
     """
@@ -37,60 +39,69 @@ class Columns:
     n_total: int
     names: list[str] | None
     data: np.ndarray
-    condition: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
-    categorical: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
-    categories: Categories = field(default_factory=Categories)
+    condition: np.ndarray
+    categories: Categories
     container: Any = None
 
     @classmethod
-    def of(cls, table: np.ndarray, source: Any = None) -> Columns:
-        """Return the columns of a validated table, all modelled; ``source`` is what the user passed."""
-        framed = is_frame(source)
-        names = [str(name) for name in source.columns] if framed else None
-        container = empty_like(source) if framed else None
-        return cls(table.shape[1], names, np.arange(table.shape[1]), container=container)
+    def of(cls, table: np.ndarray) -> Columns:
+        """Return the columns of an array, all modelled."""
+        width = table.shape[1]
+        return cls(width, None, np.arange(width), _NONE, Categories.fit(table, width))
 
     @classmethod
-    def fit(cls, X: Any, condition_features: Any, categorical_features: Any) -> Columns:
+    def fit(cls, X: Any, condition_features: Any = None, categorical_features: Any = "from_dtype") -> Columns:
         """Read the columns of a table whose cells have not been looked at yet, some of them conditions.
 
         Raises
         ------
         ValueError
-            If the features named are not there, or leave nothing to model.
+            If the features named are not there, or leave nothing to model, and for columns that are neither numbers
+            nor categories.
         """
         n_total = table_width(X)
         names = [str(name) for name in X.columns] if is_frame(X) else None
         container = None if names is None else empty_like(X)
-        every = cls(n_total, names, np.arange(n_total), container=container)
-        condition = every.find(condition_features, "condition_features")
-        data = np.setdiff1d(np.arange(n_total), condition)
-        if not len(data) or not len(condition):
-            raise ValueError(
-                f"Got condition_features={condition_features!r}, {len(condition)} of {n_total} columns; expected at "
-                "least one, and at least one other column to model."
-            )
-        categories = Categories.fit(X, [names[i] for i in condition]) if names is not None else Categories()
-        return dataclasses.replace(
-            every,
-            data=data,
-            condition=condition,
-            categorical=every._categorical(condition, categories, categorical_features),
-            categories=categories,
-        )
+        every = cls(n_total, names, np.arange(n_total), _NONE, Categories(("numeric",) * n_total), container)
+        data, condition = every.data, every.condition
+        if condition_features is not None:
+            condition = every.find(condition_features, "condition_features")
+            data = np.setdiff1d(np.arange(n_total), condition)
+            if not len(data) or not len(condition):
+                raise ValueError(
+                    f"Got condition_features={condition_features!r}, {len(condition)} of {n_total} columns; expected "
+                    "at least one, and at least one other column to model."
+                )
+        named = _NONE
+        if not isinstance(categorical_features, str):
+            named = every.find(categorical_features, "categorical_features")
+        categories = Categories.fit(X, n_total, named.tolist(), condition.tolist())
+        return dataclasses.replace(every, data=data, condition=condition, categories=categories)
 
-    def _categorical(self, condition: np.ndarray, categories: Categories, features: Any) -> np.ndarray:
-        """Return which conditioning columns hold categories: those of text, and those the user names."""
-        text = np.array([self.names is not None and self.names[i] in categories.levels for i in condition])
-        if isinstance(features, str):
-            return text
-        chosen = self.find(features, "categorical_features")
-        if len(np.setdiff1d(chosen, condition)):
-            raise ValueError(
-                f"Got categorical_features={features!r}, some of which are not among condition_features; expected only "
-                "conditions. Encode modelled categories first, e.g. with OneHotEncoder."
-            )
-        return text | np.isin(condition, chosen)
+    def read(self, X: Any) -> np.ndarray:
+        """Return another table with these columns as numbers and codes, (n_samples, n_total), float64.
+
+        NaN stands for gaps and for levels that were not fitted.
+        """
+        return np.asarray(check_numbers(self.categories.encode(X)), dtype=np.float64)
+
+    def treat_as_numbers(self, indices: np.ndarray) -> Columns:
+        """Return the same with booleans among these modelled columns taken for the numbers 0 and 1."""
+        return dataclasses.replace(self, categories=self.categories.treat_as_numbers(self.data[indices].tolist()))
+
+    @property
+    def kinds(self) -> list[str]:
+        """What the modelled columns hold: "numeric", "integer", "binary", "categorical" or "ordered"."""
+        return [self.categories.kinds[i] for i in self.data]
+
+    def n_levels(self) -> np.ndarray:
+        """Return how many levels each of the modelled columns has; 0 for numbers."""
+        return np.array([len(self.categories.levels.get(int(i), ())) for i in self.data], dtype=int)
+
+    @property
+    def categorical(self) -> np.ndarray:
+        """For each conditioning column, whether it holds categories."""
+        return np.array([self.categories.kinds[i] in CODED for i in self.condition], dtype=bool)
 
     @property
     def n_columns(self) -> int:
@@ -125,8 +136,13 @@ class Columns:
 
     def select(self, indices: np.ndarray) -> Columns:
         """Return some of the modelled columns."""
-        names = None if self.names is None else [self.names[i] for i in self.data[indices]]
-        return Columns(len(indices), names, np.arange(len(indices)))
+        chosen = self.data[indices].tolist()
+        names = None if self.names is None else [self.names[i] for i in chosen]
+        return Columns(len(indices), names, np.arange(len(indices)), _NONE, self.categories.select(chosen))
+
+    def of_codes(self) -> Columns:
+        """Return the same for tables that hold codes already."""
+        return dataclasses.replace(self, categories=self.categories.of_codes(), container=None)
 
     def find(self, key: Any, parameter: str = "columns") -> np.ndarray:
         """Resolve names, positions in the table, a slice or a mask to sorted indices of modelled columns.
@@ -212,21 +228,13 @@ class Conditions:
         """Encode conditioning columns, (n_samples, n_conditions) -> (n_samples, width)."""
         values = values.astype(np.float64)
         parts = [
-            np.nan_to_num((column - mean) / scale)[:, None] if levels is None else _matches(column, levels)
+            np.nan_to_num((column - mean) / scale)[:, None] if levels is None else (column[:, None] == levels)
             for column, levels, mean, scale in zip(values.T, self.levels, self.mean, self.scale, strict=True)
         ]
         return np.concatenate(parts, axis=1)
 
 
-def _matches(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return which values are which level, (n_values, n_levels), whatever the width of either's floats."""
-    rounded = levels.astype(np.float32)
-    if len(np.unique(rounded)) < len(levels):  # only float64 tells them apart
-        return values[:, None] == levels
-    return values.astype(np.float32)[:, None] == rounded
-
-
-def read_condition(condition: Any, columns: Columns, conditions: Conditions, n_rows: int | None) -> np.ndarray:
+def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray:
     """Return given conditions as numbers and codes, (n_rows, n_conditions).
 
     Parameters
@@ -235,7 +243,6 @@ def read_condition(condition: Any, columns: Columns, conditions: Conditions, n_r
         A frame or a mapping with the conditioning columns (others are ignored); an array of those columns in the
         table's order; or, for a single one, its values.
     columns : Columns
-    conditions : Conditions
     n_rows : int or None
         How many rows it is for: a single condition serves all of them. None: as many as given.
 
@@ -250,10 +257,10 @@ def read_condition(condition: Any, columns: Columns, conditions: Conditions, n_r
         raise ValueError("Got conditions of unequal lengths; expected one value per row for each of them.")
     table = np.column_stack(
         [
-            columns.categories.codes(name, column, strict=True)
-            if name in columns.categories.levels
-            else _numbers(name, column, levels)
-            for name, column, levels in zip(names, values, conditions.levels, strict=True)
+            columns.categories.codes(position, column, strict=True)
+            if position in columns.categories.levels
+            else _numbers(name, column)
+            for name, column, position in zip(names, values, columns.condition.tolist(), strict=True)
         ]
     )
     if n_rows is not None and len(table) == 1:
@@ -291,14 +298,12 @@ def _as_list(values: Any) -> list[Any]:
     return list(values) if len(getattr(values, "shape", ())) == 1 else [values]
 
 
-def _numbers(name: str, values: list[Any], levels: np.ndarray | None) -> np.ndarray:
+def _numbers(name: str, values: list[Any]) -> np.ndarray:
     try:
         numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Got condition {name}={values[0]!r}; expected numbers, as in fit.") from error
-    known = np.isnan(numbers) | (True if levels is None else _matches(numbers, levels).any(axis=1))
-    if np.isinf(numbers).any() or not known.all():
-        wrong = numbers[np.isinf(numbers) | ~known][0]
-        expected = "finite numbers" if levels is None else f"one of {levels[:20].tolist()}"
-        raise ValueError(f"Got condition {name}={wrong:g}, which fit has not seen; expected {expected}.")
+    if np.isinf(numbers).any():
+        wrong = numbers[np.isinf(numbers)][0]
+        raise ValueError(f"Got condition {name}={wrong:g}; expected finite numbers.")
     return numbers

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklae._base import BaseAutoencoder
+from sklae._columns import Columns
 from sklae._compat import validate_params
 from sklae._random import draw_seed, random_state_for
 from sklae._threads import torch_settings
@@ -29,7 +30,9 @@ def seed_members(members: Sequence[BaseAutoencoder], random_state: np.random.Ran
         member.set_params(random_state=draw_seed(source))
 
 
-def fit_members(members: Sequence[BaseAutoencoder], X: Any, *, max_rows: int | None = None) -> None:
+def fit_members(
+    members: Sequence[BaseAutoencoder], X: Any, *, columns: Columns | None = None, max_rows: int | None = None
+) -> None:
     """Fit all, in one batched pass where their parts allow it, else one after the other.
 
     Parameters
@@ -37,12 +40,14 @@ def fit_members(members: Sequence[BaseAutoencoder], X: Any, *, max_rows: int | N
     members : sequence of BaseAutoencoder
         Unfitted, with equal parameters but for their ``random_state``.
     X : array-like or frame of shape (n_samples, n_features)
+    columns : Columns or None, default=None
+        Read already, from a table that X is a part of.
     max_rows : int or None, default=None
         Train on at most so many random rows. Columns and their scales are learned from all.
     """
     first, *others = members
     validate_params(first)
-    data, data_valid = first._start(X, None, None, max_rows)
+    data, data_valid = first._start(X, None, None, max_rows, columns)
     for other in others:
         other._start_like(first, data)
     if data_valid is None and first.net_params is None and can_train_together([member.net_ for member in members]):

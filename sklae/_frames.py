@@ -1,9 +1,8 @@
-"""Tables from outside: validation, text levels and frames. The only file that knows about frames."""
+"""Tables from outside: validation, kinds of columns and frames. The only file that knows about frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
@@ -13,21 +12,31 @@ from sklearn.utils.validation import check_array, validate_data
 from sklae._compat import container_adapter, safe_indexing
 
 __all__ = [
-    "Categories",
+    "append_columns",
+    "check_numbers",
     "check_table",
     "columns_of",
+    "dtypes_of",
     "empty_like",
     "is_frame",
+    "is_gap",
+    "is_other_float",
+    "kinds_of",
+    "ordered_levels",
+    "replace_columns",
+    "restore",
     "rows_of",
     "table_of",
     "table_width",
+    "values_of",
+    "without",
     "wrap",
 ]
 
 # What scikit-learn says, and what to do about it.
-_ENCODE = "Encode text columns first, e.g. with OneHotEncoder in a ColumnTransformer."
+_FRAME_OR_ENCODE = "Pass a frame, whose text columns are read as categories, or encode them with OneHotEncoder."
 _REMEDIES = {
-    "could not convert string": _ENCODE,
+    "could not convert string": _FRAME_OR_ENCODE,
     "argument must be a string": "Pass an array of numbers.",
     "Complex data": "Pass the real and the imaginary parts as separate columns.",
     "infinity": "Replace infinite values, or mark them as missing with NaN.",
@@ -68,44 +77,45 @@ def _refuse_odd_frames(X: Any) -> None:
         raise ValueError(f"Got column names that occur twice: {twice}; expected unique names. Rename the duplicates.")
 
 
-def _refuse_non_numeric(X: Any) -> None:
-    """Refuse text, dates and other non-numbers, naming a frame's columns."""
-    _refuse_odd_frames(X)
+def _refuse_odd_arrays(X: Any) -> None:
+    """Refuse arrays of text, dates and other non-numbers, which scikit-learn would convert or say less of."""
     kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind and kind in "mMSUV":
-        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. Convert or encode it first.")
-    dtypes = getattr(X, "dtypes", None)
-    if dtypes is None or not hasattr(X, "columns"):
-        return
-    found = [
-        f"{column!r} ({dtype})"
-        for column, dtype in zip(X.columns, dtypes, strict=True)
-        if not _is_numeric(dtype, X, column)
-    ]
-    if found:
-        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. {_FRAME_OR_ENCODE}")
+
+
+def _odd_columns(X: Any) -> list[str]:
+    """Return which columns of a frame hold no numbers, though its categories are codes by now: some would convert."""
+    if not is_frame(X):
+        return []
+    doubtful = [i for i, dtype in enumerate(X.dtypes) if not _is_plainly_numeric(dtype)]
+    series = _series(X) if doubtful else []
+    return [f"{X.columns[i]!r} ({_dtype(series[i])})" for i in doubtful if not _holds_numbers(series[i])]
+
+
+def _refuse_odd_columns(wrong: list[str]) -> None:
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ValueError(
-            f"Got non-numeric columns: {', '.join(found[:5])}{more}; expected numbers or booleans. "
-            "Encode them first, e.g. with OneHotEncoder in a ColumnTransformer, or drop them."
+            f"Got columns of text, dates or the like where fit saw numbers: {', '.join(wrong[:5])}{more}; expected "
+            "numbers. Convert them first, or pass the columns that were fitted."
         )
 
 
-def _is_numeric(dtype: Any, X: Any, column: Any) -> bool:
-    if hasattr(dtype, "is_numeric"):  # polars
-        return bool(dtype.is_numeric() or str(dtype) in ("Boolean", "Null"))
-    kind = getattr(dtype, "kind", "O")  # NumPy and pandas extension types
-    if kind == "O":  # an object column may still hold numbers, as in a frame made row by row
-        return all(isinstance(value, (int, float, np.number, np.bool_)) or _is_missing(value) for value in X[column])
-    return kind in "biufc"  # complex: refused by scikit-learn with its own words
+def _is_plainly_numeric(dtype: Any) -> bool:
+    return dtype.is_numeric() if hasattr(dtype, "is_numeric") else getattr(dtype, "kind", "O") in "biufc"
+
+
+def _holds_numbers(series: Any) -> bool:
+    kind = _kind(series)
+    if kind in ("categorical", "ordered"):
+        kind = _kind_by_values(series.to_list())
+    return kind in ("numeric", "integer", "binary")
 
 
 def _is_single(X: Any) -> bool:
     """Whether X is a frame of float32 columns only: scikit-learn would widen one of polars."""
     return hasattr(X, "columns") and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or type(value).__name__ == "NAType"
 
 
 def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, name: str = "X") -> np.ndarray:
@@ -116,7 +126,7 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
     estimator : object
         The estimator whose ``n_features_in_`` and ``feature_names_in_`` are set or compared.
     X : array-like or frame of shape (n_samples, n_features)
-        NaN marks a missing value.
+        Numbers; categories are codes by now. NaN marks a missing value.
     reset : bool
         Whether this is the table that defines the features.
     min_samples : int, default=1
@@ -134,7 +144,11 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
         With what was got, what was expected and the remedy.
     """
     try:
-        _refuse_non_numeric(X)
+        _refuse_odd_frames(X)
+        _refuse_odd_arrays(X)
+        if wrong := _odd_columns(X):
+            validate_data(estimator, X, reset=reset, skip_check_array=True)  # other columns altogether, by their names
+            _refuse_odd_columns(wrong)
         return validate_data(
             estimator,
             X,
@@ -145,6 +159,15 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
         )
     except (ValueError, TypeError) as error:
         raise _with_remedy(error, name) from error
+
+
+def check_numbers(X: Any) -> np.ndarray:
+    """Return a table of numbers as an array, whatever its columns are called; NaN marks a missing value."""
+    try:
+        _refuse_odd_columns(_odd_columns(X))
+        return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+    except (ValueError, TypeError) as error:
+        raise _with_remedy(error, "X") from error
 
 
 def table_width(X: Any) -> int:
@@ -171,8 +194,8 @@ def is_frame(X: Any) -> bool:
 
 def columns_of(X: Any, names: Sequence[str]) -> dict[str, list]:
     """Return the values of those named columns that a frame has."""
-    columns = _named(nw.from_native(X, eager_only=True))
-    return {name: columns[name].to_list() for name in names if name in columns}
+    columns = {str(name): X[name] for name in X.columns}
+    return {name: nw.from_native(columns[name], series_only=True).to_list() for name in names if name in columns}
 
 
 def empty_like(frame: Any) -> Any:
@@ -208,87 +231,95 @@ def table_of(values: np.ndarray, names: Sequence[str], container: Any, *, like: 
     return container_adapter(container).create_container(values, like, columns=list(names), inplace=False)
 
 
-def rows_of(X: Any, table: np.ndarray, rows: np.ndarray) -> Any:
-    """Return some rows of what a validated table was read from: of a frame as a frame, else of the table."""
-    if len(rows) == len(table):
+def append_columns(X: Any, columns: Mapping[str, np.ndarray]) -> Any:
+    """Return the frame with further columns at its end."""
+    frame = nw.from_native(X, eager_only=True)
+    first = frame.get_column(frame.columns[0])
+    series = [_series_like(first, values.tolist(), _dtype_of_array(first, values)) for values in columns.values()]
+    return frame.with_columns(*(one.alias(name) for one, name in zip(series, columns, strict=True))).to_native()
+
+
+def _dtype_of_array(series: Any, values: np.ndarray) -> Any:
+    return values.dtype if series.implementation.is_pandas_like() else nw.Boolean()
+
+
+def without(X: Any, value: Any) -> Any:
+    """Return the frame with gaps where cells hold that value."""
+    frame = nw.from_native(X, eager_only=True)
+    series = []
+    for name in frame.columns:
+        column = frame.get_column(name)
+        cells = column.to_list()
+        if any(_equals(cell, value) for cell in cells):
+            kept = [None if _equals(cell, value) else cell for cell in cells]
+            series.append(_series_like(column, kept, _dtype(column)))
+    return frame.with_columns(*series).to_native() if series else X
+
+
+def _equals(cell: Any, value: Any) -> bool:
+    return type(cell) is not bool and not is_gap(cell) and isinstance(cell, type(value) | int | float) and cell == value
+
+
+def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:
+    """Return some rows of what a user passed, which has ``n_rows`` of them."""
+    if len(rows) == n_rows:
         return X
-    return safe_indexing(X, rows) if is_frame(X) else table[rows]
+    return safe_indexing(X if is_frame(X) or hasattr(X, "__getitem__") else np.asarray(X), rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Categories:
-    """The levels of text-like columns, and their codes: 0, 1, ... in sorted order; NaN for missing or unknown.
+# -- columns ------------------------------------------------------------------------------------------------
 
-    Attributes
-    ----------
-    levels : dict of str to list
-        Column name -> its levels.
-    dtypes : dict of str to dtype
-        What the columns were made of.
+
+def _series(X: Any) -> list[Any]:
+    frame = nw.from_native(X, eager_only=True)
+    return [frame.get_column(name) for name in frame.columns]
+
+
+def kinds_of(X: Any) -> list[str]:
+    """Return what a frame's columns hold, by their dtypes (those of object dtype: by their values).
+
+    One of "numeric", "integer", "binary", "categorical", "ordered"; "other" for dates, lists and the like.
     """
-
-    levels: Mapping[str, list] = field(default_factory=dict)
-    dtypes: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def fit(cls, X: Any, features: Sequence[str]) -> Categories:
-        """Learn the levels of those columns that hold no numbers."""
-        columns = _named(nw.from_native(X, eager_only=True))
-        found = {name: columns[name] for name in features if not columns[name].dtype.is_numeric()}
-        levels = {name: _levels(series.to_list()) for name, series in found.items()}
-        return cls(levels, {name: _dtype(series) for name, series in found.items()})
-
-    def encode(self, X: Any) -> Any:
-        """Return the frame with codes in place of levels; what is no frame is returned as it is."""
-        if not self.levels or not is_frame(X):
-            return X
-        frame = nw.from_native(X, eager_only=True)
-        columns = _named(frame)
-        others = [series.dtype for name, series in columns.items() if name not in self.levels]
-        dtype = nw.Float32() if others and all(other == nw.Float32 for other in others) else nw.Float64()
-        series = [
-            nw.new_series(
-                columns[name].name, self.codes(name, columns[name].to_list()), dtype, backend=frame.implementation
-            )
-            for name in self.levels
-            if name in columns
-        ]
-        return frame.with_columns(*series).to_native()
-
-    def codes(self, name: str, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
-        """Return the codes of values; ``strict`` refuses unknown ones."""
-        levels = self.levels[name]
-        known = {level: float(code) for code, level in enumerate(levels)}
-        if strict:
-            unknown = [value for value in values if not _is_gap(value) and value not in known]
-            if unknown:
-                raise ValueError(
-                    f"Got condition {name}={unknown[0]!r}, which fit has not seen; expected one of {levels[:20]}. "
-                    "Check its spelling and its type."
-                )
-        return np.array([np.nan if _is_gap(value) else known.get(value, np.nan) for value in values], dtype=np.float64)
-
-    def decode(self, X: Any) -> Any:
-        """Return the frame with levels in place of codes."""
-        if not self.levels or not is_frame(X):
-            return X
-        frame = nw.from_native(X, eager_only=True)
-        columns = _named(frame)
-        series = [
-            _series_like(columns[name], self._values(name, columns[name].to_numpy()), dtype)
-            for name, dtype in self.dtypes.items()
-        ]
-        return frame.with_columns(*series).to_native()
-
-    def _values(self, name: str, codes: np.ndarray) -> list[Any]:
-        """Return the levels of codes, None for what is no code."""
-        known = dict(enumerate(self.levels[name]))
-        return [known.get(code) for code in codes.tolist()]
+    return [_kind(series) for series in _series(X)]
 
 
-def _named(frame: Any) -> dict[str, Any]:
-    """Return the columns of a narwhals frame by their names as text, for pandas has others, too."""
-    return {str(name): frame.get_column(name) for name in frame.columns}
+def _kind(series: Any) -> str:
+    dtype = series.dtype
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_numeric():
+        return "numeric"
+    if dtype == nw.Object:
+        return _kind_by_values(series.to_list())
+    for kind, dtypes in _KINDS.items():
+        if any(dtype == one for one in dtypes):
+            return kind
+    # what narwhals does not know: sparse columns, complex ones (refused later), and those of nothing but gaps
+    native = series.to_native().dtype
+    return "numeric" if getattr(native, "kind", "") in tuple("iufc") or str(native) == "Null" else "other"
+
+
+#: narwhals takes ordered categories of pandas for an Enum, whose levels have an order in polars.
+_KINDS: dict[str, tuple[Any, ...]] = {
+    "binary": (nw.Boolean,),
+    "ordered": (nw.Enum,),
+    "categorical": (nw.Categorical, nw.String),
+}
+
+
+def _kind_by_values(values: list[Any]) -> str:
+    present = [value for value in values if not is_gap(value)]
+    if present and all(isinstance(value, (bool, np.bool_)) for value in present):
+        return "binary"
+    if all(isinstance(value, (int, float, complex, np.number, np.bool_)) for value in present):
+        return "numeric"
+    plain = all(isinstance(value, (str, int, float, np.number, np.bool_)) for value in present)
+    return "categorical" if plain else "other"
+
+
+def dtypes_of(X: Any) -> list[Any]:
+    """Return the dtypes of a frame's columns, as `restore` takes them."""
+    return [_dtype(series) for series in _series(X)]
 
 
 def _dtype(series: Any) -> Any:
@@ -296,20 +327,61 @@ def _dtype(series: Any) -> Any:
     return series.to_native().dtype if series.implementation.is_pandas_like() else series.dtype
 
 
+def is_other_float(dtype: Any, own: np.dtype) -> bool:
+    """Whether a dtype is one of floats, and another than NumPy's: of another width, nullable, or Arrow's."""
+    name = str(dtype)
+    if isinstance(dtype, nw.dtypes.DType):  # there is but one of each width
+        name = name.lower()
+    return name != str(own) and any(word in name.lower() for word in ("float", "double"))
+
+
+def values_of(X: Any, position: int) -> list[Any]:
+    """Return the values of one of a frame's columns."""
+    return _series(X)[position].to_list()
+
+
+def ordered_levels(X: Any, position: int) -> list[Any]:
+    """Return the levels of a column of ordered categories, in their order."""
+    return list(_series(X)[position].dtype.categories)
+
+
+def replace_columns(X: Any, columns: Mapping[str, np.ndarray]) -> Any:
+    """Return the frame with numbers in some of its columns: float32 where all others are float32."""
+    frame = nw.from_native(X, eager_only=True)
+    names = {str(name): name for name in frame.columns}
+    others = [frame.get_column(name).dtype for text, name in names.items() if text not in columns]
+    dtype = nw.Float32() if others and all(other == nw.Float32 for other in others) else nw.Float64()
+    series = [
+        nw.new_series(names[text], values, dtype, backend=frame.implementation)
+        for text, values in columns.items()
+        if text in names
+    ]
+    return frame.with_columns(*series).to_native()
+
+
+def restore(X: Any, columns: Mapping[int, Sequence[Any]], dtypes: Sequence[Any]) -> Any:
+    """Return a frame with other values in some of its columns (None for a gap), in given dtypes of all columns."""
+    frame = nw.from_native(X, eager_only=True)
+    every = [frame.get_column(name) for name in frame.columns]
+    series = [_series_like(every[i], list(values), dtypes[i]) for i, values in columns.items()]
+    return frame.with_columns(*series).to_native()
+
+
 def _series_like(series: Any, values: list[Any], dtype: Any) -> Any:
     """Return a series with the name and the index of another one, of given values and dtype."""
     if not series.implementation.is_pandas_like():
         return nw.new_series(series.name, values, dtype, backend=series.implementation)
     native = series.to_native()
-    if getattr(dtype, "kind", "") == "b" and None in values and isinstance(dtype, np.dtype):
-        dtype = object  # a missing value would become False
+    if None in values and isinstance(dtype, np.dtype) and dtype.kind in "biu":
+        dtype = object if dtype.kind == "b" else np.float64  # what has no missing values
     return nw.from_native(type(native)(values, index=native.index, dtype=dtype, name=native.name), series_only=True)
 
 
-def _is_gap(value: Any) -> bool:
-    return _is_missing(value) or value != value
-
-
-def _levels(values: list) -> list:
-    """Return the values that occur, sorted; those of several types by type first."""
-    return sorted({value for value in values if not _is_gap(value)}, key=lambda value: (type(value).__name__, value))
+def is_gap(value: Any) -> bool:
+    """Whether a cell is missing: None, NaN, NaT or NA."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # an array in a cell
+        return False

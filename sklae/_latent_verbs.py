@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklae._checks import check_count
 from sklae._compat import wrap_transformed
 from sklae._component import resolve
-from sklae._draws import antithetic_draws
+from sklae._draws import antithetic_draws, grouped_draws
 from sklae._layout import Rows
 from sklae._module import Autoencoder
 from sklae._random import torch_generator
@@ -25,6 +26,8 @@ __all__ = ["N_DRAWS", "LatentVerbs", "has_density", "shared_noise"]
 
 #: How many draws per row stand in for an expectation over its posterior.
 N_DRAWS = 64
+# How many codes of a row are decoded at once.
+_MOST_DRAWS = 256
 
 
 def shared_noise(n_components: int, *, like: torch.Tensor) -> torch.Tensor:
@@ -172,6 +175,58 @@ class LatentVerbs(Verbs):
         # in chunks by pairs of a code and a row: nothing is decoded
         n_wide = 1 + codes.numel() // 256
         return self._map_rows(density, table, out=np.empty((len(table), len(codes))), n_draws=n_wide).T
+
+    # -- given what was observed of a row ---------------------------------------------------------------
+
+    def _weighted_codes(
+        self, module: Autoencoder, rows: Rows, n_draws: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield codes of rows, (n, n_rows, n_components), and the logarithms of their importance weights."""
+        q, prior = module.encode(*rows), module.prior_codes(rows.condition)
+        for noise in grouped_draws(n_draws, self.n_components_, n_draws)[0].to(rows.x)[:, None, :].split(_MOST_DRAWS):
+            z = q.push(noise)
+            yield z, module.log_likelihood(z, rows) - sampled_kl(q, prior, z, noise)
+
+    def _expect_observed(self, table: np.ndarray, n_draws: int) -> np.ndarray:
+        """Return expected cells given what was observed of rows of a validated table, (n_rows, n_cells).
+
+        By self-normalised importance sampling: codes from the posterior, weighed by how well they explain the row
+        (Mattei and Frellsen, ICML 2019).
+        """
+        cells = self._cells
+
+        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
+            most = torch.full((len(rows.x),), -torch.inf, dtype=rows.x.dtype, device=rows.x.device)
+            total, mean = torch.zeros_like(most), torch.zeros(len(rows.x), len(cells.owner)).to(rows.x)
+            for z, log_weight in self._weighted_codes(module, rows, n_draws):
+                expected = module.likelihood.expectation(module.decode(z, rows.condition))
+                largest = torch.maximum(most, log_weight.max(0).values)
+                earlier, weight = (most - largest).exp(), (log_weight - largest).exp()
+                total = total * earlier + weight.sum(0)
+                mean = mean * earlier[:, None] + (weight[..., None] * expected).sum(0)
+                most = largest
+            return self._decode_cells(mean / total[:, None])
+
+        out = np.empty((len(table), len(cells.owner)))
+        return self._map_rows(expect, table, out=out, n_draws=min(n_draws, _MOST_DRAWS))
+
+    def _draw_observed(
+        self, table: np.ndarray, n_samples: int, n_draws: int, random_state: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw rows given what was observed of them, (n_samples, n_rows, n_features): by importance resampling."""
+        generator = torch_generator(random_state)
+
+        def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
+            parts = list(self._weighted_codes(module, rows, n_draws))
+            z, log_weight = torch.cat([z for z, _ in parts]), torch.cat([weight for _, weight in parts])
+            chosen = torch.multinomial(log_weight.softmax(0).T, n_samples, replacement=True, generator=generator)
+            picked = z.gather(0, chosen.T[..., None].expand(-1, -1, z.shape[-1]))
+            drawn = module.likelihood.sample(module.decode(picked, rows.condition).flatten(0, 1), generator)
+            values = self.layout_.decode(drawn.cpu().numpy()).reshape(n_samples, len(rows.x), -1)
+            return np.moveaxis(values, 0, 1)
+
+        out = np.empty((len(table), n_samples, self.layout_.n_features))
+        return np.moveaxis(self._map_rows(draw, table, out=out, n_draws=n_draws), 1, 0)
 
     def prior_log_prob(self, Z: Any, condition: Any = None) -> np.ndarray:
         """Return the log-density of codes under the prior, in nats.

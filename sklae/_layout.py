@@ -62,6 +62,8 @@ class Layout:
         The range seen in ``fit``, encoded; that of validation rows included.
     fill : ndarray of shape (n_features,), float64
         The encoded value that stands in for a missing one: the column's mean.
+    frequencies : tuple of ndarray
+        Of each column of categories the shares of its levels in ``fit``; empty for numbers.
     has_missing : bool
         Whether ``fit`` saw gaps.
     clip : float or None
@@ -83,6 +85,7 @@ class Layout:
     minimum: np.ndarray
     maximum: np.ndarray
     fill: np.ndarray
+    frequencies: tuple[np.ndarray, ...]
     has_missing: bool
     clip: float | None
     clips: np.ndarray
@@ -102,7 +105,8 @@ class Layout:
     ) -> Layout:
         """Read the scaling from the given rows of X (all of them for None), in bounded memory.
 
-        ``standardize`` is one answer for all modelled columns, or one for each.
+        ``standardize`` is one answer for all modelled columns, or one for each. Levels of categories are those of
+        ``columns``, whether the rows have them all or not.
         """
         columns = Columns.of(X) if columns is None else columns
         moments = _Moments(columns.n_columns)
@@ -111,6 +115,8 @@ class Layout:
         if rows is not None:  # levels that only validation rows have are levels all the same
             for chunk, _ in _chunks(X, None):
                 moments.update_range(columns.modelled(chunk))
+        n_levels = columns.n_levels()
+        moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
         mean, deviation = moments.mean, moments.deviation()
         moments.check(columns.labels())
         varies = moments.varies()
@@ -135,6 +141,7 @@ class Layout:
             minimum=np.where(varies, (moments.low - offset) / scale, fill),
             maximum=np.where(varies, (moments.high - offset) / scale, fill),
             fill=fill,
+            frequencies=tuple(_shares(X, rows, i, n) for i, n in zip(columns.data.tolist(), n_levels, strict=True)),
             has_missing=bool((moments.count < moments.n_rows).any()),
             clip=clip,
             clips=np.ones(len(mean), dtype=bool) if clips is None else clips,
@@ -149,6 +156,7 @@ class Layout:
             columns=self.columns.select(indices),
             conditions=Conditions.none(),
             blocks=(("x", np.arange(len(indices))),),
+            frequencies=tuple(self.frequencies[i] for i in indices),
             **{name: getattr(self, name)[indices] for name in arrays},
         )
 
@@ -207,9 +215,8 @@ class Layout:
         return values
 
     def wrap(self, values: np.ndarray, *, like: Any = None) -> Any:
-        """Put decoded rows (all columns of the table) into the container that was fitted, levels for codes."""
-        frame = wrap(values, self.columns.container, like=like)
-        return self.columns.categories.decode(frame)
+        """Put decoded rows (all columns of the table) into the container and the dtypes fitted, levels for codes."""
+        return self.columns.categories.decode(wrap(values, self.columns.container, like=like))
 
 
 def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:
@@ -219,6 +226,15 @@ def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray
     for start in range(0, n_rows, step):
         place = slice(start, min(start + step, n_rows))
         yield (X[place] if rows is None else X[rows[place]]), place
+
+
+def _shares(X: np.ndarray, rows: np.ndarray | None, position: int, n_levels: int) -> np.ndarray:
+    """Return the shares of a column's levels among its values."""
+    if not n_levels:
+        return np.empty(0)
+    codes = X[:, position] if rows is None else X[rows, position]
+    counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=n_levels)
+    return counts / max(counts.sum(), 1)
 
 
 class _Moments:

@@ -137,6 +137,8 @@ def _reconstruction(output: Output, x: torch.Tensor, observed: torch.Tensor | No
     if likelihood.learns_norm:
         energy = energy + likelihood.log_norm()
     weight = output.model.column_weight(observed)
+    if likelihood.balance is not None:
+        weight = likelihood.balance if weight is None else weight * likelihood.balance
     return (energy if weight is None else energy * weight).sum(-1)
 
 

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklae._atomic import atomic
 from sklae._autoencoder import AutoencoderTransformer
 from sklae._base import BaseAutoencoder
+from sklae._columns import Columns
 from sklae._compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._detection import Detection
 from sklae._ensemble import fit_members, seed_members
@@ -182,24 +183,25 @@ class AEOutlierDetector(Detection, BaseEstimator):
         """
         with atomic(self):
             rng = random_state_for(self.random_state)
-            everything = table = self._read(X, reset=True)
-            held_out = None if X_val is None else self._read(X_val, reset=False, name="X_val")
+            reader = self.autoencoder or AutoencoderTransformer()
+            columns = reader._read_columns(X)
+            everything = table = self._read(X, columns, reset=True)
+            held_out = None if X_val is None else self._read(X_val, columns, reset=False, name="X_val")
             rows = np.arange(len(table))
             if held_out is None and self.validation_fraction is not None:
                 rows, kept = self._split(len(table), self.validation_fraction, rng)
                 table, held_out = everything[rows], everything[kept]
-            self._fit_autoencoders(rows_of(X, everything, rows), table, rng)
+            self._fit_autoencoders(rows_of(X, rows, len(everything)), table, columns, rng)
             scores = self._fit_evidence(table, rows, rng)
             self._training_scores = np.sort(self._score_table(everything) if scores is None else scores)
             self.offset_ = self._offset_by(self.contamination)
             self._fit_calibration(held_out)
         return self
 
-    def _read(self, X: Any, *, reset: bool, name: str = "X") -> np.ndarray:
+    def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
         """Validate a table to be fitted."""
-        columns = None if self.autoencoder is None else self.autoencoder._read_columns(X)
-        coded = X if columns is None else columns.categories.encode(X)
-        return check_table(self, coded, reset=reset, min_samples=2 if reset else 1, name=name)
+        least = 2 if reset else 1
+        return check_table(self, columns.categories.encode(X), reset=reset, min_samples=least, name=name)
 
     def _score_names(self) -> Sequence[str]:
         """Return the kinds of evidence to join."""
@@ -229,7 +231,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         share = not isinstance(self.max_samples, Integral)
         return max(2, min(n_rows, math.ceil(self.max_samples * n_rows) if share else int(self.max_samples)))
 
-    def _fit_autoencoders(self, X: Any, table: np.ndarray, rng: np.random.RandomState) -> None:
+    def _fit_autoencoders(self, X: Any, table: np.ndarray, columns: Columns, rng: np.random.RandomState) -> None:
         n_rows = self._n_samples(len(table), _MOST_ROWS if self.autoencoder is None else len(table))
         model = self.autoencoder
         if model is None:
@@ -241,7 +243,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
             )
         members = [clone(model) for _ in range(self.n_estimators)]
         seed_members(members, rng)
-        fit_members(members, X, max_rows=n_rows)
+        fit_members(members, X, columns=columns, max_rows=n_rows)
         self.estimators_ = members
         self.autoencoder_ = members[0]
 

@@ -12,6 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from sklae._cells import Cells
 from sklae._checks import check_count, check_support
 from sklae._columns import read_condition
 from sklae._frames import check_table
@@ -254,6 +255,47 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         data = self._map_rows(reconstruct, table, out=out)
         return self.layout_.columns.join(data, self._own_condition(table, None))
 
+    # -- cells: numbers, and indicators of levels -------------------------------------------------------
+
+    @property
+    def _cells(self) -> Cells:
+        """How the modelled columns fall into cells."""
+        return Cells(self.net_.module_.likelihood.n_levels(self.layout_.n_features))
+
+    def _decode_cells(self, expected: torch.Tensor) -> np.ndarray:
+        """Return expected values with numbers in the user's units."""
+        cells, layout = self._cells, self.layout_
+        values = expected.cpu().numpy()
+        if cells.only_numbers:
+            return layout.decode(values)
+        values = values.astype(np.float64)
+        numbers = ~cells.is_coded
+        values[:, cells.first[numbers]] = layout.select(np.flatnonzero(numbers)).decode(values[:, cells.first[numbers]])
+        return values
+
+    def _expect(self, table: np.ndarray) -> np.ndarray:
+        """Encode and decode rows of a validated table to expected cells, (n_rows, n_cells), float64."""
+        cells = self._cells
+
+        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
+            params = module.decode(module.encode(*rows).mean, rows.condition)
+            return self._decode_cells(module.likelihood.expectation(params))
+
+        return self._map_rows(expect, table, out=np.empty((len(table), len(cells.owner))))
+
+    def _expect_given(self, table: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the cells expected under the rows' conditions alone, on the average of codes, shared by all rows."""
+        cells = self._cells
+
+        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
+            z = torch.as_tensor(codes).to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
+            return self._decode_cells(module.likelihood.expectation(module.decode(z, rows.condition)).mean(0))
+
+        out = np.empty((len(table), len(cells.owner)))
+        return self._map_rows(expect, table, out=out, n_draws=len(codes))
+
+    # -- scores -----------------------------------------------------------------------------------------
+
     def _score_table(self, table: np.ndarray, score_chunk: Callable, n_draws: int = 1) -> np.ndarray:
         jacobian = torch.as_tensor(self.layout_.log_jacobian)
 
@@ -301,7 +343,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
                 f"Got no condition; expected values of {columns.condition_names()}, which condition this model. Pass "
                 "condition=, a frame or a mapping with these columns."
             )
-        return read_condition(condition, columns, self.layout_.conditions, n_rows)
+        return read_condition(condition, columns, n_rows)
 
     def _own_condition(self, table: np.ndarray, condition: Any) -> np.ndarray | None:
         """Return given conditions for the rows of a validated table, or their own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -105,17 +106,17 @@ def each_column_sums_to_one(part: Any) -> None:
 
 @law("likelihood")
 def mean_is_that_of_samples(part: Any) -> None:
-    """Where values are names, it is the most probable one."""
+    """Where values are levels, it is the most probable one."""
     density = _columns(part)
     row = _params(density, 1)
     draws = density.sample(row.expand(N_DRAWS, -1), seeded())
-    nominal = torch.tensor([block.nominal for block in _by_column(part)])
+    discrete = torch.tensor([block.discrete for block in _by_column(part)])
     mean = density.mean(row)
-    if not nominal.all():
-        assert_mean(draws[:, ~nominal], mean[0, ~nominal])
+    if not discrete.all():
+        assert_mean(draws[:, ~discrete], mean[0, ~discrete])
     values, weights = _support_points(part, density, draws)
     log_prob = density.log_prob(row.expand(len(values), -1), values) + weights.log()
-    assert torch.all((log_prob.amax(0) == density.log_prob(row, mean)[0])[nominal])
+    assert torch.all((log_prob.amax(0) == density.log_prob(row, mean)[0])[discrete])
 
 
 @law("likelihood")
@@ -137,11 +138,18 @@ def energy_and_norm_make_the_density(part: Any) -> None:
     params = _params(density, 20)
     x = density.sample(params, seeded())
     torch.testing.assert_close(density.energy(params, x) + density.log_norm(), -density.log_prob(params, x))
-    learned = any(p.requires_grad for p in density.parameters())
-    assert density.learns_norm == learned, "log_norm would be missing from the loss, or cost time in it"
-    if learned:
-        gradients = torch.autograd.grad(density.log_norm().sum(), list(density.parameters()), allow_unused=True)
-        assert any(gradient is not None for gradient in gradients)
+    learned = list(density.parameters())
+    of_norm, of_energy = (_reached(term, learned) for term in (density.log_norm(), density.energy(params, x)))
+    assert density.learns_norm == any(of_norm), "log_norm would be missing from the loss, or cost time in it"
+    assert all(map(operator.or_, of_norm, of_energy)), "parameters that nothing depends on"
+
+
+def _reached(term: Any, parameters: list[nn.Parameter]) -> list[bool]:
+    """Return for each parameter whether a term depends on it."""
+    if not parameters or not getattr(term, "requires_grad", False):
+        return [False] * len(parameters)
+    gradients = torch.autograd.grad(term.sum(), parameters, allow_unused=True)
+    return [gradient is not None for gradient in gradients]
 
 
 @law("likelihood")

@@ -379,6 +379,7 @@ _MAPS: dict[Support, Callable[[np.ndarray], np.ndarray]] = {
     Support(0.0, open_low=True): lambda x: np.exp(0.5 * np.arcsinh(x)),
     Support(0.0, integer=True): lambda x: _cycle(x, 5),
     LIKELIHOODS["categorical"].support: lambda x: _cycle(x, 4),
+    LIKELIHOODS["ordinal"].support: lambda x: _cycle(x, 4),
 }
 
 

@@ -28,6 +28,10 @@ PD = pd.DataFrame(X, columns=list("abcd"))
 PL = pl.DataFrame(X, schema=list("abcd"))
 
 
+#: Text in which no value occurs twice.
+DISTINCT = [f"row {i}" for i in range(len(X))]
+
+
 def put(value, dtype=None):
     """Return a copy of X with one value replaced."""
     table = X.astype(dtype or type(value))
@@ -35,8 +39,8 @@ def put(value, dtype=None):
     return table
 
 
-def pd_with(values, dtype=None):
-    return PD.assign(b=pd.Series([values] * len(X), dtype=dtype))
+def pd_with(value, dtype=None):
+    return PD.assign(b=pd.Series([value] * len(X) if not isinstance(value, list) else value, dtype=dtype))
 
 
 def pl_with(column):
@@ -69,6 +73,7 @@ def assert_says(message, *patterns):
 # -- tables -------------------------------------------------------------------------------------------------
 
 ENCODE = ("expected numbers", "OneHotEncoder|[Ee]ncode")
+VECTORIZE = ("expected numbers, booleans, and text or categories", "TableVectorizer")
 
 #: Name -> table, patterns.
 TABLES = {
@@ -98,12 +103,15 @@ TABLES = {
     "nothing": (None, "scalar|NoneType", "2D|table|array", ""),
     "sparse matrix": (sp.csr_matrix(X), "[Ss]parse", "dense", "toarray.*TruncatedSVD"),
     "sparse array": (sp.coo_array(X), "[Ss]parse", "dense", "toarray.*TruncatedSVD"),
-    "pandas text": (pd_with("1"), r"'b' \((str|object)\)", *ENCODE),
-    "pandas object text": (pd_with("x", object), r"'b' \(object\)", *ENCODE),
-    "pandas dates": (pd_with(pd.Timestamp("2020")), r"'b' \(datetime64", *ENCODE),
-    "pandas dates in a zone": (pd_with(pd.Timestamp("2020", tz="UTC")), r"'b' \(datetime64", *ENCODE),
-    "pandas durations": (pd_with(pd.Timedelta("1D")), r"'b' \(timedelta64", *ENCODE),
-    "pandas categories": (pd_with("x", "category"), r"'b' \(category\)", *ENCODE),
+    "pandas text": (pd_with(DISTINCT), r"'b' \(41 levels in 41 rows\)", *VECTORIZE),
+    "pandas object text": (pd_with(DISTINCT, object), r"'b' \(41 levels in 41 rows\)", *VECTORIZE),
+    "pandas objects": (pd_with([{1}] * len(X), object), r"'b' \(object\)", *VECTORIZE),
+    "pandas lists": (pd_with([[1, 2]] * len(X), object), r"'b' \(object\)", *VECTORIZE),
+    "pandas periods": (pd_with(pd.Period("2020-01")), r"'b' \(period", *VECTORIZE),
+    "pandas dates": (pd_with(pd.Timestamp("2020")), r"'b' \(datetime64", *VECTORIZE),
+    "pandas dates in a zone": (pd_with(pd.Timestamp("2020", tz="UTC")), r"'b' \(datetime64", *VECTORIZE),
+    "pandas durations": (pd_with(pd.Timedelta("1D")), r"'b' \(timedelta64", *VECTORIZE),
+    "pandas categories": (pd_with(DISTINCT, "category"), r"'b' \(41 levels in 41 rows\)", *VECTORIZE),
     "pandas complex": (pd_with(1j), "Complex", "not supported", "separate columns"),
     "pandas twice the same name": (PD.set_axis(list("aabb"), axis=1), r"\['a', 'b'\]", "expected unique", "Rename"),
     "pandas names of two types": (PD.set_axis(["a", 1, 2, 3], axis=1), "'int', 'str'", "only supported if", "astype"),
@@ -111,10 +119,14 @@ TABLES = {
     "pandas no rows": (PD[:0], "0 sample", "minimum of 2", "Pass more"),
     "pandas no columns": (PD[[]], "without columns|0 feature", "expected|minimum", "Check|Pass more"),
     "pandas series": (PD["a"], "Series", "2-dimensional", "DataFrame"),
-    "polars text": (pl_with(pl.lit("x")), r"'b' \(String\)", *ENCODE),
-    "polars categories": (pl_with(pl.lit("x").cast(pl.Categorical)), r"'b' \(Categorical", *ENCODE),
-    "polars dates": (pl_with(pl.lit(1).cast(pl.Date)), r"'b' \(Date\)", *ENCODE),
-    "polars lists": (pl_with(pl.Series([[1, 2]] * len(X))), r"'b' \(List", *ENCODE),
+    "polars text": (pl_with(pl.Series(DISTINCT)), r"'b' \(41 levels in 41 rows\)", *VECTORIZE),
+    "polars categories": (
+        pl_with(pl.Series(DISTINCT, dtype=pl.Categorical)),
+        r"'b' \(41 levels in 41 rows\)",
+        *VECTORIZE,
+    ),
+    "polars dates": (pl_with(pl.lit(1).cast(pl.Date)), r"'b' \(Date\)", *VECTORIZE),
+    "polars lists": (pl_with(pl.Series([[1, 2]] * len(X))), r"'b' \(List", *VECTORIZE),
     "polars nulls": (pl_with(pl.lit(None)), r"\['b'\]", "expected at least one", "Drop"),
     "polars infinite": (pl_with(pl.lit(float("inf"))), "infinity", "", "Replace.*NaN"),
     "polars lazy": (PL.lazy(), "LazyFrame|sequence", "", "collect|array of numbers"),
@@ -138,8 +150,8 @@ def test_tables_are_refused_in_partial_fit(name):
 
 
 def test_more_than_five_columns_are_counted():
-    frame = pd.DataFrame({f"text {i}": ["x", "y"] for i in range(9)})
-    assert_says(refusal(lambda: ae().fit(frame)), "'text 0'.*'text 4'.* and 4 more", *ENCODE)
+    frame = pd.DataFrame({f"date {i}": pd.to_datetime(["2020", "2021"]) for i in range(9)})
+    assert_says(refusal(lambda: ae().fit(frame)), "'date 0'.*'date 4'.* and 4 more", *VECTORIZE)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +172,7 @@ def model(request, fitted, monkeypatch):
 
 _train = AutoencoderNet.train
 
+NUMBERS = ("text, dates or the like where fit saw numbers", "expected numbers", "Convert them first")
 ROWS = {
     "fewer columns": (X[:, :3], "3 features", "expecting 4 features", "Pass the columns that were fitted"),
     "more columns": (
@@ -170,8 +183,16 @@ ROWS = {
     ),
     "another order": (PD[list("dcba")], "feature names", "same order", "Select"),
     "another name": (PD.rename(columns={"a": "z"}), "unseen at fit time:\n- z", "now missing:\n- a", "Select"),
+    "text beside": (PD.assign(z="x"), "unseen at fit time:\n- z", "feature names", ""),
     "infinite": (PD.replace(X[0, 0], np.inf), "infinity", "", "Replace.*NaN"),
-    "text": (pd_with("x"), r"'b' \((str|object)\)", *ENCODE),
+    "text": (pd_with("x"), r"'b' \((str|object)\)", *NUMBERS),
+    "numbers as text": (pd_with("1"), r"'b' \((str|object)\)", *NUMBERS),
+    "categories": (pd_with("1", "category"), r"'b' \(category\)", *NUMBERS),
+    "dates": (pd_with(pd.Timestamp("2020")), r"'b' \(datetime64", *NUMBERS),
+    "durations": (pd_with(pd.Timedelta("1D")), r"'b' \(timedelta64", *NUMBERS),
+    "all dates": (PD.assign(**dict.fromkeys("abcd", pd.Timestamp("2020"))), r"'a' .* 'd' ", *NUMBERS),
+    "polars text": (pl_with(pl.lit("1")), r"'b' \(String\)", *NUMBERS),
+    "polars dates": (pl_with(pl.lit(1).cast(pl.Date)), r"'b' \(Date\)", *NUMBERS),
     "sparse": (sp.csr_matrix(X), "[Ss]parse", "dense", "toarray"),
     "no rows": (PD[:0], "0 sample", "minimum of 1", "Pass more"),
     "one dimension": (X[0], "got 1D array", "Expected 2D", "[Rr]eshape"),
@@ -214,7 +235,9 @@ FURTHER_TABLES = {
     "X_clean of one row": ({"X_clean": X[:1]}, "1", "X_clean", ""),
     "X_clean with other columns": ({"X_clean": X[:, :3]}, "X_clean.*3 features", "expecting 4", "Pass the columns"),
     "X_clean infinite": ({"X_clean": put(np.inf)}, "X_clean.*infinity", "", "Replace"),
-    "X_clean text": ({"X_clean": pd_with("x")}, r"X_clean.*'b'", *ENCODE),
+    "X_clean text": ({"X_clean": X.astype(str)}, "X_clean|array of dtype <U", *ENCODE),
+    "X_clean dates": ({"X_clean": pd_with(pd.Timestamp("2020"))}, "'b'", *VECTORIZE),
+    "X_val text": ({"X_val": pd_with("x")}, "X_val.*'b'", *NUMBERS),
     "X_clean constant": ({"X_clean": np.ones_like(X)}, "4 columns", "expected at least one", "nothing to learn"),
     "X_val with other columns": ({"X_val": X[:, :3]}, "X_val.*3 features", "expecting 4", "Pass the columns"),
     "X_val of no rows": ({"X_val": X[:0]}, "X_val.*0 sample", "minimum of 1", "Pass more"),

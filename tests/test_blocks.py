@@ -97,7 +97,7 @@ def test_blocks_leave_columns_on_their_scales():
 
 def test_columns_are_found_by_name_position_slice_and_mask():
     frame = pd.DataFrame(make_table(5, 4), columns=list("abcd"))
-    columns = Columns.of(frame.to_numpy(), frame)
+    columns = Columns.fit(frame)
     spellings = [("a", ["b", "d"], "c"), (0, [1, 3], [2]), (slice(1), [False, True, False, True], [-2])]
     for first, second, third in spellings:
         blocks = Blocks([("x", "gaussian", first), ("y", "bernoulli", second), ("z", "poisson", third)])

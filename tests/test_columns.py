@@ -1,4 +1,7 @@
-"""Conditioning columns: how they are named, encoded and put back. What models make of them: `test_conditions.py`."""
+"""Kinds of columns, categories and conditions: how they are named, encoded and put back.
+
+What models make of them: `test_tables.py`, `test_conditions.py`.
+"""
 
 import pickle
 
@@ -9,8 +12,8 @@ import pytest
 import scipy.sparse
 from support import make_table
 
+from sklae._categories import Categories
 from sklae._columns import Columns, Conditions, read_condition
-from sklae._frames import Categories
 
 N = 24
 LEVELS = np.arange(N) % 3
@@ -56,6 +59,11 @@ def with_gap(column):
 
 def is_missing(value):
     return value is None or bool(pd.isna(value))
+
+
+def fit(X):
+    """Return the categories of a frame whose second column may hold anything."""
+    return Categories.fit(X, X.shape[1], anything=[1])
 
 
 def codes_of(X, categories):
@@ -124,11 +132,14 @@ def test_wrong_names_are_refused(key, message):
         Columns.fit(pd.DataFrame(TABLE, columns=NAMES), key, "from_dtype")
 
 
-def test_categories_are_chosen_among_the_conditions():
-    columns = Columns.fit(TABLE, [1, 3], [3])
+def test_categories_are_chosen_among_all_columns():
+    columns = Columns.fit(TABLE, [1, 3], [0, 3])
     assert columns.categorical.tolist() == [False, True]
-    with pytest.raises(ValueError, match=r"Got categorical_features=\[2\].*expected only conditions"):
-        Columns.fit(TABLE, [1, 3], [2])
+    assert columns.kinds == ["categorical", "numeric"]
+    assert columns.n_levels().tolist() == [N, 0]
+    assert columns.read(TABLE)[:, 0].argsort().tolist() == TABLE[:, 0].argsort().tolist()
+    with pytest.raises(ValueError, match=r"Got categorical_features=\[4\].*4 is no column"):
+        Columns.fit(TABLE, [1, 3], [4])
 
 
 @pytest.mark.parametrize(
@@ -158,12 +169,12 @@ def test_what_is_no_table_is_refused_as_without_conditions(table, message):
 @pytest.mark.parametrize("kind", KINDS)
 def test_levels_come_back_as_they_were(kind, gap):
     X = framed(with_gap(KINDS[kind]) if gap else KINDS[kind])
-    categories = pickle.loads(pickle.dumps(Categories.fit(X, ["b"])))
+    categories = pickle.loads(pickle.dumps(fit(X)))
     coded = categories.encode(X)
     assert list(coded.columns) == ["a", "b", "c", "d"]
     codes = codes_of(X, categories)
     assert np.isnan(codes).tolist() == [gap and i == 3 for i in range(N)]
-    assert set(codes[~np.isnan(codes)]) == set(range(len(categories.levels["b"])))
+    assert set(codes[~np.isnan(codes)]) == set(range(len(categories.levels[1])))
     back = categories.decode(coded)
     assert back["b"].dtype == X["b"].dtype
     for value, expected in zip(back["b"].to_list(), X["b"].to_list(), strict=True):
@@ -175,7 +186,7 @@ def test_levels_come_back_as_they_were(kind, gap):
 def test_the_users_frame_stays_as_it_was():
     X = framed(KINDS["category"])
     before = X.copy(deep=True)
-    categories = Categories.fit(X, ["b"])
+    categories = fit(X)
     categories.decode(categories.encode(X))
     pd.testing.assert_frame_equal(X, before)
 
@@ -183,13 +194,13 @@ def test_the_users_frame_stays_as_it_was():
 @pytest.mark.parametrize("value", [None, np.nan, "unknown"], ids=repr)
 def test_missing_and_unknown_levels_are_gaps(value):
     X = framed(KINDS["object"])
-    categories = Categories.fit(X, ["b"])
-    assert np.isnan(categories.codes("b", [value, "u"])).tolist() == [True, False]
+    categories = fit(X)
+    assert np.isnan(categories.codes(1, [value, "u"])).tolist() == [True, False]
 
 
 def test_a_missing_bool_does_not_turn_false():
     X = framed(KINDS["bool"])
-    categories = Categories.fit(X, ["b"])
+    categories = fit(X)
     coded = categories.encode(X).assign(b=[np.nan, 0.0, 1.0] * (N // 3))
     assert categories.decode(coded)["b"].tolist()[:3] == [None, False, True]
 
@@ -198,14 +209,14 @@ def test_a_missing_bool_does_not_turn_false():
 def test_what_is_no_code_is_no_level(code):
     """From an array in place of the frame that was fitted."""
     X = framed(KINDS["object"])
-    categories = Categories.fit(X, ["b"])
+    categories = fit(X)
     coded = categories.encode(X).assign(b=code)
     assert categories.decode(coded)["b"].isna().all()
 
 
 def test_single_precision_frames_keep_it():
     X = framed(KINDS["object"]).astype({"a": "float32", "c": "float32", "d": "float32"})
-    assert set(Categories.fit(X, ["b"]).encode(X).dtypes) == {np.dtype("float32")}
+    assert set(fit(X).encode(X).dtypes) == {np.dtype("float32")}
 
 
 # -- encoding ---------------------------------------------------------------------------------------------
@@ -216,12 +227,16 @@ NUMBERS.setflags(write=False)
 
 def conditions(table, categorical=(2,), features=(2, 3)):
     columns = Columns.fit(table, list(features), list(categorical))
-    return columns, Conditions.fit(table, columns)
+    return columns, Conditions.fit(columns.read(table), columns)
+
+
+def encoded_conditions(columns, fitted, table):
+    return fitted.encode(columns.conditioning(columns.read(table)))
 
 
 def test_categories_are_one_hot_and_numbers_standardised():
     columns, fitted = conditions(NUMBERS)
-    encoded = fitted.encode(columns.conditioning(NUMBERS))
+    encoded = encoded_conditions(columns, fitted, NUMBERS)
     assert fitted.width == encoded.shape[1] == 4
     assert np.array_equal(encoded[:, :3], np.eye(3)[LEVELS])
     column = NUMBERS[:, 3]
@@ -239,7 +254,7 @@ def test_gaps_in_fit_leave_means_and_levels_alone():
     table = NUMBERS.copy()
     table[0, 3] = table[1, 2] = np.nan
     _, fitted = conditions(table)
-    np.testing.assert_array_equal(fitted.levels[0], np.unique(NUMBERS[:, 2]))
+    np.testing.assert_array_equal(fitted.levels[0], [0, 1, 2])
     assert fitted.mean[1] == pytest.approx(NUMBERS[1:, 3].mean())
     assert fitted.scale[1] == pytest.approx(NUMBERS[1:, 3].std())
 
@@ -256,16 +271,16 @@ def test_levels_are_the_same_in_either_precision(fitted_as, given_as):
     """0.1 is another number in float32; the category it stands for is not."""
     table = NUMBERS.astype(fitted_as)
     columns, fitted = conditions(table)
-    encoded = fitted.encode(columns.conditioning(NUMBERS.astype(given_as)))
+    encoded = encoded_conditions(columns, fitted, NUMBERS.astype(given_as))
     assert np.array_equal(encoded[:, :3], np.eye(3)[LEVELS])
-    assert read_condition([0.1, 0.0], columns, fitted, None).shape == (1, 2)
+    assert read_condition([0.1, 0.0], columns, None).tolist() == [[1.0, 0.0]]
 
 
 def test_levels_that_only_double_precision_tells_apart_stay_apart():
-    table = NUMBERS.copy()
+    table = NUMBERS.astype(np.float64)
     table[:, 2] = 2.0**24 + LEVELS
     columns, fitted = conditions(table)
-    assert np.array_equal(fitted.encode(columns.conditioning(table))[:, :3], np.eye(3)[LEVELS])
+    assert np.array_equal(encoded_conditions(columns, fitted, table)[:, :3], np.eye(3)[LEVELS])
 
 
 # -- given conditions -------------------------------------------------------------------------------------
@@ -275,9 +290,7 @@ BOTH = framed(KINDS["object"])
 
 def read(condition, n_rows=None, features=("b", "d")):
     columns = Columns.fit(BOTH, list(features), "from_dtype")
-    return read_condition(
-        condition, columns, Conditions.fit(columns.categories.encode(BOTH).to_numpy(), columns), n_rows
-    )
+    return read_condition(condition, columns, n_rows)
 
 
 @pytest.mark.parametrize(
@@ -313,9 +326,9 @@ def test_a_single_column_takes_its_values(condition):
 
 
 def test_positions_name_conditions_of_arrays():
-    columns, fitted = conditions(NUMBERS)
+    columns, _ = conditions(NUMBERS)
     for condition in ({2: 0.1, 3: 5.0}, {"2": [0.1], "3": [5]}):
-        assert np.array_equal(read_condition(condition, columns, fitted, None), [[0.1, 5.0]])
+        assert np.array_equal(read_condition(condition, columns, None), [[1.0, 5.0]])
 
 
 def test_given_conditions_may_be_missing():
@@ -345,9 +358,9 @@ def test_wrong_conditions_are_refused_by_name(condition, n_rows, message):
 
 
 def test_unknown_numbers_are_refused_where_they_are_categories():
-    columns, fitted = conditions(NUMBERS)
+    columns, _ = conditions(NUMBERS)
     with pytest.raises(ValueError, match=r"Got condition 2=0\.5, which fit has not seen; expected one of \[0\.0"):
-        read_condition([0.5, 0.0], columns, fitted, None)
+        read_condition([0.5, 0.0], columns, None)
 
 
 def test_join_undoes_the_division():

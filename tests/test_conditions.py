@@ -249,11 +249,15 @@ def test_gaps_in_conditions_do_not_mask_the_columns(make):
         np.testing.assert_array_equal(np.isnan(model.reconstruct(table)), np.isnan(table))
 
 
-def test_an_array_in_place_of_the_frame_may_hold_no_code():
+def test_an_array_in_place_of_the_frame_holds_levels():
+    """As the frame would: codes are an inner matter, and unknown."""
     model = vae(condition_features="group").fit(X)
+    for table, groups in ((X.to_numpy(), GROUPS.tolist()), (ARRAY, [np.nan] * N)):
+        with pytest.warns(UserWarning, match="feature names"):
+            rows = model.reconstruct(table)
+        pd.testing.assert_series_equal(rows["group"], X["group"].mask(pd.isna(groups)), check_index=False)
     with pytest.warns(UserWarning, match="feature names"):
-        rows = model.reconstruct(np.where(ARRAY == 1.0, 7.0, ARRAY))
-    assert rows["group"].isna().tolist() == (CODES == 1).tolist()
+        np.testing.assert_array_equal(model.transform(X.to_numpy()), model.transform(X))
 
 
 # -- refusals ---------------------------------------------------------------------------------------------
@@ -329,9 +333,9 @@ def test_tables_of_other_columns_are_refused(table, message, conditioned):
 
 
 @pytest.mark.parametrize("cls", TRANSFORMERS)
-def test_text_that_is_modelled_is_refused(cls):
-    with pytest.raises(ValueError, match=r"Got non-numeric columns: 'group'"):
-        quick(cls, condition_features="a").fit(X)
+def test_text_under_a_likelihood_of_numbers_is_refused(cls):
+    with pytest.raises(ValueError, match=r"Got columns of categories, \['group'\], with the likelihood Gaussian\(\)"):
+        quick(cls, condition_features="a", likelihood="gaussian").fit(X)
 
 
 @pytest.mark.parametrize("prior", [GaussianMixture(2, conditional=True), Flow(conditional=True)], ids=repr)
@@ -347,9 +351,9 @@ def test_conditional_mixtures_learn_everything(given):
 
 
 @pytest.mark.parametrize("cls", TRANSFORMERS)
-def test_categories_without_conditions_are_refused(cls):
-    with pytest.raises(ValueError, match=r"Got categorical_features=\[0\]"):
-        quick(cls, categorical_features=[0]).fit(ARRAY)
+def test_categories_that_are_no_columns_are_refused(cls):
+    with pytest.raises(ValueError, match=r"Got categorical_features=\[4\], in which 4 is no column"):
+        quick(cls, categorical_features=[4], condition_features=[0]).fit(ARRAY)
 
 
 # -- priors -----------------------------------------------------------------------------------------------

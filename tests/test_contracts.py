@@ -344,15 +344,16 @@ def test_what_goes_in_decides_what_comes_out(make, name):
 
 
 def assert_like(found, table, dtype):
-    """Check container, columns and dtype, and that no gap came back."""
+    """Check container, columns and dtypes, and that no gap came back."""
     if isinstance(table, (pd.DataFrame, pl.DataFrame)):
         assert type(found) is type(table)
         assert list(found.columns) == NAMES
+        numbers_as_objects = [np.dtype(float) if wanted == np.dtype(object) else wanted for wanted in table.dtypes]
+        assert list(found.dtypes) == numbers_as_objects
     else:
         assert isinstance(found, np.ndarray)
-    values = np.asarray(found)
-    assert values.dtype == dtype
-    assert np.isfinite(values).all()
+        assert found.dtype == dtype
+    assert np.isfinite(np.asarray(found, dtype=float)).all()
 
 
 @pytest.mark.parametrize("to_table", [np.asfortranarray, np.ndarray.tolist, pd.DataFrame, pl.DataFrame])

@@ -4,6 +4,8 @@ from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
 from sklae.likelihoods._blocks import BlockColumns, Blocks
 from sklae.likelihoods._categorical import Categorical
 from sklae.likelihoods._counts import NegativeBinomial, Poisson
+from sklae.likelihoods._mixed import Mixed
+from sklae.likelihoods._ordinal import Ordinal
 from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
 from sklae.likelihoods._table import LIKELIHOODS
 from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
@@ -20,7 +22,9 @@ __all__ = [
     "Laplace",
     "Likelihood",
     "LogNormal",
+    "Mixed",
     "NegativeBinomial",
+    "Ordinal",
     "Poisson",
     "StudentT",
     "Support",

@@ -117,6 +117,10 @@ class ColumnDensity(nn.Module):
     n_params: int = 1
     #: Whether `log_norm` depends on learned parameters.
     learns_norm: bool = False
+    #: How many levels each column has, (n_columns,): 0 for one of numbers. None: all are numbers.
+    levels: np.ndarray | None = None
+    #: What the columns count in training, (n_columns,); None: all the same.
+    balance: torch.Tensor | None
 
     def n_outputs(self, n_columns: int) -> int:
         """Return the number of decoder outputs for all columns: the length of params' last axis."""
@@ -141,6 +145,10 @@ class ColumnDensity(nn.Module):
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         """Refuse encoded values outside a support that is known only since ``fit``; by default there is none such."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("balance", None, persistent=False)
+
     @abstractmethod
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Return the part of -log p that depends on params and x, (n_samples, n_columns), in nats.
@@ -160,6 +168,20 @@ class ColumnDensity(nn.Module):
     def mean(self, params: torch.Tensor) -> torch.Tensor:
         """Return the expected row, (n_samples, n_columns); of names without order the most probable one."""
 
+    def n_levels(self, n_columns: int) -> np.ndarray:
+        """Return how many levels each column has, (n_columns,), 0 for one of numbers."""
+        return np.zeros(n_columns, dtype=np.int64) if self.levels is None else self.levels
+
+    def expectation(self, params: torch.Tensor) -> torch.Tensor:
+        """Return expected values: of a number its mean, of codes the probabilities of all levels, side by side."""
+        return self.mean(params)
+
+    def _by_level(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Return (..., most levels, n_columns) side by side, column by column, without what is no level."""
+        assert self.levels is not None
+        there = torch.as_tensor(np.arange(self.levels.max()) < self.levels[:, None])
+        return probabilities.transpose(-1, -2)[..., there]
+
     @abstractmethod
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Draw one row per row of params."""
@@ -175,12 +197,16 @@ class Likelihood(Component):
     support : Support
         What its data must be, as the user passes them.
     nominal : bool
-        Whether values are names, without order or distance: the density's `mean` is then the most probable one.
+        Whether values are names, without order or distance.
+    discrete : bool
+        Whether values are codes of levels: the density's `mean` is then the most probable one, and expected values
+        are probabilities of levels.
     """
 
     standardize: bool = True
     support: Support = Support()
     nominal: bool = False
+    discrete: bool = False
 
     @abstractmethod
     def build(self, layout: Layout) -> ColumnDensity:

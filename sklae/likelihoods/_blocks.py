@@ -34,6 +34,7 @@ class BlockColumns(ColumnDensity):
     zeros: torch.Tensor
     every: torch.Tensor | None
     order: torch.Tensor | None
+    cells: torch.Tensor | None
     densities: Sequence[ColumnDensity]
 
     def __init__(self, densities: Sequence[ColumnDensity], columns: Sequence[np.ndarray]):
@@ -48,6 +49,10 @@ class BlockColumns(ColumnDensity):
         in_order = bool((every == np.arange(len(every))).all())
         self.register_buffer("every", None if in_order else torch.as_tensor(every), persistent=False)
         self.register_buffer("order", None if in_order else torch.as_tensor(np.argsort(every)), persistent=False)
+        levels = np.concatenate([density.n_levels(n) for density, n in zip(densities, self.widths, strict=True)])
+        cells = np.argsort(np.repeat(every, np.maximum(levels, 1)), kind="stable")
+        self.register_buffer("cells", None if in_order else torch.as_tensor(cells), persistent=False)
+        self.levels = levels[np.argsort(every)]
         self.register_buffer("zeros", torch.zeros(len(every), dtype=torch.float32), persistent=False)
 
     def n_outputs(self, n_columns: int) -> int:
@@ -95,6 +100,10 @@ class BlockColumns(ColumnDensity):
 
     def mean(self, params: torch.Tensor) -> torch.Tensor:
         return self._join([density.mean(part) for density, part in self._with_params(params)])
+
+    def expectation(self, params: torch.Tensor) -> torch.Tensor:
+        joined = torch.cat([density.expectation(part) for density, part in self._with_params(params)], -1)
+        return joined if self.cells is None else joined.index_select(-1, self.cells)
 
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return self._join([density.sample(part, generator) for density, part in self._with_params(params)])

@@ -43,6 +43,7 @@ class _CategoricalColumns(ColumnDensity):
     def __init__(self, levels: np.ndarray, known: np.ndarray, names: list[str] | None = None):
         super().__init__()
         self.names = names
+        self.levels = levels
         self.shape = int(levels.max()), len(levels)
         there = np.arange(self.shape[0])[:, None] < levels
         self.total = int(there.sum())
@@ -101,6 +102,9 @@ class _CategoricalColumns(ColumnDensity):
     def mean(self, params: torch.Tensor) -> torch.Tensor:
         return self.logits(params).argmax(-2).to(params.dtype)
 
+    def expectation(self, params: torch.Tensor) -> torch.Tensor:
+        return self._by_level(self.logits(params).softmax(-2))
+
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         chances = self.logits(params).softmax(-2).transpose(-1, -2)
         codes = torch.multinomial(chances.flatten(0, -2), 1, replacement=True, generator=generator)
@@ -126,6 +130,7 @@ class Categorical(Likelihood):
     standardize = False
     support = Support(0.0, integer=True, remedy=_ENCODE)
     nominal = True
+    discrete = True
 
     _MOST = 100_000
 

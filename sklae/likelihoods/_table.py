@@ -5,6 +5,7 @@ from __future__ import annotations
 from sklae.likelihoods._base import Likelihood
 from sklae.likelihoods._categorical import Categorical
 from sklae.likelihoods._counts import NegativeBinomial, Poisson
+from sklae.likelihoods._ordinal import Ordinal
 from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
 from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
 
@@ -19,6 +20,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
     "categorical": Categorical,
+    "ordinal": Ordinal,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
 }
