@@ -16,21 +16,33 @@ from sklae.metrics._information import (
     mutual_information,
     negative_log_likelihood,
 )
+from sklae.metrics._synthesis import (
+    NearCopies,
+    association_distances,
+    marginal_distances,
+    near_copy_share,
+    train_on_synthetic_score,
+)
 
 __all__ = [
     "DCI",
     "DensityCoverage",
     "Diagnosis",
     "Estimate",
+    "NearCopies",
     "PrecisionRecall",
     "active_units",
+    "association_distances",
     "dci",
     "density_coverage",
     "diagnose",
     "kl_per_component",
+    "marginal_distances",
     "marginal_kl",
     "mutual_information",
     "mutual_information_gap",
+    "near_copy_share",
     "negative_log_likelihood",
     "precision_recall",
+    "train_on_synthetic_score",
 ]

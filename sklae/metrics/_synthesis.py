@@ -1,0 +1,466 @@
+"""How good a synthetic table is beside the real one: column by column, pair by pair, for a model, and for privacy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.utils import gen_batches
+
+from sklae._categories import CODED
+from sklae._columns import Columns
+from sklae._frames import is_frame, is_gap, table_width, values_of
+from sklae.metrics._checks import check_count, generator_for
+
+__all__ = [
+    "NearCopies",
+    "association_distances",
+    "marginal_distances",
+    "near_copy_share",
+    "train_on_synthetic_score",
+]
+
+_UNKNOWN = -1.0  # the code of a level that the real table has not; its own levels count from 0
+_CHUNK_ROWS = 256
+
+
+class NearCopies(NamedTuple):
+    """The share of synthetic rows that nearly copy a training row, and that of real rows which do; both in [0, 1]."""
+
+    share: float
+    reference: float
+
+
+def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> dict[str, float]:
+    """Compare the distribution of each column of a synthetic table with that in the real one.
+
+    Numbers are compared by the statistic of Kolmogorov and Smirnov, the largest difference between the two cumulative
+    distributions; where values are missing, the distance is that of the observed ones or the difference between the
+    shares of missing ones, whichever is larger. Categories, text and booleans are compared by total variation, the
+    largest difference between the probabilities of a set of levels; missing values are a level, and a level that the
+    real table has not differs from all of its own.
+
+    Parameters
+    ----------
+    real : frame or array-like of shape (n_real, n_features)
+        NaN or None marks a missing value.
+    synthetic : frame or array-like of shape (n_synthetic, n_features)
+        The same columns in the same order.
+    categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+        Which columns of numbers hold categories, beside those of text, of categories and of booleans.
+
+    Returns
+    -------
+    distances : dict of str to float
+        Column name ("x0", "x1", ... for an array) to distance: 0 for one and the same distribution, 1 for no overlap.
+        Two samples of one distribution differ, too: held-out rows in the place of ``synthetic`` tell by how much.
+
+    See Also
+    --------
+    association_distances : The same for pairs of columns.
+
+    Examples
+    --------
+    >>> from sklae.metrics import marginal_distances
+    >>> real = [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]]
+    >>> synthetic = [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]]
+    >>> marginal_distances(real, synthetic)
+    {'x0': 0.5, 'x1': 0.25}
+    """
+    (ours, theirs), is_category, names = _read({"real": real, "synthetic": synthetic}, categorical_features)
+    return {
+        name: _total_variation(a, b) if category else _number_distance(a, b)
+        for name, a, b, category in zip(names, ours.T, theirs.T, is_category, strict=True)
+    }
+
+
+def association_distances(
+    real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype"
+) -> dict[tuple[str, str], float]:
+    """Compare how the columns of a synthetic table go together, pair by pair, with how they do in the real one.
+
+    Two columns of numbers: half the difference between Spearman's rank correlations, over rows that have both. Others:
+    total variation between the two-way tables, where numbers are cut at the deciles of the real table and missing
+    values are a level.
+
+    Parameters
+    ----------
+    real : frame or array-like of shape (n_real, n_features)
+        NaN or None marks a missing value.
+    synthetic : frame or array-like of shape (n_synthetic, n_features)
+        The same columns in the same order.
+    categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+        Which columns of numbers hold categories, beside those of text, of categories and of booleans.
+
+    Returns
+    -------
+    distances : dict of (str, str) to float
+        Pair of column names ("x0", "x1", ... for an array) to distance, in [0, 1]. A two-way table of many cells
+        differs between two samples of one distribution: held-out rows in the place of ``synthetic`` tell by how much.
+
+    See Also
+    --------
+    marginal_distances : The same for single columns.
+
+    Examples
+    --------
+    >>> from sklae.metrics import association_distances
+    >>> real = [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]
+    >>> association_distances(real, [[1.0, 30.0], [2.0, 20.0], [3.0, 10.0]])  # the other way round
+    {('x0', 'x1'): 1.0}
+    """
+    (ours, theirs), is_category, names = _read({"real": real, "synthetic": synthetic}, categorical_features)
+    ranks = [rankdata(table, axis=0, nan_policy="omit") for table in (ours, theirs)]
+    levels = [_levelled(table, ours, is_category) for table in (ours, theirs)]
+    found = {}
+    for i, j in combinations(range(len(names)), 2):
+        if is_category[i] or is_category[j]:
+            found[names[i], names[j]] = _total_variation(*(_crossed(table[:, i], table[:, j]) for table in levels))
+        else:
+            one, other = (_correlation(table[:, i], table[:, j]) for table in ranks)
+            found[names[i], names[j]] = abs(one - other) / 2
+    return found
+
+
+def train_on_synthetic_score(
+    synthetic: Any,
+    real: Any,
+    target: Any,
+    *,
+    estimator: Any = None,
+    categorical_features: Any = "from_dtype",
+    random_state: Any = None,
+) -> float:
+    """Fit a predictor of one column to a synthetic table, and return how well it predicts that of real rows.
+
+    Parameters
+    ----------
+    synthetic : frame or array-like of shape (n_synthetic, n_features)
+        Rows to fit to, the target among their columns. Rows that the generator was fitted to, in their place, tell
+        what a perfect generator would reach.
+    real : frame or array-like of shape (n_real, n_features)
+        Rows to judge by, which the generator was not fitted to; the same columns in the same order.
+    target : str or int
+        Name or position of the column to predict.
+    estimator : classifier with ``predict_proba``, or regressor, default=None
+        A clone of it is fitted to numbers and codes of levels (0, 1, ..., and -1 for a level that ``real`` has not),
+        NaN where missing. None: scikit-learn's histogram gradient boosting, which is told what the categories are.
+    categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+        Which columns of numbers hold categories, beside those of text, of categories and of booleans. The kind of the
+        target decides what is predicted.
+    random_state : int, RandomState or None, default=None
+        Of the default estimator.
+
+    Returns
+    -------
+    score : float
+        Area under the ROC curve for a target of two levels; for more, each against the rest, weighted by their shares
+        among the real rows. R2 for a target of numbers; where those of the real rows are but two, they are levels, and
+        each synthetic one counts as the nearer of them. Rows without a target are left out.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklae.metrics import train_on_synthetic_score
+    >>> table = load_breast_cancer(as_frame=True).frame
+    >>> score = train_on_synthetic_score(table[::2], table[1::2], "target", random_state=0)  # real rows, here
+    >>> round(score, 2)
+    0.99
+    """
+    # levels are read from the real rows: what only the generator knows can't be asked for
+    (judges, rows), is_category, names = _read({"real": real, "synthetic": synthetic}, categorical_features)
+    column = _position(target, names)
+    X_test, y_test = _split(judges, column, "real")
+    X, y = _split(rows, column, "synthetic")
+    values = np.unique(y_test)
+    if len(values) < 2:
+        raise ValueError(
+            f"Got real rows with a single value of {names[column]!r}; expected two or more. Pass more of them."
+        )
+    has_levels = is_category[column] or len(values) == 2
+    if has_levels and not is_category[column]:
+        y = values[(np.abs(y - values[0]) > np.abs(y - values[1])).astype(int)]
+    if estimator is None:
+        estimator = (HistGradientBoostingClassifier if has_levels else HistGradientBoostingRegressor)(
+            categorical_features=np.delete(is_category, column),
+            early_stopping=False,  # its split by levels refuses one that was generated a single time
+            random_state=generator_for(random_state).randint(2**31 - 1),
+        )
+    if not has_levels:
+        return float(r2_score(y_test, clone(estimator).fit(X, y).predict(X_test)))
+    return _area(estimator, X, y, X_test, y_test)
+
+
+def near_copy_share(
+    train: Any,
+    synthetic: Any,
+    *,
+    holdout: Any = None,
+    quantile: float = 0.01,
+    sample_size: int | None = 5000,
+    categorical_features: Any = "from_dtype",
+    random_state: Any = None,
+) -> NearCopies:
+    """Return how many synthetic rows lie as near to a training row as hardly any two real rows lie to each other.
+
+    A generator that has learnt rows by heart gives them away. The distance between two rows is a sum over columns: of
+    numbers the difference, in units of the range from the 5 % to the 95 % quantile of the training rows (where that is
+    0, of their standard deviation); of other columns 0 for the same level and 1 for two. A missing number counts as the
+    median, and 1 more beside a number that is there. A row is a near copy if its distance to the nearest training row
+    is at most the ``quantile`` of the distances between training rows and their nearest fellows. An exact copy always
+    is one: where a table repeats itself, so many held-out rows are near copies, too, and the reference tells.
+
+    Parameters
+    ----------
+    train : frame or array-like of shape (n_train, n_features)
+        The rows that the generator was fitted to.
+    synthetic : frame or array-like of shape (n_synthetic, n_features)
+        The same columns in the same order.
+    holdout : frame or array-like of shape (n_holdout, n_features), default=None
+        Real rows that the generator was not fitted to, for the reference.
+    quantile : float in (0, 1), default=0.01
+        The share of training rows whose nearest fellow counts as near.
+    sample_size : int or None, default=5000
+        Of each table so many random rows are judged; None: all of them. Neighbours are searched among all training
+        rows.
+    categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+        Which columns of numbers hold categories, beside those of text, of categories and of booleans.
+    random_state : int, RandomState or None, default=None
+        Of the choice of these rows.
+
+    Returns
+    -------
+    figures : NearCopies
+        ``(share, reference)``. The reference is the share of near copies among ``holdout``, or, without it, among the
+        training rows themselves, beside all others; then it is ``quantile``, unless rows repeat themselves. A share
+        well above the reference says that rows were copied.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklae.metrics import near_copy_share
+    >>> train, holdout, fresh = np.random.RandomState(0).normal(size=(3, 1000, 4))
+    >>> near_copy_share(train, fresh, holdout=holdout, quantile=0.05)
+    NearCopies(share=0.048, reference=0.042)
+    >>> near_copy_share(train, train[:100] + 1e-3, holdout=holdout, quantile=0.05)
+    NearCopies(share=1.0, reference=0.042)
+    """
+    _check_share(quantile)
+    named = {"train": train, "synthetic": synthetic} | ({} if holdout is None else {"holdout": holdout})
+    (known, made, *held_out), is_category, _ = _read(named, categorical_features)
+    if len(known) < 2:
+        raise ValueError("Got 1 row in train; expected at least 2. Pass all rows that the generator was fitted to.")
+    n_most = None if sample_size is None else check_count(sample_size, "sample_size")
+    generator = generator_for(random_state)
+    space = _Space.fit(known, is_category)
+    fellows = _chosen(len(known), n_most, generator)
+    between = space.nearest(known[fellows], itself=fellows)
+    # a distance that occurs, and its ties, whatever the rounding: rows of whole numbers have many
+    reach = np.quantile(between, quantile, method="inverted_cdf") * (1.0 + 1e-9)
+    shares = [
+        float((space.nearest(table[_chosen(len(table), n_most, generator)]) <= reach).mean())
+        for table in (made, *held_out)
+    ]
+    return NearCopies(shares[0], shares[1] if held_out else float((between <= reach).mean()))
+
+
+# -- reading tables -------------------------------------------------------------------------------------
+
+
+class _Tables(NamedTuple):
+    """Tables as numbers and codes of the first one's levels, NaN where missing; which columns are categories."""
+
+    values: list[np.ndarray]
+    is_category: np.ndarray
+    names: list[str]
+
+
+def _read(named: Mapping[str, Any], categorical_features: Any) -> _Tables:
+    """Read tables of the same columns; the first says what their kinds and levels are."""
+    names = _same_names(named)
+    (_, real), *_ = named.items()
+    columns = Columns.fit(real, None, categorical_features)
+    is_category = np.array([kind in CODED for kind in columns.kinds])
+    values = [np.array(columns.read(table)) for table in named.values()]  # copies, to write codes into
+    for table, read in zip(named.values(), values, strict=True):
+        for i in np.flatnonzero(is_category).tolist():  # so far NaN stands for gaps and for unknown levels
+            read[np.isnan(read[:, i]) & ~_gaps(table, i), i] = _UNKNOWN
+    return _Tables(values, is_category, names)
+
+
+def _same_names(named: Mapping[str, Any]) -> list[str]:
+    """Return the names of the columns, which all tables have, and refuse tables without rows."""
+    every = {}
+    for name, table in named.items():
+        width = table_width(table)
+        every[name] = [str(column) for column in table.columns] if is_frame(table) else [f"x{i}" for i in range(width)]
+        if not len(table):
+            raise ValueError(f"Got no rows in {name}; expected at least one. Pass more of them.")
+    (first, names), *others = every.items()
+    for name, found in others:
+        if found != names:
+            raise ValueError(
+                f"Got columns {found[:20]} in {name} and {names[:20]} in {first}; expected the same in the same order. "
+                f"Select them: {name}[list({first}.columns)]."
+            )
+    return names
+
+
+def _gaps(table: Any, position: int) -> np.ndarray:
+    values = values_of(table, position) if is_frame(table) else np.asarray(table)[:, position]
+    return np.array([is_gap(value) for value in values])
+
+
+def _position(target: Any, names: list[str]) -> int:
+    if isinstance(target, Integral) and not isinstance(target, bool) and -len(names) <= int(target) < len(names):
+        return int(target) % len(names)
+    if target not in names:
+        raise ValueError(f"Got target={target!r}, which is no column; expected a position or one of {names[:20]}.")
+    return names.index(target)
+
+
+def _split(table: np.ndarray, column: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return predictors and target of the rows that have one."""
+    if table.shape[1] < 2:
+        raise ValueError("Got a table of one column, the target; expected at least another one. Add predictors.")
+    table = table[~np.isnan(table[:, column])]
+    if not len(table):
+        raise ValueError(f"Got no row with a target in {name}; expected at least one. Pass labelled rows.")
+    return np.delete(table, column, axis=1), table[:, column]
+
+
+def _check_share(quantile: Any) -> None:
+    if not isinstance(quantile, Real) or isinstance(quantile, bool) or not 0 < float(quantile) < 1:
+        raise ValueError(f"Got quantile={quantile!r}; expected a number between 0 and 1. Pass quantile=0.01, say.")
+
+
+# -- distributions --------------------------------------------------------------------------------------
+
+
+def _number_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the distance of two columns of numbers, gaps among them."""
+    missing = abs(float(np.isnan(a).mean() - np.isnan(b).mean()))
+    a, b = np.sort(a[~np.isnan(a)]), np.sort(b[~np.isnan(b)])
+    if not len(a) or not len(b):
+        return missing
+    steps = np.concatenate([a, b])
+    below = [np.searchsorted(values, steps, side="right") / len(values) for values in (a, b)]
+    return max(missing, float(np.abs(below[0] - below[1]).max()))
+
+
+def _total_variation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return half the sum of differences between the shares of values, among which NaN is one."""
+    _, codes = np.unique(np.concatenate([a, b]), return_inverse=True)
+    n_levels = codes.max() + 1
+    shares = [np.bincount(part, minlength=n_levels) / len(part) for part in np.split(codes, [len(a)])]
+    return min(1.0, float(np.abs(shares[0] - shares[1]).sum() / 2))  # rounding goes beyond
+
+
+def _levelled(table: np.ndarray, real: np.ndarray, is_category: np.ndarray) -> np.ndarray:
+    """Return categories as they are, and numbers as the tenths of the real ones that they lie in."""
+    levels = table.copy()
+    for i in np.flatnonzero(~is_category):
+        observed = real[~np.isnan(real[:, i]), i]
+        if len(observed):
+            cuts = np.unique(np.quantile(observed, np.linspace(0.1, 0.9, 9)))
+            levels[:, i] = np.where(np.isnan(table[:, i]), np.nan, np.searchsorted(cuts, table[:, i]))
+    return levels
+
+
+def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return one value per pair of levels; both are whole numbers from `_UNKNOWN` on, and NaN stands for itself."""
+    return (np.nan_to_num(a, nan=_UNKNOWN - 1) - _UNKNOWN + 1) * 2.0**26 + np.nan_to_num(b, nan=_UNKNOWN - 1)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the correlation over rows that have both; 0 where a column does not vary."""
+    there = ~(np.isnan(a) | np.isnan(b))
+    if there.sum() < 2:
+        return 0.0
+    a, b = a[there] - a[there].mean(), b[there] - b[there].mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale > 0 else 0.0
+
+
+# -- prediction -----------------------------------------------------------------------------------------
+
+
+def _area(estimator: Any, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> float:
+    """Return the area under the ROC curve of each level against the rest, weighted by their shares in y_test."""
+    if not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"Got {type(estimator).__name__}, which has no predict_proba, for a target of levels; expected a "
+            "classifier that has. Or leave estimator=None."
+        )
+    levels, counts = np.unique(y_test, return_counts=True)
+    chances = np.zeros((len(X_test), len(levels)))  # a level that was never generated is never foreseen
+    if len(np.unique(y)) > 1:
+        model = clone(estimator).fit(X, y)
+        known = np.isin(model.classes_, levels)
+        chances[:, np.searchsorted(levels, model.classes_[known])] = model.predict_proba(X_test)[:, known]
+    areas = [roc_auc_score(y_test == level, chance) for level, chance in zip(levels, chances.T, strict=True)]
+    return float(np.average(areas, weights=counts))
+
+
+# -- nearness -------------------------------------------------------------------------------------------
+
+
+class _Space(NamedTuple):
+    """Training rows, and what the distance to them is measured in."""
+
+    numbers: np.ndarray
+    levels: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+    is_category: np.ndarray
+
+    @classmethod
+    def fit(cls, table: np.ndarray, is_category: np.ndarray) -> _Space:
+        numbers = [column[~np.isnan(column)] for column in table[:, ~is_category].T]
+        centre = np.array([np.median(column) if len(column) else 0.0 for column in numbers])
+        scale = np.array([_spread(column) for column in numbers])
+        empty = cls(np.empty((0, 0)), np.empty((0, 0)), centre, scale, is_category)
+        return cls(*empty.place(table), centre, scale, is_category)
+
+    def place(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return numbers in units of their spread, and levels: gaps among numbers are two more, there or not."""
+        numbers = table[:, ~self.is_category]
+        gaps = np.isnan(numbers)
+        levels = np.nan_to_num(table[:, self.is_category], nan=_UNKNOWN - 1)
+        return np.where(gaps, 0.0, (numbers - self.centre) / self.scale), np.hstack([levels, gaps.astype(np.float64)])
+
+    def nearest(self, table: np.ndarray, itself: np.ndarray | None = None) -> np.ndarray:
+        """Return each row's distance to the nearest training row, other than the one that it is itself."""
+        numbers, levels = self.place(table)
+        found = np.empty(len(table))
+        for part in gen_batches(len(table), _CHUNK_ROWS):
+            distances = cdist(levels[part], self.levels, "hamming") * levels.shape[1]
+            if numbers.shape[1]:
+                distances += cdist(numbers[part], self.numbers, "cityblock")
+            if itself is not None:
+                distances[np.arange(len(distances)), itself[part]] = np.inf
+            found[part] = distances.min(axis=1)
+        return found
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return the range of most values, or their standard deviation, where most are the same."""
+    if not len(values):
+        return 1.0
+    low, high = np.quantile(values, [0.05, 0.95])
+    return float((high - low) or values.std() or 1.0)
+
+
+def _chosen(n_rows: int, n_most: int | None, generator: np.random.RandomState) -> np.ndarray:
+    """Return the positions of so many random rows at most."""
+    if n_most is None or n_rows <= n_most:
+        return np.arange(n_rows)
+    return np.sort(generator.choice(n_rows, n_most, replace=False))
