@@ -9,9 +9,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "AutoencoderTransformer": "sklae._autoencoder",
     "VAETransformer": "sklae._vae",
+    "AEImputer": "sklae._imputer",
     "AEOutlierDetector": "sklae._outlier",
 }
-__all__ = ["AEOutlierDetector", "AutoencoderTransformer", "VAETransformer"]
+__all__ = ["AEImputer", "AEOutlierDetector", "AutoencoderTransformer", "VAETransformer"]
 
 
 def __getattr__(name: str) -> Any:

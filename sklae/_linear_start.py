@@ -1,0 +1,128 @@
+"""What a table's missing cells are before any network has a say: the linear-Gaussian start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklae._cells import Cells
+from sklae._columns import Columns
+from sklae._gaussian import Normal
+from sklae._random import some_rows
+
+__all__ = ["LinearStart", "Space"]
+
+# How much covariances are pulled to 0; the best on cells held out is taken. Without any, a table of few rows and many
+# gaps is learned by heart: half of the cells of breast_cancer cost 8 % more in the training rows, and 20 % in new ones.
+_SHRINKAGES = (0.1, 0.03, 0.01, 0.003, 0.001)
+# Where there are more columns of numbers than this, no normal distribution is fitted; categories join it as long as
+# all cells are no more than that.
+_MOST_NUMBERS, _MOST_CELLS = 200, 64
+# The cost of an iteration, in rows by cells cubed; and the least number of rows.
+_BUDGET, _LEAST_ROWS, _MOST_ROWS = 4e8, 1_000, 10_000
+
+
+class Space:
+    """Tables as cells: numbers in standard deviations from their mean, an indicator for each level.
+
+    Parameters
+    ----------
+    columns : Columns
+    table : ndarray of shape (n_samples, n_columns)
+        Numbers and codes; NaN in gaps. Each column has a value.
+    """
+
+    def __init__(self, columns: Columns, table: np.ndarray):
+        self.cells = Cells(columns.n_levels())
+        numbers = ~self.cells.is_coded
+        deviation = np.where(numbers, np.nanstd(table, axis=0), 1.0)
+        self.mean = np.where(numbers, np.nanmean(table, axis=0), 0.0)
+        self.deviation = np.where(deviation > 0, deviation, 1.0)
+
+    def of(self, table: np.ndarray) -> np.ndarray:
+        """Return the cells of rows, (n_samples, n_cells); NaN in gaps."""
+        return self.cells.expand((table - self.mean) / self.deviation)
+
+    def table(self, cells: np.ndarray) -> np.ndarray:
+        """Return rows in the user's units, of categories the code of the likeliest level."""
+        return self.cells.collapse(cells) * self.deviation + self.mean
+
+    def of_expected(self, expected: np.ndarray) -> np.ndarray:
+        """Return cells from such with numbers in the user's units."""
+        owner = self.cells.owner
+        return (expected - self.mean[owner]) / self.deviation[owner]
+
+
+class LinearStart:
+    """A normal distribution of the numbers and the smaller categories of a table; the others by their frequencies.
+
+    Parameters
+    ----------
+    space : Space
+    joint : bool, default=True
+        False: all by their frequencies and means.
+    """
+
+    def __init__(self, space: Space, *, joint: bool = True):
+        cells = space.cells
+        self.n_cells = len(cells.owner)
+        numbers = np.flatnonzero(~cells.is_coded)
+        chosen: list[int] = numbers.tolist() if joint and len(numbers) <= _MOST_NUMBERS else []
+        n_chosen = len(chosen)
+        for column in sorted(np.flatnonzero(cells.is_coded), key=lambda j: cells.widths[j]) if joint else ():
+            n_chosen += int(cells.widths[column])
+            if n_chosen <= _MOST_CELLS:
+                chosen.append(int(column))
+        #: The cells that are jointly normal.
+        self.joint = np.flatnonzero(np.isin(cells.owner, chosen))
+        self.shrinkage = _SHRINKAGES[-1]
+
+    def fit(
+        self,
+        cells: np.ndarray,
+        random_state: np.random.RandomState,
+        truth: np.ndarray | None = None,
+    ) -> LinearStart:
+        """Fit to cells with gaps; choose the shrinkage by what is known of some of the gaps."""
+        self.mean = np.nanmean(cells, axis=0)
+        self.normal: Normal | None = None
+        if not len(self.joint):
+            return self
+        n_most = int(np.clip(_BUDGET / len(self.joint) ** 3, _LEAST_ROWS, _MOST_ROWS))
+        rows = some_rows(len(cells), n_most, random_state)
+        part = cells[np.ix_(rows, self.joint)]
+        there = ~np.isnan(part).all(axis=0)
+        if not there.all():  # too few rows were drawn to see each level
+            self.joint = self.joint[there]
+            part = part[:, there]
+        if truth is None:
+            self.normal = Normal.fit(part, shrinkage=self.shrinkage)
+            return self
+        known, start = truth[np.ix_(rows, self.joint)], None
+        errors = {}
+        for shrinkage in _SHRINKAGES:
+            start = Normal.fit(part, shrinkage=shrinkage, start=start)
+            errors[shrinkage] = (np.nanmean((start.fill(part) - known) ** 2), start)
+        self.shrinkage = min(errors, key=lambda shrinkage: errors[shrinkage][0])
+        self.normal = errors[self.shrinkage][1]
+        return self
+
+    def fill(self, cells: np.ndarray) -> np.ndarray:
+        """Return cells with gaps filled by their expected values."""
+        filled = np.where(np.isnan(cells), self.mean, cells)
+        if self.normal is not None:
+            filled[:, self.joint] = self.normal.fill(cells[:, self.joint])
+        return filled
+
+    def deviation(self, cells: np.ndarray) -> np.ndarray:
+        """Return how far true values lie from these, in standard deviations of the columns; 0 where observed."""
+        out = np.where(np.isnan(cells), 1.0, 0.0)
+        if self.normal is not None:
+            out[:, self.joint] = self.normal.deviation(cells[:, self.joint])
+        return out
+
+    def residuals(self, cells: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> np.ndarray:
+        """Draw what the expected values miss by, (n_draws, n_samples, n_cells); 0 where observed."""
+        out = random_state.standard_normal((n_draws, *cells.shape)) * np.isnan(cells)
+        if self.normal is not None:
+            out[..., self.joint] = self.normal.residuals(cells[:, self.joint], n_draws, random_state)
+        return out
