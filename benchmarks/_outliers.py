@@ -68,10 +68,10 @@ Make = Callable[[int], Any]
 
 
 class Task(NamedTuple):
-    """Rows to fit on, without labels, and rows to score; 1 is an outlier."""
+    """Rows to fit on, without labels, and rows to score, arrays or frames; 1 is an outlier."""
 
-    X_train: np.ndarray
-    X_test: np.ndarray
+    X_train: Any
+    X_test: Any
     y_test: np.ndarray
 
 

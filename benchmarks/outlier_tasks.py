@@ -10,27 +10,35 @@
   numeric columns but for `difficulty` and those that are constant. Attacks are the outliers: more than half of the
   rows, unlike in most uses of a detector.
 - *AI4I 2020*: five sensors of 10,000 machines, of which 3.4 % fail; stratified 70/30 split, fitted to all of the 70 %.
+- *NSL-KDD, with text* and *AI4I 2020, with text*: the same connections with protocol (3 levels), service (66) and flag
+  (11), the same machines with their type (3), as `read_csv` gives them. The columns that give the label away are left
+  out: `difficulty`; the modes of failure; and what only identifies a machine. sklae takes the frame, peers its numbers
+  standardised and its text one-hot; sklae on numbers alone and on one-hot columns beside. After it, which cells
+  are to blame in an outlier or two.
 
 One configuration for all: sklae's default, and `support_fraction=1.0` where the rows to fit on are clean; PyOD's
-AutoEncoder, VAE, IForest and KNN with their defaults. `StandardScaler` on the training part for every contender, no
-labels in fit. Means over seeds, of the detectors and of all draws; CPU seconds of fit and score, one thread. AUROC is
-.5 for a guess, average precision (AP) the share of outliers.
+AutoEncoder, VAE, IForest and KNN (LOF for tables with text) with their defaults. `StandardScaler` on the training part
+for every contender but sklae on frames, no labels in fit. Means over seeds, of the detectors and of all draws; CPU
+seconds of fit and score, one thread. AUROC is .5 for a guess, average precision (AP) the share of outliers.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
 from _data import folder, practical
 from _harness import one_thread, print_table, versions
-from _outliers import CLEAN_SWITCH, SKLAE, Figures, Make, Task, judge, peers, sklae, standardize, warm_up
+from _outliers import CLEAN_SWITCH, SKLAE, Figures, Make, Task, anomalies, judge, peers, sklae, standardize, warm_up
+from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 PEERS = ("AutoEncoder", "VAE", "IForest", "KNN")
+PEERS_WITH_TEXT = ("IForest", "KNN", "LOF")
 SENSORS = [
     "Air temperature [K]",
     "Process temperature [K]",
@@ -82,20 +90,29 @@ def cloud(kind: str, seed: int, n_rows: int, n_columns: int = 10) -> Task:
 
 
 def attacks(seed: int, n_rows: int) -> Task:
+    task = attacks_with_text(seed, n_rows)
+    numeric = task.X_train.select_dtypes("number").columns
+    return standardize(_rows(task.X_train[numeric]), _rows(task.X_test[numeric]), task.y_test)
+
+
+def attacks_with_text(seed: int, n_rows: int) -> Task:
     del seed  # the files are the split
     train, test = practical("nsl_kdd_train20"), practical("nsl_kdd_test")
     train = train[train.attack == "normal"]
-    numeric = train.drop(columns="difficulty").select_dtypes("number")
-    columns = numeric.columns[numeric.nunique() > 1]
-    strange = (test.attack != "normal").to_numpy(np.int64)
-    return standardize(_rows(train[columns])[:n_rows], _rows(test[columns]), strange)
+    features = train.drop(columns=["attack", "difficulty"])
+    columns = features.columns[features.nunique() > 1]
+    return Task(train[columns][:n_rows], test[columns], (test.attack != "normal").to_numpy(np.int64))
 
 
-def machines(seed: int, n_rows: int) -> Task:
+def machines(seed: int, n_rows: int, *, with_text: bool = False) -> Task:
     frame = practical("ai4i2020")
-    X, y = _rows(frame[SENSORS]), frame["Machine failure"].to_numpy()
+    X, y = frame[["Type", *SENSORS] if with_text else SENSORS], frame["Machine failure"].to_numpy()
     X_train, X_test, _, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=seed)
-    return standardize(X_train[:n_rows], X_test, y_test)
+    return (
+        Task(X_train[:n_rows], X_test, y_test)
+        if with_text
+        else standardize(_rows(X_train[:n_rows]), _rows(X_test), y_test)
+    )
 
 
 def _rows(frame: pd.DataFrame) -> np.ndarray:
@@ -112,19 +129,56 @@ TASKS: dict[str, tuple[bool, int, Callable[[int, int], Task]]] = {
     "NSL-KDD": (True, 20_000, attacks),
     "AI4I 2020": (False, 20_000, machines),
 }
+#: The same of tables with text, as frames.
+TASKS_WITH_TEXT: dict[str, tuple[bool, int, Callable[[int, int], Task]]] = {
+    "NSL-KDD, with text": (True, 20_000, attacks_with_text),
+    "AI4I 2020, with text": (False, 20_000, partial(machines, with_text=True)),
+}
+
+
+# -- a frame as contenders take it ------------------------------------------------------------------------
+
+
+def as_it_is(task: Task) -> Task:
+    return task
+
+
+def numbers_alone(task: Task) -> Task:
+    columns = task.X_train.select_dtypes("number").columns
+    return task._replace(X_train=task.X_train[columns], X_test=task.X_test[columns])
+
+
+def one_hot(task: Task) -> Task:
+    levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    numbers = make_column_selector(dtype_include="number")
+    encoder = make_column_transformer((StandardScaler(), numbers), remainder=levels).fit(task.X_train)
+    return task._replace(X_train=encoder.transform(task.X_train), X_test=encoder.transform(task.X_test))
+
+
+#: What makes a contender, and the task as it takes it.
+Contender = tuple[Make, Callable[[Task], Task]]
+
+
+def contenders_with_text(*, clean: bool) -> dict[str, Contender]:
+    best = sklae(support_fraction=1.0) if clean else sklae()
+    found: dict[str, Contender] = {SKLAE: (sklae(), as_it_is)}
+    if clean:
+        found[CLEAN_SWITCH] = (best, as_it_is)
+    found |= {"sklae, numbers alone": (best, numbers_alone), "sklae, one-hot": (best, one_hot)}
+    return found | {f"{name}, one-hot": (make, one_hot) for name, make in peers(PEERS_WITH_TEXT).items()}
 
 
 # -- running and printing -------------------------------------------------------------------------------
 
 
-def compare(name: str, contenders: dict[str, Make], n_seeds: int, *, quick: bool) -> None:
-    clean, n_rows, make_task = TASKS[name]
+def compare(name: str, contenders: dict[str, Contender], n_seeds: int, *, quick: bool) -> None:
+    clean, n_rows, make_task = (TASKS | TASKS_WITH_TEXT)[name]
     found: dict[str, list[Figures]] = {}
     for seed in range(n_seeds):
         task = make_task(seed, 200 if quick else n_rows)
-        for contender, make in contenders.items():
+        for contender, (make, view) in contenders.items():
             if clean or contender != CLEAN_SWITCH:
-                found.setdefault(contender, []).append(judge(make, task, seed))
+                found.setdefault(contender, []).append(judge(make, view(task), seed))
     n_fit, n_columns = task.X_train.shape
     title = (
         f"{name}: fitted to {n_fit:,} x {n_columns}, {'clean' if clean else 'contaminated'}; "
@@ -132,6 +186,29 @@ def compare(name: str, contenders: dict[str, Make], n_seeds: int, *, quick: bool
     )
     print_table(title, ["detector", "AUROC", "± SD", "AP", "± SD", "CPU s", ""], [row(*each) for each in found.items()])
     print_verdict(found)
+    if name in TASKS_WITH_TEXT:
+        print_reasons(task, contenders[CLEAN_SWITCH if clean else SKLAE][0])
+
+
+def print_reasons(task: Task, make: Make, n_looked_at: int = 200) -> None:
+    """Print which cells are to blame in the strangest outlier, and in the first one with a level to blame."""
+    detector = make(0).fit(task.X_train)
+    outliers = task.X_test[task.y_test == 1]
+    order = np.argsort(-anomalies(detector, outliers), kind="stable")[:: max(1, len(outliers) // n_looked_at)]
+    terms, expected = detector.explain(outliers.iloc[order], return_expected=True)
+    has_level = np.flatnonzero(~terms.idxmax(axis=1).isin(outliers.select_dtypes("number").columns))
+    for place in dict.fromkeys([0, *has_level[:1].tolist()]):
+        why = terms.iloc[place].sort_values(ascending=False)[:3]
+        row = outliers.iloc[order[place]]
+        cells = (
+            f"{name} = {_short(row[name])}, expected {_short(expected[name].iloc[place])} ({part:.1f})"
+            for name, part in why.items()
+        )
+        print(f"an outlier, anomaly {terms.iloc[place].sum():.1f}: {'; '.join(cells)}")
+
+
+def _short(cell: float | str) -> str:
+    return cell if isinstance(cell, str) else f"{cell:.4g}"
 
 
 def row(name: str, found: list[Figures]) -> list[str | float | None]:
@@ -156,14 +233,18 @@ def print_verdict(found: dict[str, list[Figures]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="number of fits of each, seeds 0, 1, ...")
-    parser.add_argument("--only", nargs="+", choices=list(TASKS), default=list(TASKS), help="only these tasks")
+    names = [*TASKS, *TASKS_WITH_TEXT]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="only these tasks")
     parser.add_argument("--quick", action="store_true", help="next to no work: to see that everything runs")
     arguments = parser.parse_args()
     print(versions(("numpy", "scikit-learn", "torch", "skorch", "pyod")))
-    contenders = {SKLAE: sklae(), CLEAN_SWITCH: sklae(support_fraction=1.0), **peers(PEERS)}
+    makes = {SKLAE: sklae(), CLEAN_SWITCH: sklae(support_fraction=1.0), **peers(PEERS)}
+    of_numbers: dict[str, Contender] = {name: (make, as_it_is) for name, make in makes.items()}
     with one_thread():
-        warm_up(contenders.values())
+        warm_up(makes.values())
         for name in arguments.only:
+            with_text = name in TASKS_WITH_TEXT
+            contenders = contenders_with_text(clean=TASKS_WITH_TEXT[name][0]) if with_text else of_numbers
             compare(name, contenders, 1 if arguments.quick else arguments.seeds, quick=arguments.quick)
 
 

@@ -1,6 +1,7 @@
 """How good are synthetic tables: sklae's VAE beside CTGAN's TVAE, a Gaussian copula and shuffled columns.
 
     python benchmarks/synthesis.py [--seeds 1] [--tables NAME ...] [--only NAME ...] [--epochs N] [--csv FILE] [--quick]
+    python benchmarks/synthesis.py --peers FILE         take the peers' figures from a FILE that --csv has written
 
 Three mixed tables as `pandas.read_csv` gives them, gaps and text and all: adult (without `split`), telco_churn (without
 `customerID`) and california_housing. The label is a column like any other. A 70/30 split, `random_state=seed`; every
@@ -15,6 +16,7 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
 - seconds of fit and of drawing, wall and processor time, one thread. What TVAE's process takes to start is not counted.
 
 - *sklae*: `VAETransformer(random_state=seed)`, the defaults, fitted to the table as it is.
+- *sklae, histogram*: the same with `likelihood=Mixed("histogram"), sample_from="aggregate"`: for a table synthesiser.
 - *TVAE*: the package ctgan's, its defaults (300 epochs of batches of 500; `--epochs` changes the number). It has no
   missing values: a gap in text is a level, one in numbers the mean and a column that says so. It needs an environment
   with ctgan, whose interpreter the environment variable SKLAE_SIDE_PYTHON names; without it, its row is left out.
@@ -24,14 +26,15 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
 
 - *copula*: normal scores of ranks and their correlations, for numbers and categories alike.
 
-Printed: means over seeds, and whether sklae is at or above TVAE on two of three tables, and faster. In quality it is if
-it is not behind in any of prediction, marginals and pairs.
+Printed: means over seeds, and whether sklae, with and without histograms, is at or above TVAE on two of three tables,
+and faster. In quality it is if it is not behind in any of prediction, marginals and pairs.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -47,9 +50,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from sklae import VAETransformer
+from sklae.likelihoods import Mixed
 from sklae.metrics import association_distances, marginal_distances, near_copy_share, train_on_synthetic_score
 
-SKLAE, TVAE, COPULA, SHUFFLED, REAL = "sklae", "TVAE", "copula", "shuffled columns", "real rows"
+SKLAE, HISTOGRAM = "sklae", "sklae, histogram"
+TVAE, COPULA, SHUFFLED, REAL = "TVAE", "copula", "shuffled columns", "real rows"
 
 
 class Table(NamedTuple):
@@ -73,6 +78,8 @@ NOTHING = Cost(np.nan, np.nan)
 
 #: Fits to rows with a seed and draws as many.
 Contender = Callable[[pd.DataFrame, int], Made]
+#: Figures by table, contender and seed.
+Known = Mapping[tuple[str, str, int], dict[str, Any]]
 
 
 # -- contenders -----------------------------------------------------------------------------------------
@@ -103,10 +110,16 @@ def fit_and_draw(fit: Callable[[], Any], draw: Callable[[Any], pd.DataFrame]) ->
     return Made(found[1], *costs)
 
 
-def contenders(n_epochs: int, *, quick: bool) -> dict[str, Contender]:
-    found: dict[str, Contender] = {SKLAE: partial(sklae, **({"max_iter": 2} if quick else {}))}
+def contenders(n_epochs: int, known: Known, *, quick: bool) -> dict[str, Contender]:
+    settings: dict[str, Any] = {"max_iter": 2} if quick else {}
+    found: dict[str, Contender] = {
+        SKLAE: partial(sklae, **settings),
+        HISTOGRAM: partial(sklae, likelihood=Mixed("histogram"), sample_from="aggregate", **settings),
+    }
     python = side_python()
-    if python is None:
+    if TVAE in {contender for _, contender, _ in known}:
+        found[TVAE] = partial(tvae, python or sys.executable, n_epochs)
+    elif python is None:
         print("TVAE is left out: SKLAE_SIDE_PYTHON names no interpreter that has ctgan")
     else:
         print(f"ctgan {tvae_version(python)}, TVAE with {n_epochs} epochs")
@@ -141,10 +154,27 @@ def judge(name: str, made: Made, train: pd.DataFrame, test: pd.DataFrame, seed: 
     }
 
 
-def run(entered: Mapping[str, Contender], tables: Sequence[str], n_seeds: int, *, quick: bool) -> pd.DataFrame:
-    """Fit every contender to every table; one row each."""
+def kept(file: Path | None) -> Known:
+    """Return the peers' figures in a file."""
+    if file is None:
+        return {}
+    found = pd.read_csv(file)
+    found = found[~found.contender.isin([SKLAE, HISTOGRAM])]
+    print(f"read {len(found)} of the peers' figures from {file}, not measured now")
+    return {(row["table"], row["contender"], row["seed"]): row for row in found.to_dict("records")}
+
+
+def run(
+    entered: Mapping[str, Contender],
+    tables: Sequence[str],
+    n_seeds: int,
+    known: Known,
+    *,
+    quick: bool,
+) -> pd.DataFrame:
+    """Fit every contender to every table, but for what is known; one row each."""
     rows = []
-    if SKLAE in entered:  # the first fit loads libraries, which isn't counted for TVAE either
+    if {SKLAE, HISTOGRAM} & set(entered):  # the first fit loads libraries, which isn't counted for TVAE either
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             sklae(split(tables[0], 0, quick=True)[0], 0, max_iter=2)
@@ -152,8 +182,7 @@ def run(entered: Mapping[str, Contender], tables: Sequence[str], n_seeds: int, *
         for seed in range(n_seeds):
             train, test = split(name, seed, quick=quick)
             for contender, make in entered.items():
-                made = make(train, seed)
-                figures = judge(name, made, train, test, seed)
+                figures = known.get((name, contender, seed)) or judge(name, make(train, seed), train, test, seed)
                 rows.append({"table": name, "contender": contender, "seed": seed, **figures})
         print_figures(name, pd.DataFrame(rows).query("table == @name"), len(train))
     return pd.DataFrame(rows)
@@ -183,15 +212,19 @@ def text(column: str, value: float) -> str:
 
 def print_verdicts(found: pd.DataFrame) -> None:
     """Print for each table and over all of them how sklae stands beside TVAE."""
-    average = means(found)
-    tables = list(found.table.unique())
-    if not {SKLAE, TVAE} <= set(found.contender):
+    ours = [name for name in (SKLAE, HISTOGRAM) if name in set(found.contender)]
+    if not ours or TVAE not in set(found.contender):
         print("\nno verdict: it takes both sklae and TVAE")
         return
-    print()
+    for contender in ours:
+        print(f"\n{contender}")
+        print_verdict(means(found), list(found.table.unique()), contender)
+
+
+def print_verdict(average: pd.DataFrame, tables: Sequence[str], contender: str) -> None:
     level, faster = 0, 0
     for name in tables:
-        ours, theirs = average.loc[name, SKLAE], average.loc[name, TVAE]
+        ours, theirs = average.loc[name, contender], average.loc[name, TVAE]
         behind = [
             f"{figure} by {abs(ours[figure] - theirs[figure]):.4f}"
             for figure, more_is_better in QUALITY.items()
@@ -222,11 +255,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these contenders, such as sklae")
     parser.add_argument("--epochs", type=int, default=TVAE_EPOCHS, help="of TVAE")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="where to save the figures of every fit")
+    parser.add_argument("--peers", type=Path, metavar="FILE", help="the peers' figures, as --csv has written them")
     parser.add_argument("--quick", action="store_true", help="next to no work: to see that everything runs")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"  # what other processes inherit
     print(versions(("numpy", "pandas", "scikit-learn", "torch", "skorch")))
-    entered = contenders(2 if arguments.quick else arguments.epochs, quick=arguments.quick)
+    known = kept(arguments.peers)
+    entered = contenders(2 if arguments.quick else arguments.epochs, known, quick=arguments.quick)
     unknown = set(arguments.only or ()) - set(entered)
     if unknown:
         parser.error(f"no contender {sorted(unknown)} among {list(entered)}")
@@ -234,7 +269,8 @@ def main() -> None:
     with one_thread(), warnings.catch_warnings():
         if arguments.quick:
             warnings.simplefilter("ignore", ConvergenceWarning)
-        found = run(entered, arguments.tables, 1 if arguments.quick else arguments.seeds, quick=arguments.quick)
+        n_seeds = 1 if arguments.quick else arguments.seeds
+        found = run(entered, arguments.tables, n_seeds, known, quick=arguments.quick)
     print_verdicts(found)
     if arguments.csv:
         found.to_csv(arguments.csv, index=False)

@@ -15,6 +15,7 @@ import numpy as np
 
 import sklae
 from sklae import plotting
+from sklae._columns import Columns
 from sklae._findings import Findings, inspect, strangest_rows, write_scores
 from sklae._report import Picture, Report
 
@@ -32,10 +33,11 @@ network): outlier detection beside IsolationForest, held-out likelihood beside
 PCA and FactorAnalysis, and pictures of a variational autoencoder at work."""
 
 _EPILOG = """\
-Columns that are not numbers are left out, and named; gaps may stay. DIR gets
-report.html (to read), scores.csv (a line per row of the table: its number,
-counted from 0, score, decision, outlier or not, p-value, and why it is
-strange) and the pictures.
+Numbers, text and other categories are taken as they are, gaps too; columns of
+dates, of free text and of names are left out, and named. DIR gets report.html
+(to read), scores.csv (a line per row of the table: its number, counted from 0,
+score, decision, outlier or not, p-value, and why it is strange) and the
+pictures.
 
 examples:
   python -m sklae
@@ -163,19 +165,19 @@ def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int
 
 
 def _run_table(path: Path, out: Path, contamination: float | str, drop: Sequence[str]) -> None:
-    X, names, remarks = _numeric_part(_read(path), drop)
-    _say(f"{path.name}: {len(X):,} rows, {len(names)} numeric columns")
+    frame, remarks = _usable_part(_read(path), drop)
+    size = _size(frame)
+    _say(f"{path.name}: {size}")
     for remark in remarks:
         _say(remark)
     try:
-        found = inspect(X, names, contamination=contamination)
+        found = inspect(frame, list(frame.columns), contamination=contamination)
     except ValueError as error:  # what the estimator refuses, in its own words
         raise _Refusal(str(error)) from error
     strangest = strangest_rows(found)
     told = found.told()
     _say("\n".join([*told, "", strangest.text(_N_PRINTED)]))
-    size = f"{len(X):,} rows, {len(names)} numeric columns."
-    report = Report(f"Strange rows of {path.name}", [size, *remarks, *told], [strangest])
+    report = Report(f"Strange rows of {path.name}", [f"{size}.", *remarks, *told], [strangest])
     _add_pictures(report, lambda: _detector_pictures(found))
     _write(report, found, out)
 
@@ -213,22 +215,36 @@ def _csv_dialect(path: Path) -> dict[str, str]:
     return {"sep": separator, "decimal": "," if separator != "," and "," in first and "." not in first else "."}
 
 
-def _numeric_part(frame: Any, drop: Sequence[str]) -> tuple[np.ndarray, list[str], list[str]]:
-    """Return the numbers of a frame, their columns' names, and remarks on what was left out."""
+def _usable_part(frame: Any, drop: Sequence[str]) -> tuple[Any, list[str]]:
+    """Return the columns of a frame that a detector takes, and remarks on what was left out."""
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
     unknown = [name for name in drop if name not in frame.columns]
     if unknown:
         raise _Refusal(f"Got --drop {unknown[0]!r}; expected one of the columns: {_listed(frame.columns)}.")
     frame = frame.drop(columns=list(drop))
-    numeric = frame.select_dtypes(include=["number", "bool"], exclude=["timedelta"])
-    words = [name for name in frame.columns if name not in numeric.columns]
-    X = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
-    empty = np.isnan(X).all(axis=0)
-    names = [name for name, is_empty in zip(numeric.columns, empty, strict=True) if not is_empty]
-    left_out = {"as they hold no numbers": words, "as every value is missing": list(numeric.columns[empty])}
-    remarks = [f"Left out, {why}: {_listed(left)}." for why, left in left_out.items() if left]
-    _check_numbers(X[:, ~empty], names, remarks)
-    return X[:, ~empty], names, remarks
+    empty = frame.isna().all().to_numpy(dtype=bool)
+    wrong = np.array([not _is_usable(frame.iloc[:, [i]]) for i in range(frame.shape[1])], dtype=bool) & ~empty
+    left_out = {"as they are neither numbers nor categories": wrong, "as every value is missing": empty}
+    remarks = [f"Left out, {why}: {_listed(frame.columns[left])}." for why, left in left_out.items() if left.any()]
+    usable = frame.loc[:, ~wrong & ~empty]
+    _check_usable(usable, remarks)
+    return usable, remarks
+
+
+def _is_usable(column: Any) -> bool:
+    """Return whether a frame of a single column holds numbers or categories."""
+    try:
+        Columns.fit(column)
+    except ValueError:
+        return False
+    return True
+
+
+def _size(frame: Any) -> str:
+    n_numeric = frame.select_dtypes("number").shape[1]
+    n_others = frame.shape[1] - n_numeric
+    categories = f" and {n_others} of categories" if n_others else ""
+    return f"{len(frame):,} rows, {n_numeric} numeric columns{categories}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -237,17 +253,19 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_N_LISTED]) + more
 
 
-def _check_numbers(X: np.ndarray, names: Sequence[str], remarks: Sequence[str]) -> None:
-    if not names:
-        raise _Refusal(f"Got a table without numeric columns; expected at least one. {' '.join(remarks)}")
-    infinite = [name for name, column in zip(names, X.T, strict=True) if np.isinf(column).any()]
-    if infinite:
+def _check_usable(frame: Any, remarks: Sequence[str]) -> None:
+    if not frame.shape[1]:
+        raise _Refusal(f"Got a table without usable columns; expected numbers or categories. {' '.join(remarks)}")
+    numbers = frame.select_dtypes("number")
+    is_infinite = np.isinf(numbers.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=0)
+    if is_infinite.any():
         raise _Refusal(
-            f"Got infinite values in {_listed(infinite)}; expected numbers or gaps. Empty those cells, or use --drop."
+            f"Got infinite values in {_listed(numbers.columns[is_infinite])}; expected numbers or gaps. Empty those "
+            "cells, or use --drop."
         )
-    if not (np.nanmax(X, axis=0) > np.nanmin(X, axis=0)).any():
+    if (frame.nunique() <= 1).all():
         raise _Refusal(
-            f"Got a constant table: one value in each of {len(names)} numeric columns; expected one that varies."
+            f"Got a constant table: one value in each of {frame.shape[1]} columns; expected one that varies."
         )
 
 

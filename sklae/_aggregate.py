@@ -66,7 +66,9 @@ def draw_codes(density: Any, n_samples: int, random_state: np.random.RandomState
 
 def _mixture(codes: np.ndarray, random_state: np.random.RandomState) -> GaussianMixture:
     """Fit Gaussian mixtures of several sizes, and return the one that BIC prefers."""
-    sizes = [size for size in (1, 3, 10, 30) if size == 1 or 5 * size * codes.shape[1] <= len(codes)]
+    different = np.unique(np.round(codes / max(1e-6, np.abs(codes).max()), 6), axis=0)  # up to rounding
+    most = min(len(codes) // (5 * codes.shape[1]), len(different))
+    sizes = [size for size in (1, 3, 10, 30) if size <= max(most, 1)]
     floor = 1e-6 * max(1e-6, codes.var())
     with config_context(array_api_dispatch=False):  # which refuses the default way to start
         fitted = [GaussianMixture(size, reg_covar=floor, random_state=random_state).fit(codes) for size in sizes]
@@ -84,7 +86,7 @@ class _FlowDensity:
         self.scale = np.maximum(codes.std(0), 1e-6)
         standard = torch.as_tensor((codes - self.mean) / self.scale, dtype=torch.float32)
         generator = torch_generator(random_state)
-        layout = Layout.fit(np.asarray(codes, dtype=np.float64), rows=None, standardize=True)
+        layout = Layout.fit(np.asarray(codes, dtype=np.float64), rows=None, standardize=True, has_grid=False)
         with torch_settings(n_threads=1, gradients=True):
             with generate(generator):
                 # splines: affine maps leave a third of the draws between two clusters, and some far outside

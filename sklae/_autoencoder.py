@@ -40,10 +40,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         Factories of one's own modules, ``factory(n_inputs, n_outputs) -> torch.nn.Module``, called anew in every
         fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
         and, beside them, 1 where observed and 0 where not.
-    likelihood : str or Likelihood, default="auto"
-        How rows differ from their reconstructions: a key of `sklae.likelihoods.LIKELIHOODS`, as "gaussian" (its scale
-        is learned), "bernoulli" (data in [0, 1]) or "poisson"; an instance; or a list of blocks of columns,
-        ``[(name, likelihood, columns), ...]``. "auto" is ``Gaussian(1.0)``: squared error.
+    likelihood : str, Likelihood or list, default="auto"
+        How rows differ from their reconstructions. "auto" goes by each column's kind, as `sklae.likelihoods.Mixed`
+        does: squared error of numbers (``Gaussian(1.0)``), "categorical" for text, categories and booleans, "ordinal"
+        for ordered categories, each column of which weighs as much as a number. A key of
+        `sklae.likelihoods.LIKELIHOODS` is for all columns alike: "gaussian" (its scale is learned), "student_t",
+        "laplace", "log_normal", "histogram", "bernoulli" and "continuous_bernoulli" (data in [0, 1]), "categorical",
+        "ordinal" (categories, or codes 0, 1, ...), "poisson", "negative_binomial". Or an instance, as
+        ``Mixed("histogram")``, or a list of blocks of columns, ``[(name, likelihood, columns), ...]``.
     corruption : str, Corruption or None, default=None
         Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
         "gaussian_noise" or "masking", or an instance.
@@ -53,7 +57,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
         decode without rows then need ``condition=``.
     categorical_features : "from_dtype" or array-like of str, int or bool, default="from_dtype"
-        Which conditions are categories: those that hold no numbers, and in addition the ones named here.
+        Which columns are categories, modelled ones and conditions. "from_dtype": of a frame those of text, categories
+        and booleans, of an array none. Names, positions or a mask: these in addition, such as columns of codes.
     sample_from : str, estimator or None, default=None
         Where `sample` takes codes from: a density fitted to the training rows' codes after training. "aggregate" (a
         Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
@@ -130,7 +135,8 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
-    `score_samples` is log p(x | z(x)), how well a row is reconstructed. It is no density of rows and always prefers
+    `score_samples` is log p(x | z(x)), how well what was observed of a row is reconstructed, in nats: of numbers a
+    log-density in your units, of categories a log-probability. It is no density of rows and always prefers
     more components: select ``n_components`` by a downstream scorer, or use `VAETransformer`.
 
     Examples

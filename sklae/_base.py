@@ -115,7 +115,9 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            Training rows, float32 or float64 (others are converted); NaN marks a missing value.
+            Training rows. A frame of pandas or polars may have columns of numbers, booleans, categories and text, the
+            last two of at most 255 levels; an array has numbers, float32 or float64 (others are converted). NaN, None
+            and the frame's own missing values mark gaps.
         y : ignored
             Present for the API.
         X_val : array-like or frame of shape (n_validation_samples, n_features), default=None
@@ -132,7 +134,9 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For bad input or parameters, before any work.
+            For bad input or parameters, before any work. Refused are columns of dates, of lists, of more levels, and of
+            text that mostly differs from row to row (with what to do instead), columns without any value, names that
+            occur twice, infinite values and sparse matrices.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
 
@@ -165,8 +169,8 @@ class BaseAutoencoder(Verbs, BaseEstimator):
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Train for one epoch on the given rows, continuing from where the last call ended.
 
-        The first call fixes the columns and their scaling. There is no ``partial_fit`` with early stopping or
-        with a learning rate that is planned over ``max_iter`` epochs.
+        The first call fixes the columns, their levels and their scaling: other levels are gaps later. There is no
+        ``partial_fit`` with early stopping or with a learning rate that is planned over ``max_iter`` epochs.
 
         Parameters
         ----------
@@ -295,6 +299,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
                 clip=self.clip,
                 clips=_each_column(blocks, lambda part: part.standardize),
                 blocks=tuple((name, indices) for name, _, indices in blocks),
+                has_grid=_each_column(blocks, lambda part: part.reads_grid),
             )
         data = self._dataset(table, clean, self._some_of(len(table), rows, max_rows))
         if valid is not None:

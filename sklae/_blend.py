@@ -82,6 +82,7 @@ class Blend:
     def __init__(self, cells: Cells, names: Sequence[str]):
         self.cells = cells
         self.names = list(names)
+        self.weight = np.ones(len(cells.n_levels))
         #: What draws' distances from the blended value are multiplied by.
         self.spread = np.ones(len(cells.n_levels))
 
@@ -117,9 +118,11 @@ class Blend:
         weight = np.clip((products + prior * overall) / np.maximum(squares + prior, _TINY), 0.0, 1.0)
         gain = missed**2 - (missed - weight * moved) ** 2
         gain = gain[(moved != 0)]
-        # what could be chance is left out altogether
-        doubtful = not len(gain) or gain.mean() <= gain.std() / np.sqrt(len(gain))
-        return np.zeros_like(weight) if doubtful else weight
+        if not len(gain) or gain.mean() <= 0:
+            return np.zeros_like(weight)
+        # less of what could be chance, and nothing where the gain is within a standard error
+        noise = gain.std() / np.sqrt(len(gain)) / gain.mean()
+        return weight * max(0.0, 1.0 - noise**2)
 
     def _weights_of_categories(
         self, weight: np.ndarray, truth: np.ndarray, start: np.ndarray, model: np.ndarray
@@ -148,11 +151,11 @@ class Blend:
         everything = ratio[~np.isnan(ratio)]
         if len(everything) < _LEAST_CELLS:
             return
-        overall = np.quantile(everything, 0.9) / _REACH
+        overall = _quantile(everything) / _REACH
         for j in np.flatnonzero(~self.cells.is_coded):
             own = ratio[~np.isnan(ratio[:, j]), j]
             n = len(own)
-            found = np.quantile(own, 0.9) / _REACH if n else overall
+            found = _quantile(own) / _REACH if n else overall
             self.spread[j] = (n * found + _PRIOR_CELLS * overall) / (n + _PRIOR_CELLS)
 
     def _errors(self, truth: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -162,6 +165,11 @@ class Blend:
         n_cells = (~np.isnan(missed)).sum(axis=0)
         mean = np.where(n_cells > 0, np.nansum(missed, axis=0) / np.maximum(n_cells, 1), np.nan)
         return np.where(self.cells.is_coded, mean, np.sqrt(mean))
+
+
+def _quantile(ratios: np.ndarray) -> float:
+    # of few cells the usual one is too small on the average
+    return float(np.quantile(ratios, 0.9, method="weibull"))
 
 
 def _surprise(truth: np.ndarray, chances: np.ndarray) -> np.ndarray:

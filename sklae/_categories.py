@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from sklae._frames import (
     is_other_float,
     kinds_of,
     ordered_levels,
+    refuse_odd_frames,
     replace_columns,
     restore,
     values_of,
@@ -77,23 +79,23 @@ class Categories:
         """
         if not is_frame(X):
             named = {int(i): _levels(_column_of_array(X, i)) for i in categorical}
-            _refuse({i: f"{i} ({len(levels)} levels)" for i, levels in named.items() if len(levels) > _MOST_LEVELS})
+            _refuse({i: f"{len(levels)} levels" for i, levels in named.items() if len(levels) > _MOST_LEVELS})
             return cls(tuple("categorical" if i in named else "numeric" for i in range(width)), named)
         names = tuple(str(name) for name in X.columns)
-        kinds = kinds_of(X)
-        for i in categorical:
-            kinds[i] = "categorical"
-        for i in anything:
-            kinds[i] = "categorical" if kinds[i] == "other" else kinds[i]
-        dtypes = tuple(dtypes_of(X))
-        wrong = {i: f"{names[i]!r} ({dtypes[i]})" for i, kind in enumerate(kinds) if kind == "other"}
-        levels = {}
+        kinds, dtypes = kinds_of(X), tuple(dtypes_of(X))
+        for i in {*categorical, *(i for i in anything if kinds[i] == "other")}:
+            kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
+        levels, wrong = {}, {i: str(dtypes[i]) for i, kind in enumerate(kinds) if kind == "other"}
         for i in (i for i, kind in enumerate(kinds) if kind in CODED):
             values = values_of(X, i)
-            levels[i] = _levels_of_kind(kinds[i], X, i, values)
+            try:
+                levels[i] = _levels_of_kind(kinds[i], X, i, values)
+            except TypeError:  # lists, say: nothing that could be looked up
+                wrong[i] = str(dtypes[i])
+                continue
             if _are_too_many(levels[i], values, chosen=i in categorical or kinds[i] == "ordered"):
-                wrong[i] = f"{names[i]!r} ({len(levels[i])} levels in {len(values)} rows)"
-        _refuse(wrong)
+                wrong[i] = f"{len(levels[i])} levels in {len(values)} rows"
+        _refuse(wrong, names)
         return cls(tuple(kinds), levels, names, dtypes)
 
     def treat_as_numbers(self, positions: Sequence[int]) -> Categories:
@@ -124,20 +126,18 @@ class Categories:
         """Return the table with codes in place of levels."""
         if not self.levels:
             return X
+        refuse_odd_frames(X)
         if is_frame(X):
-            return self._encode_frame(X)
+            there = [i for i in self.levels if i < len(X.columns)]
+            return replace_columns(X, {i: self.codes(i, values_of(X, i)) for i in there})
         table = np.array(X)
         if table.ndim != 2 or table.shape[1] != len(self.kinds):
             return X  # refused later
+        if table.dtype.kind in "biu":  # integers have no NaN
+            table = table.astype(np.float64)
         for i in self.levels:
             table[:, i] = self.codes(i, table[:, i].tolist())
         return table
-
-    def _encode_frame(self, X: Any) -> Any:
-        positions = {str(name): position for position, name in enumerate(X.columns)}
-        found = {i: str(i) if self.names is None else self.names[i] for i in self.levels}
-        columns = {name: self.codes(i, values_of(X, positions[name])) for i, name in found.items() if name in positions}
-        return replace_columns(X, columns)
 
     def codes(self, position: int, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
         """Return the codes of values; ``strict`` refuses unknown ones."""
@@ -161,7 +161,10 @@ class Categories:
         return codes
 
     def decode(self, X: Any) -> Any:
-        """Return the table of codes and numbers, an array or a frame, with levels and in the dtypes that were read."""
+        """Return the table of codes and numbers, an array or a frame, with levels and in the dtypes that were read.
+
+        Numbers that were objects or decimals are floats.
+        """
         if not is_frame(X):
             return self._decode_array(X)
         table = {i: X[name].to_numpy() for i, name in enumerate(X.columns)}
@@ -236,9 +239,10 @@ def _are_too_many(levels: list[Any], values: list[Any], *, chosen: bool) -> bool
     return not chosen and len(levels) > _FEW_LEVELS and len(levels) > _MOST_DISTINCT * n_values
 
 
-def _refuse(wrong: Mapping[int, str]) -> None:
+def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> None:
+    """Refuse columns, by their positions, for what they hold."""
     if wrong:
-        found = [wrong[i] for i in sorted(wrong)]
+        found = [f"{i if names is None else repr(names[i])} ({wrong[i]})" for i in sorted(wrong)]
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise ValueError(
             f"Got columns that are neither numbers nor categories: {', '.join(found[:5])}{more}; expected numbers, "
@@ -250,13 +254,12 @@ def _refuse(wrong: Mapping[int, str]) -> None:
 def _integers(values: np.ndarray, dtype: Any) -> list[Any]:
     """Return the nearest integers that the dtype holds, None for gaps."""
     low, high = _range_of(dtype)
-    rounded = np.clip(np.rint(values.astype(np.float64)), low, high)
+    rounded = np.clip(np.rint(values.astype(np.float64)), float(low), float(high))
     # the largest integers are no floats: their neighbour above would not fit
     return [None if value != value else min(int(value), high) for value in rounded.tolist()]
 
 
 def _range_of(dtype: Any) -> tuple[int, int]:
     """Return the least and the largest integer of a dtype of NumPy, pandas, Arrow or narwhals, by its name."""
-    name = str(dtype).lower()
-    bits = next((bits for bits in (8, 16, 32, 64) if str(bits) in name), 64)
-    return (0, 2**bits - 1) if name.startswith("uint") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    unsigned, bits = re.match(r"(u?)int(\d+)", str(dtype).lower()).groups()  # type: ignore[union-attr]
+    return (0, 2 ** int(bits) - 1) if unsigned else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1) - 1)

@@ -2,7 +2,7 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
-from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, MissingValues, Options, RealNotInt, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container as container_adapter
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
@@ -12,6 +12,7 @@ __all__ = [
     "BaseComposition",
     "HasMethods",
     "Interval",
+    "MissingValues",
     "Options",
     "RealNotInt",
     "StrOptions",

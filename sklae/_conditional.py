@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sklae._base import BaseAutoencoder
 from sklae._categories import Categories
+from sklae._cells import Cells
 from sklae._columns import Columns
 from sklae._draws import antithetic_draws
 from sklae._linear_start import LinearStart, Space
-from sklae._random import draw_seed, some_rows
+from sklae._random import some_rows
 from sklae._vae import VAETransformer
 
-__all__ = ["ConditionalModel", "GivenModel"]
+__all__ = ["Average", "ConditionalModel", "GivenModel", "numbers_for"]
 
 # Rows with further cells hidden to train on: so many in all, fewer where filling them costs more.
 _MOST_PAIRS, _LEAST_PAIRS, _BUDGET, _MOST_NUMBERS = 120_000, 8_000, 1e10, 2e7
@@ -22,8 +24,16 @@ _MOST_COPIES = 400
 # The share of a row's cells that is hidden, drawn anew for each.
 _LEAST_HIDDEN, _MOST_HIDDEN = 0.05, 0.6
 _BATCH_SIZE = 256
-_MOST_STEPS, _LEAST_STEPS = 3_000, 60
+_MOST_STEPS, _LEAST_STEPS = 3_000, 200
+# Of small tables (in observed cells) the average of more and smaller models is better, of large ones of fewer and
+# wider: letters at 20 % gain 4 %, concrete loses 1 %.
+_SMALL, _FEW_WIDE, _MORE_NARROW = 20_000, (2, 256), (3, 128)
 _N_DRAWS = 32
+
+
+def numbers_for(n_observed: int) -> tuple[int, int]:
+    """Return how many models to average for a table of so many observed cells, and the width of their layers."""
+    return _MORE_NARROW if n_observed < _SMALL else _FEW_WIDE
 
 
 class ConditionalModel:
@@ -36,16 +46,25 @@ class ConditionalModel:
     ----------
     space : Space
     columns : Columns
+    hidden_width : int
     random_state : RandomState
-    verbose : int
+    settings : dict
+        Further parameters of the autoencoder.
     """
 
     autoencoder: VAETransformer
 
-    def __init__(self, space: Space, columns: Columns, random_state: np.random.RandomState, settings: dict[str, Any]):
+    def __init__(
+        self,
+        space: Space,
+        columns: Columns,
+        hidden_width: int,
+        random_state: np.random.RandomState,
+        settings: dict[str, Any],
+    ):
         self.space = space
+        self.hidden_width = hidden_width
         self.random_state = random_state
-        self.seed = draw_seed(random_state)
         width, n_cells = columns.n_columns, len(space.cells.owner)
         self.width = width
         kinds = tuple("categorical" if coded else "numeric" for coded in space.cells.is_coded)
@@ -60,13 +79,14 @@ class ConditionalModel:
         )
         self.settings = settings
 
-    def fit(self, cells: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> ConditionalModel:
-        """Train on cells with gaps; ``truth`` are cells of gaps that are known, to stop by."""
+    def fit(self, table: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> ConditionalModel:
+        """Train on rows with gaps; ``truth`` are cells of gaps that are known, to stop by."""
+        cells = self.space.of(table)
         pairs = self._pairs(cells, start)
-        n_steps = int(np.clip(cells.shape[0] * self.width / 2, _LEAST_STEPS, _MOST_STEPS))
+        n_steps = int(np.clip(cells.shape[0] * self.width, _LEAST_STEPS, _MOST_STEPS))
         settings = {
             "n_components": min(16, self.width),
-            "hidden_layer_sizes": (256, 256),
+            "hidden_layer_sizes": (self.hidden_width, self.hidden_width),
             "solver": "adamw",
             "weight_decay": 1e-2,
             "learning_rate": "one_cycle",
@@ -102,8 +122,19 @@ class ConditionalModel:
         # a row of which nothing was hidden teaches nothing
         nothing = ~(hidden & ~np.isnan(self._columns_of(targets))).any(axis=1)
         hidden[nothing, self.random_state.randint(self.width, size=nothing.sum())] = True
+        # where values, or levels, are rare, none may have been hidden
+        values = np.where(hidden, self.space.cells.collapse(targets), np.nan)
+        lacking = np.flatnonzero(~(np.fmin.reduce(values) < np.fmax.reduce(values)))
+        ends = [self._ends(cells, int(j)) for j in lacking]
+        targets = np.concatenate([targets, *ends])
+        hidden = np.concatenate([hidden, np.repeat(np.eye(self.width, dtype=bool)[lacking], 2, axis=0)])
         seen = np.where(hidden[:, self.space.cells.owner], np.nan, targets)
         return self._rows(seen, start.fill(seen), targets)
+
+    def _ends(self, cells: np.ndarray, column: int) -> np.ndarray:
+        """Return a row with the least and one with the largest value of a column."""
+        values = self.space.cells.collapse(cells)[:, column]
+        return cells[[np.nanargmin(values), np.nanargmax(values)]]
 
     def _columns_of(self, cells: np.ndarray) -> np.ndarray:
         return cells[:, self.space.cells.first]
@@ -118,9 +149,9 @@ class ConditionalModel:
             values = np.where(there, np.nan, np.where(self.space.cells.is_coded, codes, missed))
         return np.hstack([values, filled, there.astype(np.float64)])
 
-    def expect(self, seen: np.ndarray, filled: np.ndarray) -> np.ndarray:
-        """Return what the model expects of cells, given those seen and the start's filling."""
-        rows = self._rows(seen, filled, None)
+    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """Return what the model expects of rows' cells, given those seen and the start's filling."""
+        rows = self._rows(self.space.of(table), filled, None)
         codes = antithetic_draws(_N_DRAWS, self.autoencoder.n_components_)
         expected = self.autoencoder._expect_given(rows, codes.numpy())
         is_number = ~self.space.cells.is_coded[self.space.cells.owner]
@@ -146,28 +177,66 @@ class GivenModel:
         self, space: Space, columns: Columns, autoencoder: BaseAutoencoder, settings: dict[str, Any], n_draws: int
     ):
         self.space, self.columns, self.n_draws = space, columns, n_draws
-        self.seed = settings["random_state"]
-        own = {name: value for name, value in settings.items() if not getattr(autoencoder, name)}
+        own = {"verbose": settings["verbose"] or autoencoder.verbose}
+        if autoencoder.random_state is None:
+            own["random_state"] = settings["random_state"]
         self.autoencoder = autoencoder.set_params(**own)
 
-    def fit(self, cells: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> GivenModel:
-        """Train on cells with gaps."""
+    def fit(self, table: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> GivenModel:
+        """Train on rows with gaps."""
         model = self.autoencoder
-        model._train(*model._start(self.space.table(cells), None, None, columns=self.columns.of_codes()))
+        model._train(*model._start(table, None, None, columns=self.columns.of_codes()))
         return self
 
-    def expect(self, seen: np.ndarray, filled: np.ndarray) -> np.ndarray:
-        """Return what is expected of cells, given those seen."""
-        table = self.space.table(seen)
+    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """Return what is expected of rows' cells, given those seen."""
         model = self.autoencoder
         expected = model._expect_observed(table, self.n_draws) if _has_density(model) else model._expect(table)
-        return self.space.of_expected(expected)
+        return self.space.of_expected(_as_cells(expected, model._cells, self.space.cells))
 
-    def draw(self, seen: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
+    def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
         """Draw rows in the user's units, given the cells seen."""
-        drawn = self.autoencoder._draw_observed(self.space.table(seen), n_draws, self.n_draws, random_state)
-        return list(drawn)
+        drawn = self.autoencoder._draw_observed(table, n_draws, self.n_draws, random_state)
+        most = np.where(self.space.cells.is_coded, self.space.cells.n_levels - 1, np.inf)
+        codes = np.clip(np.rint(drawn), 0, most)
+        return list(np.where(self.space.cells.is_coded, codes, drawn))
+
+
+class Average:
+    """Several fitted models as one.
+
+    Parameters
+    ----------
+    models : list of ConditionalModel, or of a single GivenModel
+    """
+
+    def __init__(self, models: Sequence[Any]):
+        self.models = models
+
+    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
+        """Return what they expect of rows' cells on the average, given those seen and the start's filling."""
+        return np.mean([model.expect(table, filled) for model in self.models], axis=0)
+
+    def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
+        """Draw rows in the user's units from the first one, given the cells seen."""
+        return self.models[0].draw(table, n_draws, random_state)
 
 
 def _has_density(model: BaseAutoencoder) -> bool:
     return hasattr(model, "posterior_kl")
+
+
+def _as_cells(expected: np.ndarray, given: Cells, wanted: Cells) -> np.ndarray:
+    """Return cells of columns that a likelihood takes for numbers, or for codes, where the table has the other."""
+    if np.array_equal(given.is_coded, wanted.is_coded):
+        return expected
+    out = np.empty((len(expected), len(wanted.owner)))
+    values = given.collapse(expected)
+    for j in range(len(wanted.widths)):
+        own = expected[:, given.first[j] : given.first[j] + given.widths[j]]
+        if wanted.is_coded[j] and not given.is_coded[j]:  # booleans, as 0 and 1
+            own = np.hstack([1.0 - own, own])
+        elif given.is_coded[j] and not wanted.is_coded[j]:
+            own = values[:, [j]]
+        out[:, wanted.first[j] : wanted.first[j] + wanted.widths[j]] = own
+    return out

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklae._base import BaseAutoencoder
 from sklae._conformal import conformal_p_values, discoveries
-from sklae._evidence import Joint, batches_of, share_out
+from sklae._evidence import Joint, share_out
 from sklae._frames import check_table, table_of
 from sklae._repair import repair
 from sklae._thresholds import by_false_alarm_rate, by_labels, by_share, by_thresholder, fence, is_rate, outlier_labels
@@ -40,7 +40,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
         What the numbers are depends on ``anomaly_score``. Of several kinds of evidence: nats of surprise, about 1 for
         each kind in a usual row. "reconstruction": the mean squared residual in units of `residual_scale_`, about 1.
-        Missing values do not count.
+        Missing values do not count, nor do levels that `fit` has not seen.
 
         Parameters
         ----------
@@ -256,9 +256,9 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             Rows add up to minus `score_samples`. In the library that was fitted; pandas for arrays. Conditions
             add nothing.
         expected : frame of shape (n_samples, n_features)
-            In the user's units; only with ``return_expected``. "repair": given the row's other cells, on the average of
-            what the autoencoders make of them and, where neighbours count, the ten nearest rows have. "additive": the
-            reconstruction.
+            In the user's units, of categories the likeliest level; only with ``return_expected``. "repair": given the
+            row's other cells, on the average of what the autoencoders make of them and, where neighbours count, the ten
+            nearest rows have. "additive": the reconstruction.
 
         Examples
         --------
@@ -295,9 +295,10 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _added_up(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the terms of the anomaly, and the reconstruction."""
-        rebuilt = self._joint.ensemble.reconstruct_in_parts(table)
-        parts = [self._joint.terms(table[rows], rebuilt[rows]) for rows in batches_of(len(table), table.shape[1])]
-        return np.concatenate(parts), rebuilt
+        ensemble = self._joint.ensemble
+        expected = ensemble.expect_in_parts(table)
+        parts = [self._joint.terms(table[rows], expected[rows]) for rows in ensemble.batches(table)]
+        return np.concatenate(parts), ensemble.cells.collapse(expected)
 
     def _repaired(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the anomaly shared out by how far repairs lower it, and what they put in."""
@@ -323,8 +324,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _score_table(self, table: np.ndarray) -> np.ndarray:
         ensemble, scores = self._joint.ensemble, np.empty(len(table))
-        for rows in batches_of(len(table), table.shape[1]):
-            scores[rows] = -self._joint.anomaly(table[rows], ensemble.reconstruct(table[rows]))
+        for rows in ensemble.batches(table):
+            scores[rows] = -self._joint.anomaly(table[rows], ensemble.expect(table[rows]))
         return scores
 
 

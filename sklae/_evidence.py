@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
 from sklae._base import BaseAutoencoder
+from sklae._cells import Cells
 from sklae._layout import Layout
 from sklae._tails import Tail
 
@@ -41,47 +42,106 @@ def batches_of(n_rows: int, width: int) -> Iterator[slice]:
 
 
 class Ensemble:
-    """Fitted autoencoders of one layout as one: their reconstructions are averaged.
+    """Fitted autoencoders of one layout as one: what they expect is averaged.
+
+    Rows are compared cell by cell (see `Cells`): a number is one cell, a category has one for each level.
 
     Parameters
     ----------
     members : sequence of BaseAutoencoder
+    table : ndarray of shape (n_rows, n_features)
+        Validated rows that say how frequent levels are.
+
+    Attributes
+    ----------
+    cells : Cells
+        Columns that were constant in fit count as numbers: all there is to them is whether they change.
+    mean : ndarray of shape (n_cells,)
+        Means of numbers, shares of levels.
+    deviation : ndarray of shape (n_columns,)
+        Root of a column's variance, of a category that of its indicators together.
+    spread : ndarray of shape (n_columns,)
+        The unit of each column: its deviation, or a small share of the magnitude of a constant one.
     """
 
-    def __init__(self, members: Sequence[BaseAutoencoder]):
+    def __init__(self, members: Sequence[BaseAutoencoder], table: np.ndarray):
         self.members = members
+        layout = self.layout
+        self.cells = Cells(np.where(layout.varies, members[0]._cells.n_levels, 0))
+        self.mean, self.deviation = layout.mean[self.cells.owner], layout.deviation
+        if not self.cells.only_numbers:
+            self._learn_levels(self.observe(table))
+        has_unit = layout.varies & (self.deviation > 0)
+        self.spread = np.where(has_unit, self.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
+
+    def _learn_levels(self, observed: np.ndarray) -> None:
+        cells = self.cells
+        count = np.maximum((~np.isnan(observed)).sum(axis=0), 1)
+        self.mean = np.where(cells.is_coded[cells.owner], np.nansum(observed, axis=0) / count, self.mean)
+        below = self.cumulate(self.mean[None])
+        variance = cells.add_up(below * (1.0 - below))[0]
+        self.deviation = np.where(cells.is_coded, np.sqrt(np.maximum(variance, 0.0)), self.deviation)
 
     @property
     def layout(self) -> Layout:
         """The columns and their scaling."""
         return self.members[0].layout_
 
-    def reconstruct(self, table: np.ndarray) -> np.ndarray:
-        """Return modelled columns rebuilt, (n_rows, n_columns), float64."""
-        with np.errstate(over="ignore"):  # far out the networks overflow
-            rebuilt = np.mean([member._reconstruct(table) for member in self.members], axis=0, dtype=np.float64)
-        return self.layout.columns.modelled(np.asarray(rebuilt))
+    def batches(self, table: np.ndarray, n_copies: int = 1) -> Iterator[slice]:
+        """Yield parts of rows that stay small, copied so many times, with their cells."""
+        return batches_of(len(table), n_copies * max(table.shape[1], len(self.cells.owner)))
 
-    def reconstruct_in_parts(self, table: np.ndarray) -> np.ndarray:
+    def expect(self, table: np.ndarray) -> np.ndarray:
+        """Return what is expected in the modelled cells, (n_rows, n_cells), float64."""
+        with np.errstate(over="ignore"):  # far out the networks overflow
+            found = [member._expect(table).astype(table.dtype, copy=False) for member in self.members]
+            expected = np.asarray(np.mean(found, axis=0, dtype=np.float64))
+        constant = ~self.layout.varies
+        expected[:, self.cells.first[constant]] = self.layout.mean[constant]
+        return expected
+
+    def expect_in_parts(self, table: np.ndarray) -> np.ndarray:
         """Return the same, in less memory."""
-        rebuilt = np.empty((len(table), self.layout.n_features))
-        for rows in batches_of(len(table), table.shape[1]):
-            rebuilt[rows] = self.reconstruct(table[rows])
-        return rebuilt
+        expected = np.empty((len(table), len(self.cells.owner)))
+        for rows in self.batches(table):
+            expected[rows] = self.expect(table[rows])
+        return expected
 
     def modelled(self, table: np.ndarray) -> np.ndarray:
         """Return the modelled columns of a validated table, float64."""
         return self.layout.columns.modelled(table).astype(np.float64, copy=False)
 
-    @property
-    def spread(self) -> np.ndarray:
-        """The unit of each column: its standard deviation, or a small share of the magnitude of a constant one."""
-        layout = self.layout
-        return np.where(layout.varies, layout.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
+    def observe(self, table: np.ndarray) -> np.ndarray:
+        """Return the modelled cells of a validated table, (n_rows, n_cells); NaN in gaps."""
+        return self.cells.expand(self.modelled(table))
+
+    def residuals(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return by how much cells differ from what is expected, (n_rows, n_cells), ordered levels cumulated."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.cumulate(self.observe(table) - expected)
+
+    def cumulate(self, cells: np.ndarray) -> np.ndarray:
+        """Return ordered levels added up from the lowest on: the farther a miss, the more cells are wrong."""
+        return self._along_ordered(cells, lambda levels: np.cumsum(levels, axis=1))
+
+    def separate(self, cells: np.ndarray) -> np.ndarray:
+        """Undo `cumulate`."""
+        return self._along_ordered(cells, lambda levels: np.diff(levels, axis=1, prepend=0.0))
+
+    def _along_ordered(self, cells: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        is_ordered = self.cells.is_coded & (np.array(self.layout.columns.kinds) == "ordered")
+        if not is_ordered.any():
+            return cells
+        cells = cells.copy()
+        for first, width in zip(self.cells.first[is_ordered], self.cells.widths[is_ordered], strict=True):
+            cells[:, first : first + width] = function(cells[:, first : first + width])
+        return cells
 
 
 class Space:
-    """Where neighbours are looked for: standardised columns, gaps filled, conditions beside them.
+    """Where neighbours are looked for: standardised cells, gaps filled, conditions beside them.
+
+    A category counts as one standardised number does: its indicators together have variance 1.
 
     Parameters
     ----------
@@ -90,15 +150,17 @@ class Space:
 
     def __init__(self, ensemble: Ensemble):
         self.ensemble = ensemble
+        self.unit = ensemble.spread[ensemble.cells.owner]
 
-    def __call__(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        """Return rows as points, (n_rows, n_dimensions)."""
-        layout = self.ensemble.layout
-        values = self.ensemble.modelled(table)
-        gaps = np.isnan(values)
+    def __call__(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return rows as points, (n_rows, n_dimensions): cells first."""
+        ensemble, layout = self.ensemble, self.ensemble.layout
+        observed = ensemble.observe(table)
+        gaps = np.isnan(observed)
         with np.errstate(over="ignore"):
-            points = (np.where(gaps, rebuilt, values) if gaps.any() else values) - layout.mean
-            points /= self.ensemble.spread
+            filled = np.where(gaps, expected, observed) if gaps.any() else observed
+            points = ensemble.cumulate(filled - ensemble.mean)
+            points /= self.unit
         np.clip(points, -_FARTHEST, _FARTHEST, out=points)
         if gaps.any():
             points[np.isnan(points)] = _FARTHEST  # filled by a network that overflowed
@@ -106,6 +168,11 @@ class Space:
             conditions = layout.conditions.encode(layout.columns.conditioning(table))
             points = np.hstack([points, _CONDITION_WEIGHT * conditions])
         return points
+
+    def cells(self, points: np.ndarray) -> np.ndarray:
+        """Return the cells that points stand for."""
+        ensemble = self.ensemble
+        return ensemble.separate(points[:, : len(self.unit)] * self.unit) + ensemble.mean
 
 
 class Evidence(ABC):
@@ -115,7 +182,9 @@ class Evidence(ABC):
     ----------
     ensemble : Ensemble
     residual_scale : ndarray of shape (n_columns,)
-        The usual residual of each column, in the user's units.
+        The usual residual of each column, in the user's units; of a category that of its indicators together.
+
+    Methods take validated rows and the cells that the ensemble expects in them.
     """
 
     #: Whether strangeness is never negative, and therefore compared on a logarithmic scale.
@@ -127,26 +196,27 @@ class Evidence(ABC):
         self.ensemble = ensemble
         self.residual_scale = residual_scale
 
-    def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:  # noqa: B027 - most have nothing to learn
+    def fit(self, table: np.ndarray, expected: np.ndarray) -> None:  # noqa: B027 - most have nothing to learn
         """Learn from the rows that are trusted, and what the ensemble makes of them."""
 
     @abstractmethod
-    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return the terms of rows, (n_rows, n_columns + n_further_terms); those of gaps are 0."""
 
-    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        """Return what speaks least against rows in each of their cells, (n_rows, n_columns)."""
-        return rebuilt
+    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return the cells that speak least against rows, (n_rows, n_cells)."""
+        return expected
 
 
 class Reconstruction(Evidence):
     """Squared residuals in units of the column's usual one, averaged over a row's columns."""
 
-    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        values = self.ensemble.modelled(table)
+    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        cells = self.ensemble.cells
+        residuals = self.ensemble.residuals(table, expected)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = ((values - rebuilt) / self.residual_scale) ** 2
-        return _mean_terms(squares, values)
+            squares = cells.add_up((residuals / self.residual_scale[cells.owner]) ** 2)
+        return _mean_terms(squares, self.ensemble.modelled(table))
 
 
 class Neighbors(Evidence):
@@ -155,30 +225,31 @@ class Neighbors(Evidence):
     Of rows that are among them, the nearest other ones: a copy counts as the row itself, once.
     """
 
-    def fit(self, table: np.ndarray, rebuilt: np.ndarray) -> None:
+    def fit(self, table: np.ndarray, expected: np.ndarray) -> None:
         self.space = Space(self.ensemble)
-        self.points = self.space(table, rebuilt)
+        self.points = self.space(table, expected)
         self.n_neighbors = min(_N_NEIGHBORS, len(self.points) - 1)
         self.search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(self.points)
 
-    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        values = self.ensemble.modelled(table)
-        points = self.space(table, rebuilt)
+    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        values, cells = self.ensemble.modelled(table), self.ensemble.cells
+        points = self.space(table, expected)
         squares = np.empty(values.shape)
         for rows in batches_of(len(table), points.shape[1] * (self.n_neighbors + 1)):
-            squares[rows] = self._mean_squares(points[rows])[:, : values.shape[1]]
+            squares[rows] = cells.add_up(self._mean_squares(points[rows])[:, : len(cells.owner)])
         return _mean_terms(squares, values)
 
-    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        layout, width = self.ensemble.layout, rebuilt.shape[1]
-        values = np.empty_like(rebuilt)
-        points = self.space(table, rebuilt)
+    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        cells = self.ensemble.cells
+        found = np.empty_like(expected)
+        points = self.space(table, expected)
         n_neighbors = min(_N_WITNESSES, len(self.points))
         for rows in batches_of(len(table), points.shape[1] * n_neighbors):
-            found = self.search.kneighbors(points[rows], n_neighbors, return_distance=False)
-            values[rows] = self.points[found, :width].mean(axis=1)
-        # means of counts, categories and shares need not be any
-        return np.where(layout.clips, values * self.ensemble.spread + layout.mean, rebuilt)
+            nearest = self.search.kneighbors(points[rows], n_neighbors, return_distance=False)
+            found[rows] = self.space.cells(self.points[nearest].mean(axis=1))
+        # means of counts and shares need not be any; those of levels are their shares
+        has_means = self.ensemble.layout.clips | cells.is_coded
+        return np.where(has_means[cells.owner], found, expected)
 
     def _mean_squares(self, points: np.ndarray) -> np.ndarray:
         found = self.search.kneighbors(points, return_distance=False)
@@ -197,7 +268,7 @@ class Bound(Evidence):
     positive = False
     further_terms = ("kl",)
 
-    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
         members = self.ensemble.members
         return -sum(member._bound_terms(table) for member in members) / len(members)
 
@@ -230,11 +301,11 @@ class Joint:
         """Names of the terms that come after those of the columns."""
         return [name for part in self.parts for name in part.further_terms]
 
-    def fit(self, table: np.ndarray, rebuilt: np.ndarray, trusted: np.ndarray) -> np.ndarray:
+    def fit(self, table: np.ndarray, expected: np.ndarray, trusted: np.ndarray) -> np.ndarray:
         """Learn what is usual from those rows, of the given ones, that are trusted; return how anomalous all are."""
         for part in self.parts:
-            part.fit(table[trusted], rebuilt[trusted])
-        found = self._found(table, rebuilt)
+            part.fit(table[trusted], expected[trusted])
+        found = self._found(table, expected)
         if len(self.parts) > 1:
             self.usual, self.tails = [], []
             for part, terms in zip(self.parts, found, strict=True):
@@ -246,17 +317,17 @@ class Joint:
             self.baseline = float(found[0][trusted, :n_columns].sum(axis=1).mean())
         return anomaly
 
-    def anomaly(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    def anomaly(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return how anomalous rows are."""
-        return self._surprises(self._found(table, rebuilt), table).sum(axis=0)
+        return self._surprises(self._found(table, expected), table).sum(axis=0)
 
-    def terms(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return what the anomaly is the sum of, column by column and further terms.
 
         Of several kinds of evidence: each one's surprise, shared out in proportion to its terms (those that may be
         negative: to what they have in excess of the usual).
         """
-        found = self._found(table, rebuilt)
+        found = self._found(table, expected)
         if len(found) == 1:
             return found[0]
         there = ~np.isnan(self.ensemble.modelled(table))
@@ -267,9 +338,9 @@ class Joint:
         ]
         return np.hstack([sum(part[:, :n_columns] for part in shared), *(part[:, n_columns:] for part in shared)])
 
-    def expected(self, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-        """Return what is expected in the cells of rows, on the average of all kinds of evidence."""
-        return np.mean([part.expected(table, rebuilt) for part in self.parts], axis=0)
+    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return the cells that speak least against rows, on the average of all kinds of evidence."""
+        return np.mean([part.suggest(table, expected) for part in self.parts], axis=0)
 
     def _surprises(self, found: list[np.ndarray], table: np.ndarray) -> np.ndarray:
         """Return what each kind of evidence adds to the anomaly, (n_parts, n_rows)."""
@@ -280,8 +351,8 @@ class Joint:
         there = ~np.isnan(self.ensemble.modelled(table)).all(axis=1)
         return np.array([np.where(there, tail(total), 0.0) for tail, total in zip(self.tails, totals, strict=True)])
 
-    def _found(self, table: np.ndarray, rebuilt: np.ndarray) -> list[np.ndarray]:
-        return [part.terms(table, rebuilt) for part in self.parts]
+    def _found(self, table: np.ndarray, expected: np.ndarray) -> list[np.ndarray]:
+        return [part.terms(table, expected) for part in self.parts]
 
 
 def share_out(total: np.ndarray, weights: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -341,12 +412,12 @@ def _mean_terms(squares: np.ndarray, values: np.ndarray) -> np.ndarray:
     return squares
 
 
-def residual_scale(ensemble: Ensemble, table: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-    """Return the root mean square of each column's residuals, never below the floor."""
-    residuals = ensemble.modelled(table) - rebuilt
+def residual_scale(ensemble: Ensemble, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the root mean square of each column's residuals (of all levels together), never below the floor."""
+    residuals, cells = ensemble.residuals(table, expected), ensemble.cells
     gaps = np.isnan(residuals)
     residuals[gaps] = 0.0
-    mean_squares = np.einsum("ij,ij->j", residuals, residuals) / np.maximum((~gaps).sum(axis=0), 1)
-    layout = ensemble.layout
-    least = np.where(layout.varies, _FLOOR * layout.deviation, ensemble.spread)
+    squares = cells.add_up(np.einsum("ij,ij->j", residuals, residuals)[None])[0]
+    mean_squares = squares / np.maximum((~gaps).sum(axis=0), 1)[cells.first]
+    least = np.where(ensemble.layout.varies, _FLOOR * ensemble.deviation, ensemble.spread)
     return np.maximum(np.sqrt(mean_squares), least)

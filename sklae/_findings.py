@@ -105,13 +105,13 @@ def _short(value: float) -> str:
 
 
 def inspect(
-    X: np.ndarray, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
+    X: Any, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
 ) -> Findings:
     """Fit a detector on a table and explain its strange rows.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : array or frame of shape (n_samples, n_features)
     names : sequence of str
         Of the columns.
     contamination : "auto" or float, default="auto"
@@ -138,7 +138,7 @@ def inspect(
     )
 
 
-def _significance(X: np.ndarray) -> Significance | None:
+def _significance(X: Any) -> Significance | None:
     """Return p-values, by a detector of their own.
 
     The first one sees all rows: of a small table, those it had not seen would be outliers too often for that reason.
@@ -175,7 +175,7 @@ def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> Resu
     note = (
         "Rows are counted from 0. The score is minus a surprise in nats: how badly the row is rebuilt, and how far it "
         "is from the most similar rows, each as the log of the share of usual rows at least as strange. About -2 is "
-        "usual, far below is strange. What was expected in a cell follows from the row's other cells; the range holds "
+        "usual, far below is strange. What was expected in a cell follows from the row's other cells; a range holds "
         "nine of ten ordinary rows."
     )
     with_p_value = [] if found.significance is None else ["p-value"]

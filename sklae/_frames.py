@@ -15,6 +15,7 @@ __all__ = [
     "append_columns",
     "check_numbers",
     "check_table",
+    "columns_at",
     "columns_of",
     "dtypes_of",
     "empty_like",
@@ -23,11 +24,13 @@ __all__ = [
     "is_other_float",
     "kinds_of",
     "ordered_levels",
+    "refuse_odd_frames",
     "replace_columns",
     "restore",
     "rows_of",
     "table_of",
     "table_width",
+    "take_columns",
     "values_of",
     "without",
     "wrap",
@@ -63,11 +66,13 @@ def _with_remedy(error: Exception, name: str) -> Exception:
     return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
 
 
-def _refuse_odd_frames(X: Any) -> None:
+def refuse_odd_frames(X: Any) -> None:
     """Refuse frames without rows or columns in memory, and those whose columns can't be told apart."""
     if hasattr(X, "collect"):
         raise ValueError("Got a LazyFrame; expected a frame with its rows. Call its collect() first.")
     if not is_frame(X):
+        if hasattr(X, "to_pandas"):
+            raise TypeError(f"Got a {type(X).__name__}; expected a frame of pandas or polars. Call its to_pandas().")
         return
     names = [str(column) for column in X.columns]
     if not names:
@@ -90,7 +95,7 @@ def _odd_columns(X: Any) -> list[str]:
         return []
     doubtful = [i for i, dtype in enumerate(X.dtypes) if not _is_plainly_numeric(dtype)]
     series = _series(X) if doubtful else []
-    return [f"{X.columns[i]!r} ({_dtype(series[i])})" for i in doubtful if not _holds_numbers(series[i])]
+    return [f"{str(X.columns[i])!r} ({_dtype(series[i])})" for i in doubtful if not _holds_numbers(series[i])]
 
 
 def _refuse_odd_columns(wrong: list[str]) -> None:
@@ -113,9 +118,19 @@ def _holds_numbers(series: Any) -> bool:
     return kind in ("numeric", "integer", "binary")
 
 
+def _without_decimals(X: Any) -> Any:
+    """Return the table with floats in place of decimals, whose gaps scikit-learn can't read."""
+    kinds = zip(X.columns, X.dtypes, strict=True) if is_frame(X) else ()
+    names = [name for name, dtype in kinds if str(dtype).lower().startswith("decimal")]
+    if not names:
+        return X
+    frame = nw.from_native(X, eager_only=True)
+    return frame.with_columns(*(frame.get_column(name).cast(nw.Float64()) for name in names)).to_native()
+
+
 def _is_single(X: Any) -> bool:
     """Whether X is a frame of float32 columns only: scikit-learn would widen one of polars."""
-    return hasattr(X, "columns") and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
+    return is_frame(X) and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
 
 
 def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, name: str = "X") -> np.ndarray:
@@ -144,14 +159,15 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
         With what was got, what was expected and the remedy.
     """
     try:
-        _refuse_odd_frames(X)
+        refuse_odd_frames(X)
         _refuse_odd_arrays(X)
         if wrong := _odd_columns(X):
-            validate_data(estimator, X, reset=reset, skip_check_array=True)  # other columns altogether, by their names
+            if hasattr(estimator, "feature_names_in_"):  # other columns altogether?
+                validate_data(estimator, X, reset=reset, skip_check_array=True)
             _refuse_odd_columns(wrong)
         return validate_data(
             estimator,
-            X,
+            _without_decimals(X),
             reset=reset,
             dtype=np.float32 if _is_single(X) else [np.float64, np.float32],
             ensure_all_finite="allow-nan",
@@ -165,7 +181,7 @@ def check_numbers(X: Any) -> np.ndarray:
     """Return a table of numbers as an array, whatever its columns are called; NaN marks a missing value."""
     try:
         _refuse_odd_columns(_odd_columns(X))
-        return check_array(X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        return check_array(_without_decimals(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
     except (ValueError, TypeError) as error:
         raise _with_remedy(error, "X") from error
 
@@ -178,7 +194,7 @@ def table_width(X: Any) -> int:
     ValueError, TypeError
         If it is none.
     """
-    _refuse_odd_frames(X)
+    refuse_odd_frames(X)
     if is_frame(X):
         return len(X.columns)
     try:
@@ -188,8 +204,8 @@ def table_width(X: Any) -> int:
 
 
 def is_frame(X: Any) -> bool:
-    """Whether X has named columns."""
-    return hasattr(X, "columns") and hasattr(X, "dtypes")
+    """Whether X has named columns, and its rows in memory."""
+    return not hasattr(X, "collect") and hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
 def columns_of(X: Any, names: Sequence[str]) -> dict[str, list]:
@@ -198,18 +214,25 @@ def columns_of(X: Any, names: Sequence[str]) -> dict[str, list]:
     return {name: nw.from_native(columns[name], series_only=True).to_list() for name in names if name in columns}
 
 
+def columns_at(X: Any, positions: Sequence[int] | np.ndarray) -> Any:
+    """Return a frame of some of another one's columns."""
+    return X[[X.columns[i] for i in positions]]
+
+
 def empty_like(frame: Any) -> Any:
     """Return a frame of the same library and columns, that keeps nothing of the table alive."""
-    columns = list(frame.columns)
-    return container_adapter(frame).create_container(np.empty((0, len(columns))), None, columns=columns, inplace=False)
+    return _framed(np.empty((0, len(frame.columns))), frame.columns, frame)
 
 
 def wrap(values: np.ndarray, container: Any, *, like: Any = None) -> Any:
     """Put values into a frame like the (empty) container, with the row index of ``like``; None: leave the array."""
-    if container is None:
-        return values
-    adapter = container_adapter(container)
-    return adapter.create_container(values, like, columns=list(container.columns), inplace=False)
+    return values if container is None else _framed(values, container.columns, container, like)
+
+
+def _framed(values: np.ndarray, names: Any, container: Any, like: Any = None) -> Any:
+    frame = container_adapter(container).create_container(values, like, columns=names, inplace=False)
+    frame.columns = names  # polars makes up a name for ""
+    return frame
 
 
 def table_of(values: np.ndarray, names: Sequence[str], container: Any, *, like: Any = None) -> Any:
@@ -228,23 +251,22 @@ def table_of(values: np.ndarray, names: Sequence[str], container: Any, *, like: 
                 "Got an array, of which a pandas frame is to be made, and no pandas; expected it to be installed: pip "
                 "install 'sklae[tables]'. Or fit on a frame of another library."
             ) from error
-    return container_adapter(container).create_container(values, like, columns=list(names), inplace=False)
+    return _framed(values, list(names), container, like)
 
 
 def append_columns(X: Any, columns: Mapping[str, np.ndarray]) -> Any:
-    """Return the frame with further columns at its end."""
+    """Return the frame with further columns of booleans at its end."""
     frame = nw.from_native(X, eager_only=True)
-    first = frame.get_column(frame.columns[0])
-    series = [_series_like(first, values.tolist(), _dtype_of_array(first, values)) for values in columns.values()]
-    return frame.with_columns(*(one.alias(name) for one, name in zip(series, columns, strict=True))).to_native()
-
-
-def _dtype_of_array(series: Any, values: np.ndarray) -> Any:
-    return values.dtype if series.implementation.is_pandas_like() else nw.Boolean()
+    series = [
+        nw.new_series(name, column, nw.Boolean(), backend=frame.implementation) for name, column in columns.items()
+    ]
+    return frame.with_columns(*series).to_native()
 
 
 def without(X: Any, value: Any) -> Any:
-    """Return the frame with gaps where cells hold that value."""
+    """Return the table with gaps where cells hold that value."""
+    if not is_frame(X):
+        return _array_without(X, value)
     frame = nw.from_native(X, eager_only=True)
     series = []
     for name in frame.columns:
@@ -256,13 +278,39 @@ def without(X: Any, value: Any) -> Any:
     return frame.with_columns(*series).to_native() if series else X
 
 
+def _array_without(X: Any, value: Any) -> Any:
+    table = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
+    if table.dtype == object:
+        found = np.array([_equals(cell, value) for cell in table.ravel()], dtype=bool).reshape(table.shape)
+    elif table.dtype.kind in "iuf" and not isinstance(value, str):
+        found = table == value
+    else:
+        return X
+    return np.where(found, np.nan, table) if found.any() else X
+
+
 def _equals(cell: Any, value: Any) -> bool:
-    return type(cell) is not bool and not is_gap(cell) and isinstance(cell, type(value) | int | float) and cell == value
+    if is_gap(cell) or isinstance(cell, (bool, np.bool_)):  # no 0, and no 1
+        return False
+    try:
+        return bool(cell == value)
+    except (TypeError, ValueError):  # an array in a cell
+        return False
+
+
+def take_columns(X: Any, source: Any, names: Sequence[Any]) -> Any:
+    """Return the frame with the columns of another one of these names, as far as they have the same dtypes."""
+    if type(source) is not type(X):
+        return X
+    given, taken = (nw.from_native(frame, eager_only=True) for frame in (X, source))
+    pairs = [(given.get_column(name), taken.get_column(name)) for name in names]
+    same = [own for other, own in pairs if _dtype(other) == _dtype(own)]
+    return given.with_columns(*same).to_native() if same else X
 
 
 def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:
-    """Return some rows of what a user passed, which has ``n_rows`` of them."""
-    if len(rows) == n_rows:
+    """Return rows of what a user passed, which has ``n_rows`` of them, in the order given."""
+    if np.array_equal(rows, np.arange(n_rows)):  # no copy
         return X
     return safe_indexing(X if is_frame(X) or hasattr(X, "__getitem__") else np.asarray(X), rows)
 
@@ -296,7 +344,8 @@ def _kind(series: Any) -> str:
             return kind
     # what narwhals does not know: sparse columns, complex ones (refused later), and those of nothing but gaps
     native = series.to_native().dtype
-    return "numeric" if getattr(native, "kind", "") in tuple("iufc") or str(native) == "Null" else "other"
+    is_numeric = getattr(native, "kind", "") in tuple("iufc") or str(native).lower().startswith("null")
+    return "numeric" if is_numeric else "other"
 
 
 #: narwhals takes ordered categories of pandas for an Enum, whose levels have an order in polars.
@@ -337,25 +386,26 @@ def is_other_float(dtype: Any, own: np.dtype) -> bool:
 
 def values_of(X: Any, position: int) -> list[Any]:
     """Return the values of one of a frame's columns."""
-    return _series(X)[position].to_list()
+    return _column(X, position).to_list()
 
 
 def ordered_levels(X: Any, position: int) -> list[Any]:
     """Return the levels of a column of ordered categories, in their order."""
-    return list(_series(X)[position].dtype.categories)
+    return list(_column(X, position).dtype.categories)
 
 
-def replace_columns(X: Any, columns: Mapping[str, np.ndarray]) -> Any:
+def _column(X: Any, position: int) -> Any:
+    frame = nw.from_native(X, eager_only=True)
+    return frame.get_column(frame.columns[position])
+
+
+def replace_columns(X: Any, columns: Mapping[int, np.ndarray]) -> Any:
     """Return the frame with numbers in some of its columns: float32 where all others are float32."""
     frame = nw.from_native(X, eager_only=True)
-    names = {str(name): name for name in frame.columns}
-    others = [frame.get_column(name).dtype for text, name in names.items() if text not in columns]
+    names = frame.columns
+    others = [frame.get_column(name).dtype for i, name in enumerate(names) if i not in columns]
     dtype = nw.Float32() if others and all(other == nw.Float32 for other in others) else nw.Float64()
-    series = [
-        nw.new_series(names[text], values, dtype, backend=frame.implementation)
-        for text, values in columns.items()
-        if text in names
-    ]
+    series = [nw.new_series(names[i], values, dtype, backend=frame.implementation) for i, values in columns.items()]
     return frame.with_columns(*series).to_native()
 
 

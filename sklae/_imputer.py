@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+import dataclasses
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,16 +14,35 @@ from sklae._atomic import atomic
 from sklae._base import BaseAutoencoder
 from sklae._blend import Account, Blend
 from sklae._columns import Columns
-from sklae._compat import Interval, StrOptions, check_feature_names_in, fit_context
-from sklae._conditional import ConditionalModel, GivenModel
-from sklae._frames import append_columns, check_table, is_frame, is_gap, table_of, without
+from sklae._compat import (
+    Interval,
+    MissingValues,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+    validate_params,
+    wrap_transformed,
+)
+from sklae._conditional import Average, ConditionalModel, GivenModel, numbers_for
+from sklae._frames import (
+    append_columns,
+    check_table,
+    columns_at,
+    dtypes_of,
+    is_frame,
+    is_gap,
+    kinds_of,
+    table_of,
+    take_columns,
+    without,
+)
 from sklae._linear_start import LinearStart, Space
 from sklae._random import draw_seed, random_state_for
 
 __all__ = ["AEImputer"]
 
-# Cells to hold out: so many, but no more than this share of those observed, and no less than that one.
-_HELD_OUT, _MOST_HELD_OUT, _LEAST_HELD_OUT = 2_000, 0.1, 0.03
+# Cells that a model does not see: so many, but no more than this share of those observed, and no less than that one.
+_HELD_OUT, _MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 0.1, 0.03
 
 
 class AEImputer(TransformerMixin, BaseEstimator):
@@ -36,12 +56,13 @@ class AEImputer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     autoencoder : VAETransformer, AutoencoderTransformer or None, default=None
-        None: the model described above, with two hidden layers of 256 and at most 3,000 steps of 256 rows. A
+        None: the model described above, three times with two hidden layers of 128, or twice of 256 for tables of 20,000
+        values, and at most 3,000 steps of 256 rows each. A
         `VAETransformer`: fitted to the rows with their gaps, cells are filled by its conditional means, of categories
         probabilities, under self-normalised importance sampling (Mattei and Frellsen, MIWAE, ICML 2019). An
         `AutoencoderTransformer`: by its reconstruction; give it ``corruption="masking"``.
-    missing_values : number, str, numpy.nan or None, default=numpy.nan
-        What stands for a missing value, beside NaN and None, which always do.
+    missing_values : number, str, numpy.nan, None or pandas.NA, default=numpy.nan
+        What stands for a missing value, beside NaN, None and NA, which always do.
     n_imputations : int, default=1
         How many filled tables `transform` returns; more than one are draws, as with ``sample_posterior``.
     sample_posterior : bool, default=False
@@ -56,7 +77,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
     add_indicator : bool, default=False
         Whether to append a column for each that had gaps in ``fit``: whether the cell was missing.
     keep_empty_features : bool, default=False
-        Whether columns without a value in ``fit`` are kept, filled with 0 (those of text stay missing), or dropped.
+        Whether columns without a value in ``fit`` are kept, filled with 0 (categories stay missing), or dropped.
     random_state : int, RandomState instance or None, default=None
         Seeds everything: which cells are held out and hidden, the autoencoder (unless it has one of its own), draws.
     verbose : int, default=0
@@ -64,8 +85,11 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    autoencoder_ : estimator
-        The fitted autoencoder: of what the start misses, given the start, where ``autoencoder`` is None.
+    estimators_ : list of estimators
+        The fitted autoencoder; where ``autoencoder`` is None, models of what the start misses, given the start.
+        Empty if no column varies.
+    autoencoder_ : estimator or None
+        The first of them.
     account_ : Account
         What the autoencoder was found to add, on held-out cells: ``print(imputer.account_)`` is a table of it.
         ``weight``, ``n_cells``, ``linear_error`` and ``error`` by column, ``kept`` and ``gain`` for all of them. Only
@@ -84,7 +108,11 @@ class AEImputer(TransformerMixin, BaseEstimator):
     -----
     Filled numbers are means, which vary less than true values do; where the spread matters, as in an estimate's error,
     fill several times (``n_imputations``) and pool. Draws are what is expected plus a draw of the start's residuals,
-    joint in all cells of a row and scaled so that 90 % intervals hold 90 % of the held-out cells.
+    joint in all cells of a row and scaled so that 90 % intervals hold 90 % of the held-out cells. A fitted imputer
+    draws the same whenever it is asked.
+
+    Columns of integers, such as pandas' Int64, or int64 with a number for ``missing_values``, are filled with integers;
+    those that NumPy made floats because of a gap, with floats.
 
     Missing at random is assumed: that a cell is missing may depend on what was observed, not on its own value.
 
@@ -104,7 +132,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "autoencoder": [BaseAutoencoder, None],
-        "missing_values": [Real, str, None],
+        "missing_values": [MissingValues()],
         "n_imputations": [Interval(Integral, 1, None, closed="left")],
         "sample_posterior": ["boolean"],
         "linear_start": ["boolean"],
@@ -169,17 +197,21 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         with atomic(self):
             self._check_parameters()
+            self.__dict__.pop("account_", None)
+            self._columns = self._read_columns(X)
             X = self._without_sentinel(X)
-            self._columns = Columns.fit(X, None, self.categorical_features)
-            table = check_table(self, self._columns.categories.encode(X), reset=True, min_samples=2)
-            self._dtype = table.dtype
-            table = table.astype(np.float64)
+            table = check_table(self, self._columns.categories.encode(X), reset=True, min_samples=2).astype(np.float64)
             gaps = np.isnan(table)
             if gaps.all():
                 raise ValueError("Got a table in which every value is missing; expected some. Check how it was read.")
             self._filled = np.flatnonzero(~gaps.all(axis=0))
             self._with_gaps = np.flatnonzero(gaps.any(axis=0))
-            self._fit_models(table[:, self._filled])
+            self._check_indicators()
+            self._modelled, self._constants = self._find_constants(table)
+            self.autoencoder_: Any = None
+            self.estimators_: list[Any] = []
+            if len(self._modelled):
+                self._fit_models(table[:, self._modelled])
         return self
 
     def _check_parameters(self) -> None:
@@ -189,63 +221,127 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 f"Got an autoencoder with condition_features={model.condition_features!r}; expected None. Every column "
                 "is modelled, so that each may have gaps."
             )
-        if self._draws() and not self.linear_start and not hasattr(model, "sample_posterior"):
+        if model is not None:
+            validate_params(model)
+            if not isinstance(model.categorical_features, str):
+                raise ValueError(
+                    f"Got an autoencoder with categorical_features={model.categorical_features!r}; expected "
+                    "'from_dtype'. Say it to the imputer: AEImputer(autoencoder, categorical_features=...)."
+                )
+        if self._draws() and not self.linear_start and not hasattr(model, "posterior_kl"):
             raise ValueError(
-                "Got draws to make without linear_start, from no VAETransformer; expected one, or linear_start=True."
+                f"Got draws to make without linear_start, from {model!r}, which has no density; expected a "
+                "VAETransformer whose posterior has one, or linear_start=True."
             )
 
     def _draws(self) -> bool:
         return self.sample_posterior or self.n_imputations > 1
 
+    def _check_indicators(self) -> None:
+        if not self.add_indicator:
+            return
+        container = self._columns.container
+        if container is not None and not all(isinstance(name, str) for name in container.columns):
+            raise ValueError(
+                "Got column names that are no text and add_indicator=True, whose names are; expected text. Rename "
+                "them: X.columns = X.columns.astype(str)."
+            )
+        taken = sorted({*self._names()} & {*self._indicator_names()})
+        if taken:
+            raise ValueError(
+                f"Got columns {taken[:5]} and add_indicator=True, whose columns are called the same; expected other "
+                "names. Rename or drop them."
+            )
+
+    def _read_columns(self, X: Any) -> Columns:
+        """Return what columns hold, as if what stands for gaps were gaps; integers stay integers."""
+        gapped = self._without_sentinel(X)
+        columns = Columns.fit(gapped, None, self.categorical_features)
+        if gapped is X or not is_frame(X):
+            return columns
+        before = zip(columns.categories.kinds, kinds_of(X), strict=True)
+        kinds = tuple("integer" if (now, was) == ("numeric", "integer") else now for now, was in before)
+        categories = dataclasses.replace(columns.categories, kinds=kinds, dtypes=tuple(dtypes_of(X)))
+        return dataclasses.replace(columns, categories=categories)
+
     def _without_sentinel(self, X: Any) -> Any:
-        if is_gap(self.missing_values):
-            return X
-        if is_frame(X):
-            return without(X, self.missing_values)
-        table = np.array(X)
-        if table.dtype.kind not in "biuf" or isinstance(self.missing_values, str):
-            return X
-        return np.where(table == self.missing_values, np.nan, table)
+        return X if is_gap(self.missing_values) else without(X, self.missing_values)
+
+    def _find_constants(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which columns to model, and what to fill those with that don't vary (NaN: nothing)."""
+        low, high = np.fmin.reduce(table), np.fmax.reduce(table)
+        is_number = ~np.isin(np.arange(table.shape[1]), list(self._columns.categories.levels))
+        constants = np.where(low == high, low, np.where(is_number & np.isnan(low), 0.0, np.nan))
+        # constant pixels belong to their image; constant categories have too few levels for a likelihood
+        modelled = (low < high) | (is_number & (low == high))
+        return np.flatnonzero(modelled & (low < high).any()), constants
 
     def _fit_models(self, table: np.ndarray) -> None:
         rng = random_state_for(self.random_state)
-        columns = self._columns.select(self._filled)
+        columns = self._shown(self._modelled)
         space = self._space = Space(columns, table)
         cells = space.of(table)
-        held_out = self._hold_out(table, rng)
-        hidden = held_out[:, space.cells.owner]
-        visible, truth = np.where(hidden, np.nan, cells), np.where(hidden, cells, np.nan)
-        start = LinearStart(space, joint=self.linear_start).fit(visible, rng, truth if held_out.any() else None)
+        start = self._start = LinearStart(space, joint=self.linear_start)
+        models: list[Any] = []
+        found = [(cells[:0],) * 4]
+        n_models, hidden_width = (1, 0) if self.autoencoder is not None else numbers_for((~np.isnan(table)).sum())
+        parts = self._held_out_parts(table, n_models, rng)
+        if np.any(parts):
+            start.choose(*self._apart(cells, np.any(parts, axis=0)), rng)
+        for held_out in parts:
+            visible, truth = self._apart(cells, held_out)
+            start.fit(visible, rng)
+            model = self._make_model(columns, hidden_width, rng)
+            seen = np.where(held_out, np.nan, table)
+            models.append(model.fit(seen, start, truth if held_out.any() else None))
+            rows = held_out.any(axis=1)
+            if rows.any():
+                filled = start.fill(visible[rows])
+                found.append((truth[rows], filled, model.expect(seen[rows], filled), start.deviation(visible[rows])))
+        self._model = Average(models)
+        self.estimators_ = [model.autoencoder for model in models]
+        self.autoencoder_ = self.estimators_[0]
+        if self.autoencoder is not None:
+            self._show_columns(columns)
+        self._blend = Blend(space.cells, columns.labels().astype(str).tolist())
+        if self.linear_start:
+            self._blend.fit(*map(np.concatenate, zip(*found, strict=True)))
+            self.account_: Account = self._blend.account
+            start.fit(cells, rng)
+        self._seed = draw_seed(rng)
+
+    def _apart(self, cells: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cells without those of the columns held out, and these alone."""
+        hidden = held_out[:, self._space.cells.owner]
+        return np.where(hidden, np.nan, cells), np.where(hidden, cells, np.nan)
+
+    def _make_model(
+        self, columns: Columns, hidden_width: int, rng: np.random.RandomState
+    ) -> ConditionalModel | GivenModel:
         settings = {"random_state": draw_seed(rng), "verbose": self.verbose}
         if self.autoencoder is None:
-            self._model: Any = ConditionalModel(space, columns, rng, settings)
-        else:
-            self._model = GivenModel(space, columns, clone(self.autoencoder), settings, self.n_importance_samples)
-        self._model.fit(visible, start, truth)
-        self.autoencoder_ = self._model.autoencoder
-        self._blend = Blend(space.cells, columns.labels().astype(str).tolist())
-        filled = start.fill(visible)
-        if self.linear_start:
-            self._blend.fit(truth, filled, self._model.expect(visible, filled), start.deviation(visible))
-            self.account_: Account = self._blend.account
-            self._start = start.fit(cells, rng)
-        else:
-            self._blend.weight = np.ones(len(space.cells.n_levels))
-            self._start = start
+            return ConditionalModel(self._space, columns, hidden_width, rng, settings)
+        return GivenModel(self._space, columns, clone(self.autoencoder), settings, self.n_importance_samples)
 
-    def _hold_out(self, table: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        """Return which observed cells to hold out: of each column fewer than half, and none of its first two values."""
+    def _show_columns(self, columns: Columns) -> None:
+        """Let the fitted autoencoder, which knows codes only, take tables as they are."""
+        model = self.autoencoder_
+        numbers = np.flatnonzero(model.layout_.columns.n_levels() == 0)
+        model.layout_ = dataclasses.replace(model.layout_, columns=columns.treat_as_numbers(numbers))
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_[self._modelled]
+
+    def _held_out_parts(self, table: np.ndarray, n_parts: int, rng: np.random.RandomState) -> list[np.ndarray]:
+        """Return which observed cells each model is not to see, of each column few enough that the rest varies."""
         there = ~np.isnan(table)
         if not self.linear_start:
-            return np.zeros_like(there)
+            return [np.zeros_like(there)]
         share = np.clip(_HELD_OUT / max(there.sum(), 1), _LEAST_HELD_OUT, _MOST_HELD_OUT)
-        chosen = there & (rng.uniform(size=table.shape) < share) & (there.cumsum(axis=0) > 2)
-        for j in np.flatnonzero(self._space.cells.is_coded | (table.shape[0] < 50)):
-            # a column must keep two different values to be one that varies
-            left = table[there[:, j] & ~chosen[:, j], j]
-            if len(np.unique(left)) < min(2, len(np.unique(table[there[:, j], j]))):
-                chosen[:, j] = False
-        return chosen
+        number = np.floor(rng.uniform(size=table.shape) / share)  # no cell is held out twice
+        chosen = there & (number < n_parts) & (there.cumsum(axis=0) > 2)
+        left = np.where(chosen, np.nan, table)
+        chosen &= np.fmin.reduce(left) < np.fmax.reduce(left)
+        return [chosen & (number == i) for i in range(n_parts)]
 
     # -- filling ----------------------------------------------------------------------------------------
 
@@ -258,38 +354,44 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        filled : array or frame of shape (n_samples, n_features_out), or list of ``n_imputations`` of them
-            In the container, the columns and the dtypes that were fitted, unless ``set_output`` says otherwise.
-            Observed cells are as they were; levels of categories that ``fit`` has not seen count as missing.
+        filled : array or frame of shape (n_samples, n_features_out), or tuple of ``n_imputations`` of them
+            An array in X's dtype, or a frame with the columns and the dtypes that were fitted, unless ``set_output``
+            says otherwise. Observed cells are as they were; levels of categories that ``fit`` has not seen count as
+            missing.
         """
         check_is_fitted(self)
         X = self._without_sentinel(X)
-        table = check_table(self, self._columns.categories.encode(X), reset=False).astype(np.float64)
-        tables = self._fill(table[:, self._filled])
-        finished = [self._finish(filled, table, X) for filled in tables]
-        return finished if self.n_imputations > 1 else finished[0]
+        table = check_table(self, self._columns.categories.encode(X), reset=False)
+        tables = self._fill(table.astype(np.float64))
+        finished = tuple(self._finish(filled, table, X) for filled in tables)
+        if self.n_imputations == 1:
+            return finished[0]
+        # of several outputs scikit-learn wraps the first only
+        return tuple(wrap_transformed(one, X, self) for one in finished)
 
     def _fill(self, table: np.ndarray) -> list[np.ndarray]:
         gaps = np.isnan(table)
-        rows = np.flatnonzero(gaps.any(axis=1))
         n_draws = self.n_imputations if self._draws() else 0
-        filled = [table.copy() for _ in range(max(n_draws, 1))]
+        filled = [np.where(gaps, self._constants, table) for _ in range(max(n_draws, 1))]
+        rows = np.flatnonzero(gaps[:, self._modelled].any(axis=1))
         if not len(rows):
             return filled
-        cells = self._space.of(table[rows])
-        start = self._start.fill(cells)
-        expected = self._blend(start, self._model.expect(cells, start))
-        for i, values in enumerate(self._draw(cells, expected, n_draws) if n_draws else [self._space.table(expected)]):
-            filled[i][rows] = np.where(gaps[rows], values, table[rows])
+        where = np.ix_(rows, self._modelled)
+        seen = table[where]
+        start = self._start.fill(self._space.of(seen))
+        expected = self._blend(start, self._model.expect(seen, start))
+        for i, values in enumerate(self._draw(seen, expected, n_draws) if n_draws else [self._space.table(expected)]):
+            part = filled[i][where]
+            filled[i][where] = np.where(np.isnan(part), values, part)
         return filled
 
-    def _draw(self, cells: np.ndarray, expected: np.ndarray, n_draws: int) -> list[np.ndarray]:
-        rng = np.random.RandomState(self._model.seed)
+    def _draw(self, seen: np.ndarray, expected: np.ndarray, n_draws: int) -> list[np.ndarray]:
+        rng = np.random.RandomState(self._seed)
         if not self.linear_start:
-            return self._model.draw(cells, n_draws, rng)
+            return self._model.draw(seen, n_draws, rng)
         parts = self._space.cells
         scale = self._blend.spread[parts.owner]
-        residuals = self._start.residuals(cells, n_draws, rng)
+        residuals = self._start.residuals(self._space.of(seen), n_draws, rng)
         return [
             self._space.table(
                 np.where(parts.is_coded[parts.owner], _levels(parts, expected, rng), expected + scale * one)
@@ -297,25 +399,29 @@ class AEImputer(TransformerMixin, BaseEstimator):
             for one in residuals
         ]
 
+    def _shown(self, positions: np.ndarray) -> Columns:
+        """Return some of the columns, with a container of their own."""
+        container = self._columns.container
+        if container is not None:
+            container = columns_at(container, positions)
+        return dataclasses.replace(self._columns.select(positions), container=container)
+
     def _finish(self, filled: np.ndarray, table: np.ndarray, X: Any) -> Any:
-        """Put filled columns beside those that are empty and the indicators, into the fitted container."""
-        columns, kept = self._columns, self._filled
-        if self.keep_empty_features:
-            kept, values = np.arange(len(columns.data)), np.zeros((len(filled), len(columns.data)))
-            values[:, self._filled] = filled
-            empty = np.setdiff1d(kept, self._filled)
-            values[:, [i for i in empty if i in columns.categories.levels]] = np.nan
-            filled = values
-        filled = filled.astype(self._dtype, copy=False)
-        shown = columns.select(kept)
-        if columns.container is not None:
-            filled = table_of(filled, shown.labels().tolist(), columns.container, like=X)
-        filled = shown.categories.decode(filled)
+        """Put the columns to keep, and the indicators, into the fitted container."""
+        gaps = np.isnan(table)
+        kept = np.arange(table.shape[1]) if self.keep_empty_features else self._filled
+        filled = filled[:, kept].astype(table.dtype, copy=False)
+        missing = gaps[:, self._with_gaps]
+        shown = self._shown(kept)
+        if shown.container is None:
+            filled = shown.categories.decode(filled)
+            return np.hstack([filled, missing.astype(table.dtype)]) if self.add_indicator else filled
+        names = list(shown.container.columns)
+        filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
+        # as they were: the largest integers, for one, are no floats
+        filled = take_columns(filled, X, [names[i] for i in np.flatnonzero(~gaps[:, kept].any(axis=0))])
         if not self.add_indicator:
             return filled
-        missing = np.isnan(table[:, self._with_gaps])
-        if columns.container is None:
-            return np.hstack([filled, missing.astype(self._dtype)])
         return append_columns(filled, dict(zip(self._indicator_names(), missing.T, strict=True)))
 
     def _indicator_names(self) -> list[str]:
@@ -346,7 +452,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         return np.array([*given[kept], *indicators], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_blend")
+        return hasattr(self, "autoencoder_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

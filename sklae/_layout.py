@@ -12,6 +12,7 @@ import torch
 
 from sklae._columns import Columns, Conditions
 from sklae._frames import wrap
+from sklae._grids import Grid
 
 __all__ = ["Layout", "Rows"]
 
@@ -26,7 +27,7 @@ class Rows(NamedTuple):
     x : Tensor of shape (n_rows, n_columns)
         A fresh tensor; gaps hold `Layout.fill`, columns constant in ``fit`` their constant.
     observed : Tensor of the same shape, or None
-        1 where a value was observed, 0 in gaps. None if there is no gap.
+        1 where a value was observed and in columns constant in ``fit``, 0 in gaps. None if there is no gap.
     condition : Tensor of shape (n_rows, n_condition), or None
         None if nothing conditions the model.
     """
@@ -65,13 +66,15 @@ class Layout:
     frequencies : tuple of ndarray
         Of each column of categories the shares of its levels in ``fit``; empty for numbers.
     has_missing : bool
-        Whether ``fit`` saw gaps.
+        Whether ``fit`` saw gaps in columns that vary.
     clip : float or None
         How many standard deviations from their mean training targets and encoder inputs may lie.
     clips : ndarray of shape (n_features,), bool
         Which columns ``clip`` is for: counts, categories and shares mean something as they are.
     blocks : tuple of (str, ndarray)
         Names and columns of the likelihood's blocks.
+    grids : tuple of Grid or None
+        Where the values of each column of numbers lie; None for others, and where no likelihood asks.
     """
 
     columns: Columns
@@ -90,6 +93,7 @@ class Layout:
     clip: float | None
     clips: np.ndarray
     blocks: tuple[tuple[str, np.ndarray], ...]
+    grids: tuple[Grid | None, ...]
 
     @classmethod
     def fit(
@@ -102,11 +106,13 @@ class Layout:
         clip: float | None = None,
         clips: np.ndarray | None = None,
         blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
+        has_grid: bool | np.ndarray = True,
     ) -> Layout:
         """Read the scaling from the given rows of X (all of them for None), in bounded memory.
 
-        ``standardize`` is one answer for all modelled columns, or one for each. Levels of categories are those of
-        ``columns``, whether the rows have them all or not.
+        ``standardize`` is one answer for all modelled columns, or one for each, and so is ``has_grid``: whether a
+        column of numbers gets a `Grid`. Levels of categories are those of ``columns``, whether the rows have them all
+        or not.
         """
         columns = Columns.of(X) if columns is None else columns
         moments = _Moments(columns.n_columns)
@@ -142,10 +148,14 @@ class Layout:
             maximum=np.where(varies, (moments.high - offset) / scale, fill),
             fill=fill,
             frequencies=tuple(_shares(X, rows, i, n) for i, n in zip(columns.data.tolist(), n_levels, strict=True)),
-            has_missing=bool((moments.count < moments.n_rows).any()),
+            has_missing=bool((moments.count < moments.n_rows)[varies].any()),
             clip=clip,
             clips=np.ones(len(mean), dtype=bool) if clips is None else clips,
             blocks=(("x", np.arange(len(mean))),) if blocks is None else blocks,
+            grids=tuple(
+                Grid.fit(X[:, i] if rows is None else X[rows, i]) if wanted else None
+                for i, wanted in zip(columns.data, (n_levels == 0) & has_grid, strict=True)
+            ),
         )
 
     def select(self, indices: np.ndarray) -> Layout:
@@ -157,6 +167,7 @@ class Layout:
             conditions=Conditions.none(),
             blocks=(("x", np.arange(len(indices))),),
             frequencies=tuple(self.frequencies[i] for i in indices),
+            grids=tuple(self.grids[i] for i in indices),
             **{name: getattr(self, name)[indices] for name in arrays},
         )
 
@@ -193,14 +204,14 @@ class Layout:
         for chunk, place in _chunks(X, rows):
             values = np.subtract(self.columns.modelled(chunk), self.offset, dtype=np.float64)
             values /= self.scale
+            if not self.varies.all():  # what does not vary says nothing, nor does a gap in it
+                values[:, ~self.varies] = self.fill[~self.varies]
             gaps = np.isnan(values)
             if gaps.any():
                 values[gaps] = np.broadcast_to(self.fill, values.shape)[gaps]
                 if observed is None:
                     observed = torch.ones_like(x)
                 observed.numpy()[place] = ~gaps
-            if not self.varies.all():
-                values[:, ~self.varies] = self.fill[~self.varies]
             with np.errstate(over="ignore"):  # values past float32 only where nothing was scaled: the loss will say
                 x.numpy()[place] = values
             if condition is not None:
@@ -212,6 +223,9 @@ class Layout:
         values = values * self.scale + self.offset
         if not self.varies.all():
             values[:, ~self.varies] = self.mean[~self.varies]
+        for i, grid in enumerate(self.grids):
+            if grid is not None:
+                values[:, i] = grid.snap(values[:, i])
         return values
 
     def wrap(self, values: np.ndarray, *, like: Any = None) -> Any:

@@ -75,36 +75,40 @@ class LinearStart:
         #: The cells that are jointly normal.
         self.joint = np.flatnonzero(np.isin(cells.owner, chosen))
         self.shrinkage = _SHRINKAGES[-1]
-
-    def fit(
-        self,
-        cells: np.ndarray,
-        random_state: np.random.RandomState,
-        truth: np.ndarray | None = None,
-    ) -> LinearStart:
-        """Fit to cells with gaps; choose the shrinkage by what is known of some of the gaps."""
-        self.mean = np.nanmean(cells, axis=0)
         self.normal: Normal | None = None
+
+    def choose(self, cells: np.ndarray, truth: np.ndarray, random_state: np.random.RandomState) -> None:
+        """Choose the shrinkage: ``truth`` is what is known of some of the gaps, NaN elsewhere."""
         if not len(self.joint):
-            return self
+            return
+        part, rows = self._part(cells, random_state)
+        known, start, least = truth[np.ix_(rows, self.joint)], None, np.inf
+        if np.isnan(known).all():
+            return
+        for shrinkage in _SHRINKAGES:
+            start = Normal.fit(part, shrinkage=shrinkage, start=start)
+            error = np.nanmean((start.fill(part) - known) ** 2)
+            if error < least:
+                least, self.shrinkage, self.normal = error, shrinkage, start
+
+    def fit(self, cells: np.ndarray, random_state: np.random.RandomState) -> LinearStart:
+        """Fit to cells with gaps, from where a fit before this one ended."""
+        self.mean = np.nanmean(cells, axis=0)
+        if len(self.joint):
+            part, _ = self._part(cells, random_state)
+            self.normal = Normal.fit(part, shrinkage=self.shrinkage, start=self.normal)
+        return self
+
+    def _part(self, cells: np.ndarray, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells to fit to, of not too many rows, and these."""
         n_most = int(np.clip(_BUDGET / len(self.joint) ** 3, _LEAST_ROWS, _MOST_ROWS))
         rows = some_rows(len(cells), n_most, random_state)
         part = cells[np.ix_(rows, self.joint)]
         there = ~np.isnan(part).all(axis=0)
         if not there.all():  # too few rows were drawn to see each level
-            self.joint = self.joint[there]
+            self.joint, self.normal = self.joint[there], None
             part = part[:, there]
-        if truth is None:
-            self.normal = Normal.fit(part, shrinkage=self.shrinkage)
-            return self
-        known, start = truth[np.ix_(rows, self.joint)], None
-        errors = {}
-        for shrinkage in _SHRINKAGES:
-            start = Normal.fit(part, shrinkage=shrinkage, start=start)
-            errors[shrinkage] = (np.nanmean((start.fill(part) - known) ** 2), start)
-        self.shrinkage = min(errors, key=lambda shrinkage: errors[shrinkage][0])
-        self.normal = errors[self.shrinkage][1]
-        return self
+        return part, rows
 
     def fill(self, cells: np.ndarray) -> np.ndarray:
         """Return cells with gaps filled by their expected values."""

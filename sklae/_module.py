@@ -237,13 +237,15 @@ class Autoencoder(nn.Module):
     ) -> torch.Tensor:
         """Return the outputs of all encoders side by side, and after them which blocks have a value."""
         known = torch.ones_like(x) if observed is None else observed
+        says = known if self.varies is None else known * self.varies
         outputs, present = [], []
         inputs = cast(BlockColumns, self.likelihood).block_inputs(x, observed)
         encoders = cast(nn.ModuleList, self.encoder)
         for i, (encoder, h) in enumerate(zip(encoders, inputs, strict=True)):
-            there = known.index_select(-1, getattr(self, f"block_{i}"))
-            outputs.append(encoder(_beside(h, there if self.sees_mask else None, condition), generator))
-            present.append((there > 0).any(-1, keepdim=True).to(x.dtype))
+            columns = getattr(self, f"block_{i}")
+            told = known.index_select(-1, columns) if self.sees_mask else None
+            outputs.append(encoder(_beside(h, told, condition), generator))
+            present.append((says.index_select(-1, columns) > 0).any(-1, keepdim=True).to(x.dtype))
         return torch.cat([*outputs, *present], dim=-1)
 
     def decode(

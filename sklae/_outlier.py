@@ -21,6 +21,7 @@ from sklae._evidence import EVIDENCE, Ensemble, Joint, Reconstruction, Space, cl
 from sklae._frames import check_table, rows_of
 from sklae._random import random_state_for, some_rows
 from sklae._vae import VAETransformer
+from sklae.corruptions import Swap
 
 __all__ = ["AEOutlierDetector", "default_autoencoder"]
 
@@ -28,6 +29,9 @@ _COMBINED = ("reconstruction", "neighbors")
 # Rows that the default autoencoder is trained on, and that say what is usual; and rows to look for neighbours among.
 _MOST_ROWS = 2**14
 _MOST_REFERENCES = 2**12
+# The share of values swapped in training on tables with categories. Over 15 tasks, of 7 tables with classes thinned out
+# or cells of other rows planted, it lifts the average precision from .14 to .18.
+_SWAPPED = 0.3
 # Of tables with very many columns fewer rows say what is usual.
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
@@ -37,15 +41,15 @@ class AEOutlierDetector(Detection, BaseEstimator):
 
     The autoencoder learns how columns go together. A row's anomaly joins how badly it is rebuilt, each column in units
     of its own usual error (Hawkins et al., DaWaK 2002), with its distance to the nearest training rows that can be
-    trusted (Ramaswamy et al., SIGMOD 2000). Needs no labels, takes gaps, and finds out how much of the training rows to
-    trust.
+    trusted (Ramaswamy et al., SIGMOD 2000). Needs no labels, takes frames with categories and gaps as they are, and
+    finds out how much of the training rows to trust.
 
     Parameters
     ----------
     autoencoder : AutoencoderTransformer, VAETransformer or None, default=None
         The model to fit, cloned. None: 32 components behind 128 hidden units, inputs clipped to 3 standard
         deviations, trained by AdamW for about 300 steps of 64 rows, whatever the number of rows (50 steps for more than
-        256 columns).
+        256 columns). With categories among the columns a plain autoencoder is trained to undo `Swap(0.3)`.
     anomaly_score : str or list of str, default="combined"
         What counts against a row. "reconstruction": the mean of its squared residuals, each over the mean square of its
         column's usual ones. "neighbors": the mean squared distance to the 3 nearest trusted rows, in standard
@@ -82,7 +86,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
     estimators_ : list of estimators
         All of them.
     residual_scale_ : ndarray of shape (n_features,)
-        Root mean square of each modelled column's training residuals, in the user's units.
+        Root mean square of each modelled column's training residuals, in the user's units; of a category the
+        residuals are those of its levels' indicators from their probabilities, squared and summed.
     left_out_ : ndarray of int
         Positions of the training rows that were not trusted. Where there are more rows than ``max_samples``, only those
         drawn are looked at.
@@ -105,6 +110,11 @@ class AEOutlierDetector(Detection, BaseEstimator):
 
     Notes
     -----
+    A category counts as one number does, however many levels it has: its residual is that of all levels' indicators,
+    in units of the usual one, and the indicators together have variance 1 where neighbours are looked for. Those of
+    ordered levels are cumulated, so that distant levels are farther apart than neighbouring ones. A level that was not
+    in the training rows is a gap, and says nothing: where a new one is an alarm, compare with the levels yourself.
+
     Unless ``anomaly_score`` is "reconstruction" or "elbo", the fitted detector, and its pickle, hold up to 4,096 (or
     ``max_samples``) training rows, as those of `sklearn.neighbors.LocalOutlierFactor` hold all.
 
@@ -235,7 +245,12 @@ class AEOutlierDetector(Detection, BaseEstimator):
         n_rows = self._n_samples(len(table), _MOST_ROWS if self.autoencoder is None else len(table))
         model = self.autoencoder
         if model is None:
-            model = default_autoencoder(n_rows, table.shape[1], variational="elbo" in self._score_names())
+            model = default_autoencoder(
+                n_rows,
+                table.shape[1],
+                variational="elbo" in self._score_names(),
+                has_categories=bool(columns.n_levels().any()),
+            )
         elif "elbo" in self._score_names() and not hasattr(model, "posterior_kl"):
             raise ValueError(
                 f"Got anomaly_score={self.anomaly_score!r} with {type(model).__name__}; expected a VAETransformer "
@@ -253,27 +268,29 @@ class AEOutlierDetector(Detection, BaseEstimator):
         ``positions`` are those of the table's rows in what the user passed. Returns the scores of all of the user's
         rows, if all were looked at.
         """
-        most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // table.shape[1]))
+        width = max(table.shape[1], len(self.autoencoder_._cells.owner))
+        most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // width))
         rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
-        sample, ensemble = table[rows], Ensemble(self.estimators_)
-        rebuilt = ensemble.reconstruct_in_parts(sample)
-        self.residual_scale_ = residual_scale(ensemble, sample, rebuilt)
-        left_out = self._distrusted(sample, rebuilt, ensemble)
+        sample = table[rows]
+        ensemble = Ensemble(self.estimators_, sample)
+        expected = ensemble.expect_in_parts(sample)
+        self.residual_scale_ = residual_scale(ensemble, sample, expected)
+        left_out = self._distrusted(sample, expected, ensemble)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
         n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(trusted)
         trusted = trusted[some_rows(len(trusted), n_references, rng)]
         self._joint = Joint([EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()])
-        scores = -self._joint.fit(sample, rebuilt, trusted)
+        scores = -self._joint.fit(sample, expected, trusted)
         looked_at_all = self.validation_fraction is None and len(rows) == len(table)
         return scores if looked_at_all else None
 
-    def _distrusted(self, sample: np.ndarray, rebuilt: np.ndarray, ensemble: Ensemble) -> np.ndarray:
+    def _distrusted(self, sample: np.ndarray, expected: np.ndarray, ensemble: Ensemble) -> np.ndarray:
         """Return which rows not to trust, as positions."""
-        anomaly = Reconstruction(ensemble, self.residual_scale_).terms(sample, rebuilt).sum(axis=1)
+        anomaly = Reconstruction(ensemble, self.residual_scale_).terms(sample, expected).sum(axis=1)
         if self.support_fraction in (None, "auto"):
-            return clique(anomaly, Space(ensemble)(sample, rebuilt))
+            return clique(anomaly, Space(ensemble)(sample, expected))
         n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
         return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
@@ -302,17 +319,21 @@ class AEOutlierDetector(Detection, BaseEstimator):
         return tags
 
 
-def default_autoencoder(n_samples: int, n_features: int, *, variational: bool = False) -> BaseAutoencoder:
+def default_autoencoder(
+    n_samples: int, n_features: int, *, variational: bool = False, has_categories: bool = False
+) -> BaseAutoencoder:
     """Return the detector's own autoencoder: wide and trained briefly, for a number of steps, not of epochs.
 
     Wide, mostly without a bottleneck: over 22 tables it finds more outliers than narrow codes do. The short training
-    and the clipping keep it from learning the outliers among its rows.
+    and the clipping keep it from learning the outliers among its rows. But such a network copies levels of categories
+    as they are, likely or not: beside these it learns to undo swaps, for which it must look at the other columns.
     """
     batch_size = min(64, n_samples)
     n_steps_per_epoch = math.ceil(n_samples / batch_size)
     n_steps = 300 if n_features <= 256 else 50  # of a wide table's many weights fewer steps find as much
     kind = VAETransformer if variational else AutoencoderTransformer
     return kind(
+        corruption=Swap(_SWAPPED) if has_categories and not variational else None,
         n_components=32,
         hidden_layer_sizes=(128,),
         clip=3.0,

@@ -1,15 +1,18 @@
-"""Why rows are strange, in words: the value of a cell, and the range in which it was expected."""
+"""Why rows are strange, in words: the value of a cell, and the range or the level that was expected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-__all__ = ["Habits", "reasons"]
+from sklae._columns import Columns
+from sklae._frames import rows_of
+
+__all__ = ["Habits", "Table", "reasons"]
 
 # Columns to name of a row; each adds at least this share of what the first one adds to its anomaly.
 _N_REASONS, _LEAST_SHARE = 3, 0.1
@@ -26,9 +29,7 @@ _CHUNK_ROWS = 2**14
 _LARGE, _HUGE, _MOST_DECIMALS = 1e4, 1e15, 9
 
 
-def reasons(
-    detector: Any, X: np.ndarray, names: Sequence[str], scores: np.ndarray, *, n_listed: int = 10
-) -> list[list[str]]:
+def reasons(detector: Any, X: Any, names: Sequence[str], scores: np.ndarray, *, n_listed: int = 10) -> list[list[str]]:
     """Say which cells make a row strange, and what was expected there.
 
     Rows are explained by repair, the strangest first, as long as the work stays small; others by the terms of their
@@ -38,7 +39,7 @@ def reasons(
     ----------
     detector : AEOutlierDetector
         A fitted one.
-    X : ndarray of shape (n_samples, n_features)
+    X : array or frame of shape (n_samples, n_features)
     names : sequence of str
         Of the columns.
     scores : ndarray of shape (n_samples,)
@@ -52,21 +53,22 @@ def reasons(
         The strangest column first. Nothing of the rows that are neither outliers nor among the strangest ``n_listed``.
     """
     order = np.argsort(scores, kind="stable")
-    n_strange = max(int((scores < detector.offset_).sum()), min(n_listed, len(X)))
-    n_affordable = _n_affordable(X.shape[1])
+    table = Table(detector, X)
+    n_strange = max(int((scores < detector.offset_).sum()), min(n_listed, len(scores)))
+    n_affordable = _n_affordable(table.values.shape[1])
     strange, ordinary = order[:n_strange], _ordinary_rows(order, n_strange)
     ways = (
-        ("repair", strange[:n_affordable], ordinary[:n_affordable]),
-        ("additive", strange[n_affordable:], ordinary),
+        ("repair", np.sort(strange[:n_affordable]), np.sort(ordinary[:n_affordable])),
+        ("additive", np.sort(strange[n_affordable:]), np.sort(ordinary)),
     )
-    said: list[list[str]] = [[] for _ in X]
+    said: list[list[str]] = [[] for _ in scores]
     for method, rows, beside in ways:
         if not len(rows):
             continue
-        habits = Habits.of(detector, X, beside, method)
+        habits = Habits.of(table, beside, method)
         for part in gen_batches(len(rows), _CHUNK_ROWS):
             chosen = rows[part]
-            told = habits.told(names, X[chosen], *_explained(detector, X[chosen], method))
+            told = habits.told(names, table.values[chosen], *table.explained(chosen, method))
             for i, why in zip(chosen, told, strict=True):
                 said[i] = why
     return said
@@ -84,10 +86,32 @@ def _ordinary_rows(order: np.ndarray, n_strange: int) -> np.ndarray:
     return np.random.RandomState(0).permutation(others)[:_N_ORDINARY]
 
 
-def _explained(detector: Any, X: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return what each cell adds to the anomaly, and what is expected in it."""
-    terms, expected = detector.explain(X, method=method, return_expected=True)
-    return np.asarray(terms, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+class Table:
+    """A table as a detector takes it, and in numbers: levels have codes.
+
+    Parameters
+    ----------
+    detector : AEOutlierDetector
+        One that was fitted to such tables.
+    X : array or frame of shape (n_samples, n_features)
+    """
+
+    def __init__(self, detector: Any, X: Any):
+        self.detector = detector
+        self.X = X
+        self.columns = Columns.fit(X)
+        self.values = self.columns.read(X)
+
+    @property
+    def levels(self) -> Mapping[int, Sequence[Any]]:
+        """Position of a column of categories -> its levels."""
+        return self.columns.categories.levels
+
+    def explained(self, rows: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each cell of some rows, in their order, adds to their anomaly, and what is expected in it."""
+        chosen = rows_of(self.X, rows, len(self.values))
+        terms, expected = self.detector.explain(chosen, method=method, return_expected=True)
+        return np.asarray(terms, np.float64), np.asarray(self.columns.categories.encode(expected), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +121,13 @@ class Habits:
     Attributes
     ----------
     below, above : ndarray of shape (n_features,)
-        Quantiles of a cell's value minus what is expected.
+        Quantiles of a cell's value minus what is expected; 0 for categories.
     least, most : ndarray of shape (n_features,)
         The column's extremes.
     is_whole : ndarray of shape (n_features,), bool
         Whether all its values are whole numbers.
+    levels : dict of int to sequence
+        Position of a column of categories, whose values are codes -> its levels.
     """
 
     below: np.ndarray
@@ -109,17 +135,20 @@ class Habits:
     least: np.ndarray
     most: np.ndarray
     is_whole: np.ndarray
+    levels: Mapping[int, Sequence[Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, detector: Any, X: np.ndarray, ordinary: np.ndarray, method: str) -> Habits:
+    def of(cls, table: Table, ordinary: np.ndarray, method: str) -> Habits:
         """Learn them from a table and some ordinary rows of it."""
-        distances = X[ordinary] - _explained(detector, X[ordinary], method)[1]
+        X = table.values
+        distances = X[ordinary] - table.explained(ordinary, method)[1]
         # the normal distribution's quantiles, where too few cells have a value
-        ends = np.outer((-1.64, 1.64), detector.residual_scale_)
+        ends = np.outer((-1.64, 1.64), table.detector.residual_scale_)
         enough = (~np.isnan(distances)).sum(axis=0) >= min(_LEAST_ORDINARY, len(ordinary))
         ends[:, enough] = np.nanquantile(distances[:, enough], _QUANTILES, axis=0)
+        ends[:, list(table.levels)] = 0.0
         is_whole = (np.isnan(X) | (np.floor(X) == X)).all(axis=0)
-        return cls(ends[0], ends[1], np.nanmin(X, axis=0), np.nanmax(X, axis=0), is_whole)
+        return cls(ends[0], ends[1], np.nanmin(X, axis=0), np.nanmax(X, axis=0), is_whole, table.levels)
 
     def ranges(self, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the range around each expectation, in round numbers, and in the column's range.
@@ -144,7 +173,7 @@ class Habits:
         ----------
         names : sequence of str
         X, terms, expected : ndarray of shape (n_rows, n_features)
-            The rows, what each cell adds to their anomaly, and what was expected there.
+            The rows (codes for levels), what each cell adds to their anomaly, and what was expected there.
         """
         low, high = self.ranges(expected)
         counts = (terms > 0) & (terms >= _LEAST_SHARE * terms.max(axis=1, keepdims=True))
@@ -159,17 +188,21 @@ class Habits:
             yield alone or self._together(names, X[row], columns)
 
     def _contrast(self, name: str, column: int, value: float, low: float, high: float) -> str:
+        if column in self.levels:
+            return f"{name} = {self._number(value, column)}, expected {self._number(low, column)}"
         with_commas = max(abs(value), abs(low), abs(high)) >= _LARGE
-        said, start, end = (self._number(x, column, with_commas) for x in (value, low, high))
+        said, start, end = (self._number(x, column, with_commas=with_commas) for x in (value, low, high))
         return f"{name} = {said}, expected about {start if start == end else f'{start} to {end}'}"
 
     def _together(self, names: Sequence[str], values: np.ndarray, columns: Sequence[int]) -> list[str]:
         """Name cells each of which is as expected."""
-        cells = [f"{names[j]} = {self._number(values[j], j, abs(values[j]) >= _LARGE)}" for j in columns]
+        cells = [f"{names[j]} = {self._number(values[j], j, with_commas=abs(values[j]) >= _LARGE)}" for j in columns]
         return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}"] if cells else []
 
-    def _number(self, value: float, column: int, with_commas: bool) -> str:
-        """Return a number with one digit more than ranges have."""
+    def _number(self, value: float, column: int, *, with_commas: bool = False) -> str:
+        """Return a number with one digit more than ranges have; of a code its level."""
+        if column in self.levels:
+            return str(self.levels[column][int(value)])
         decimals = 0 if self.is_whole[column] else max(0, int(self._digits()[column]) + 1)
         if decimals > _MOST_DECIMALS or abs(value) >= _HUGE:
             return f"{value:.6g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklae._evidence import Joint, batches_of
+from sklae._evidence import Joint
 
 __all__ = ["repair"]
 
@@ -24,11 +24,11 @@ def repair(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     falls : ndarray of shape (n_rows, n_columns)
         By how much replacing the modelled column's cell lowers the row's anomaly; 0 where it does not, and in gaps.
     expected : ndarray of shape (n_rows, n_columns)
-        What was put there.
+        What was put there; of a category the code of the likeliest level.
     """
     n_columns = joint.ensemble.layout.n_features
     falls, expected = np.empty((2, len(table), n_columns))
-    for rows in batches_of(len(table), n_columns * table.shape[1]):
+    for rows in joint.ensemble.batches(table, n_columns):
         falls[rows], expected[rows] = _repair_chunk(table[rows], joint)
     return falls, expected
 
@@ -41,11 +41,9 @@ def _repair_chunk(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarr
     every = np.arange(len(copies))
     cell, own = (every, np.tile(positions, n_rows)), (every, np.tile(np.arange(n_columns), n_rows))
     copies[cell] = np.nan
-    rebuilt = ensemble.reconstruct(copies)
-    copies[cell] = rebuilt[own]
-    copies[cell] = joint.expected(copies, rebuilt)[own]
-    before = joint.anomaly(table, ensemble.reconstruct(table))
-    after = joint.anomaly(copies, ensemble.reconstruct(copies)).reshape(n_rows, n_columns)
+    copies[cell] = ensemble.cells.collapse(joint.suggest(copies, ensemble.expect(copies)))[own]
+    before = joint.anomaly(table, ensemble.expect(table))
+    after = joint.anomaly(copies, ensemble.expect(copies)).reshape(n_rows, n_columns)
     with np.errstate(invalid="ignore"):
         falls = np.maximum(before[:, None] - after, 0.0)
     falls[np.isnan(falls) | np.isnan(ensemble.modelled(table))] = 0.0

@@ -60,10 +60,14 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         Factories of one's own modules, ``factory(n_inputs, n_outputs) -> torch.nn.Module``, called anew in every
         fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
         and, beside them, 1 where observed and 0 where not.
-    likelihood : str or Likelihood, default="auto"
-        The distribution of a row given its code: a key of `sklae.likelihoods.LIKELIHOODS`, as "gaussian" (one learned
-        scale), "student_t", "bernoulli" (data in [0, 1]), "categorical" (codes 0, 1, ...), "poisson"; an instance; or
-        a list of blocks of columns, ``[(name, likelihood, columns), ...]``. "auto" is ``Gaussian("per_feature")``.
+    likelihood : str, Likelihood or list, default="auto"
+        The distribution of a row given its code. "auto" goes by each column's kind, as `sklae.likelihoods.Mixed` does:
+        ``Gaussian("per_feature")`` for numbers, "categorical" for text, categories and booleans, "ordinal" for ordered
+        categories. A key of `sklae.likelihoods.LIKELIHOODS` is for all columns alike: "gaussian" (one learned scale),
+        "student_t", "laplace", "log_normal", "histogram" (any distribution), "bernoulli" and "continuous_bernoulli"
+        (data in [0, 1]), "categorical", "ordinal" (categories, or codes 0, 1, ...), "poisson", "negative_binomial". Or
+        an instance, as ``Mixed("histogram")``, whose samples keep to the ranges seen; or a list of blocks of columns,
+        ``[(name, likelihood, columns), ...]``.
     posterior : str or Posterior, default="diagonal"
         The family of distributions of a row's code: "diagonal", "full_covariance", "iaf" (skew and curved),
         "product_of_experts" (one encoder per block of columns), "point" (with ``divergence="mmd"`` only), or an
@@ -86,7 +90,8 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
         decode without rows then need ``condition=``.
     categorical_features : "from_dtype" or array-like of str, int or bool, default="from_dtype"
-        Which conditions are categories: those that hold no numbers, and in addition the ones named here.
+        Which columns are categories, modelled ones and conditions. "from_dtype": of a frame those of text, categories
+        and booleans, of an array none. Names, positions or a mask: these in addition, such as columns of codes.
     sample_from : str or estimator, default="prior"
         Where `sample` takes codes from: "prior"; or a density fitted to the training rows' codes: "aggregate" (a
         Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
@@ -169,8 +174,8 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     `score_samples` is a lower bound of the log-density in nats, at beta = 1, with 64 draws of the code that all rows
     share (antithetic scrambled Sobol points with exact second moments), so that it is a function of the row alone. It
     is comparable with the ``score`` of PCA, FactorAnalysis and GaussianMixture on the same columns, and a bare
-    `GridSearchCV` selects by it. Scores of different likelihoods compare only where both are densities of the same kind
-    of data.
+    `GridSearchCV` selects by it. With categories it is the logarithm of a density of the numbers times a probability of
+    the levels. Scores of different likelihoods compare only where both are densities of the same kind of data.
 
     Examples
     --------
@@ -339,8 +344,10 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     def score_samples(self, X: Any, n_importance_samples: int | None = None) -> np.ndarray:
         """Return a lower bound of the log-density of each row in nats, in the user's units; the higher the better.
 
-        At ``beta=1``, of what was observed: missing values and columns that were constant in ``fit`` do not count.
-        With conditions: of the other columns, given these.
+        At ``beta=1``, of what was observed: the density of a row with gaps is that of its other cells, whatever stands
+        in the gaps. Levels that ``fit`` has not seen count as gaps, and columns that were constant in ``fit`` do not
+        count. Rows with different gaps have scores of different columns. With conditions: of the other columns, given
+        these.
 
         Parameters
         ----------
@@ -348,8 +355,9 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         n_importance_samples : int, default=None
             None: the evidence lower bound, the same whatever training used, as the mean over 64 draws that all rows
             share (antithetic Sobol points with exact second moments). A number: the tighter importance-weighted bound
-            (arXiv 1509.00519) of so many draws, which rises to the log-density itself; of few draws, the mean over
-            groups of them, 512 in all. The Monte-Carlo error of the first is about 0.1 nats on digits with 32
+            (arXiv 1509.00519) of so many draws, with gaps that of MIWAE (arXiv 1812.02633), which rises to the model's
+            log-density of what was observed; of few draws, the mean over groups of them, 512 in all. The Monte-Carlo
+            error of the first is about 0.1 nats on digits with 32
             components, and 0 for affine decoders; of the second about the relative standard deviation of the importance
             weights over the root of their number.
 

@@ -65,12 +65,12 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            NaN marks a missing value.
+            NaN, None and the frame's own missing values mark gaps; levels that ``fit`` has not seen are gaps, too.
 
         Returns
         -------
         codes : ndarray or frame of shape (n_samples, n_components_)
-            In X's dtype (float32 or float64); the container follows ``set_output``.
+            In X's dtype (float32 or float64; of mixed frames float64); the container follows ``set_output``.
         """
         return self._transform(self._check_input(X))
 
@@ -109,7 +109,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         rows : array or frame of shape (n_samples, n_features)
-            In the units, the container and the columns that were fitted.
+            In the units, the container, the columns and the dtypes that were fitted: integers are rounded, categories
+            have their most probable level.
         """
         table = self._check_input(X)
         return self.layout_.wrap(self._reconstruct(table, condition), like=X)
@@ -117,7 +118,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log-density of each row in nats, in the user's units; the higher the better.
 
-        Of what was observed: missing values and columns that were constant in ``fit`` do not count.
+        Of what was observed: missing values, levels that ``fit`` has not seen, and columns that were constant in
+        ``fit`` do not count.
 
         Parameters
         ----------
@@ -149,6 +151,10 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def sample(self, n_samples: int = 1, random_state: Any = None, *, condition: Any = None) -> Any:
         """Draw new rows: codes from ``sample_from``, rows from the likelihood.
 
+        Categories have levels that ``fit`` has seen, integers are whole. Numbers of the default likelihood are drawn
+        from normal distributions, which know no bounds: an age may come out negative. For draws that keep to the ranges
+        seen, and to values that repeat, fit with ``likelihood=Mixed("histogram")`` (of `sklae.likelihoods`).
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -160,8 +166,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         rows : array or frame of shape (n_samples, n_features), or (n_samples * n_conditions, n_features)
-            In the units, the container, the columns and the dtype that were fitted; draws of one condition follow each
-            other.
+            In the units, the container, the columns, the dtypes and the levels that were fitted, without gaps; draws of
+            one condition follow each other.
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)

@@ -62,6 +62,17 @@ def _line(support: Support) -> tuple[torch.Tensor, torch.Tensor]:
     return real_line()
 
 
+def _between(edges: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return points on the real line and their weights for a density that jumps at edges."""
+    edges = edges[edges.isfinite()]
+    share = (torch.arange(20, dtype=torch.float64) + 0.5) / 20
+    inside = edges[:-1, None] + edges.diff()[:, None] * share
+    angle = (torch.arange(2_000, dtype=torch.float64) + 0.5) * (math.pi / 4_000)
+    outside = [edges[0] - angle.tan(), edges[-1] + angle.tan()]
+    weights = [(edges.diff()[:, None] / 20).expand(-1, 20).flatten(), *2 * [math.pi / 4_000 / angle.cos().square()]]
+    return torch.cat([inside.flatten(), *outside]), torch.cat(weights)
+
+
 def _integers(density: Any, support: Support, column: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the integers of a support that the density knows as possible."""
     values = torch.arange(max(support.low, -10_000), min(support.high, 10_000) + 1, dtype=torch.float64)
@@ -86,7 +97,10 @@ def _support_points(part: Any, density: Any, draws: torch.Tensor) -> tuple[torch
     for column, block in enumerate(_by_column(part)):
         is_integer = bool((draws[:, column] == draws[:, column].round()).all())
         assert is_integer or not block.support.integer
-        found.append(_integers(density, block.support, column) if is_integer else _line(block.support))
+        if is_integer:
+            found.append(_integers(density, block.support, column))
+        else:
+            found.append(_between(density.edges[column]) if block.reads_grid else _line(block.support))
     length = max(len(values) for values, _ in found)
     values = [torch.cat([v, v[:1].expand(length - len(v))]) for v, _ in found]
     weights = [torch.cat([w, torch.zeros(length - len(w), dtype=w.dtype)]) for _, w in found]

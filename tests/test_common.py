@@ -10,8 +10,9 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from support import ESTIMATORS, LISTED, OWN, QUICK, TRANSFORMERS, estimator_for
+from toys import hurry
 
-from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
+from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._training import SOLVERS
 from sklae.schedules import LEARNING_RATES
 
@@ -93,7 +94,7 @@ NOT_APPLICABLE = {
 }
 
 # Instances for the checks one by one: what users meet first.
-DEFAULTS = {cls.__name__: cls() for cls in ESTIMATORS}
+DEFAULTS = {cls.__name__: cls() for cls in (*ESTIMATORS, AEImputer)}
 
 
 # What a part needs beside it.
@@ -128,6 +129,20 @@ DETECTORS = {
     "share of outliers": {"contamination": 0.1},
 }
 
+# Modes of the imputer.
+IMPUTERS = {
+    "vae": {},
+    "vae without a start": {"linear_start": False},
+    "plain": {"autoencoder": AutoencoderTransformer(corruption="masking", **QUICK)},
+    "plain without a start": {"autoencoder": AutoencoderTransformer(**QUICK), "linear_start": False},
+    "draws": {"sample_posterior": True},
+    "draws without a start": {"sample_posterior": True, "linear_start": False},
+    "default without a start": {"autoencoder": None, "linear_start": False, "random_state": 0},
+    "indicator": {"add_indicator": True},
+    "empty columns": {"keep_empty_features": True},
+    "indicator, empty columns": {"add_indicator": True, "keep_empty_features": True},
+}
+
 
 def _with_parts():
     """Return an instance with each listed part (and each part of one's own), by its name."""
@@ -156,10 +171,17 @@ def _with_parts():
         found[f"AEOutlierDetector-{cls.__name__}-cosine"] = AEOutlierDetector(cls(learning_rate="cosine", **QUICK))
     for name, params in DETECTORS.items():
         found[f"AEOutlierDetector-{name}"] = AEOutlierDetector(VAETransformer(**QUICK), **params)
+    for name, params in IMPUTERS.items():
+        found[f"AEImputer-{name}"] = AEImputer(**{"autoencoder": VAETransformer(**QUICK), **params})
     return found
 
 
 WITH_PARTS = _with_parts()
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    hurry(monkeypatch)
 
 
 def _name(check):
@@ -208,6 +230,9 @@ QUICK_INSTANCES = {
     **{cls.__name__: cls(**QUICK) for cls in TRANSFORMERS},
     "AEOutlierDetector": AEOutlierDetector(AutoencoderTransformer(**QUICK)),
     "AEOutlierDetector-VAE": AEOutlierDetector(VAETransformer(**QUICK)),
+    "AEImputer": AEImputer(VAETransformer(**QUICK)),
+    "AEImputer-plain": AEImputer(AutoencoderTransformer(**QUICK), linear_start=False),
+    "AEImputer-indicator": AEImputer(VAETransformer(**QUICK), add_indicator=True, keep_empty_features=True),
 }
 
 

@@ -19,7 +19,7 @@ from support import ESTIMATORS, LISTED, make_table
 from torch import nn
 from toys import MAKERS, SLACK, X, ae, detector, epochs, fingerprint, inner, noise, outputs, same, vae, with_gaps
 
-from sklae import AEOutlierDetector, _evidence, _layout, _verbs
+from sklae import AEImputer, AEOutlierDetector, _evidence, _gaussian, _layout, _verbs
 from sklae.networks import MLP
 
 GAPPY = with_gaps(X)
@@ -52,8 +52,12 @@ MODELS = {
     "vae, own modules, dropped out": vae(encoder=dropping, decoder=dropping, corruption="masking"),
     "detector": detector(),
     "combined detector": AEOutlierDetector(ae(random_state=None), n_estimators=2, random_state=0),
+    "imputer": AEImputer(vae(random_state=None), random_state=0),
+    "drawing imputer": AEImputer(vae(random_state=None), random_state=0, sample_posterior=True, linear_start=False),
 }
-STEPWISE = sorted(set(MODELS) - {"early stopping", "one cycle", "detector", "combined detector"})
+STEPWISE = sorted(
+    set(MODELS) - {"early stopping", "one cycle", "detector", "combined detector", "imputer", "drawing imputer"}
+)
 
 
 def fit(name, table=GAPPY):
@@ -212,6 +216,8 @@ TRAINED = {
     "vae": vae(n_components=3),
     "detector": detector(),
     "combined detector": AEOutlierDetector(ae(random_state=None), n_estimators=2, random_state=0),
+    "imputer": AEImputer(vae(random_state=None), random_state=0),
+    "plain imputer": AEImputer(ae(corruption="masking"), linear_start=False, random_state=0),
 }
 
 
@@ -244,7 +250,7 @@ def test_a_row_does_not_depend_on_its_neighbours(trained, dtype, rtol):
 
 def test_a_row_does_not_depend_on_the_chunks(trained, monkeypatch):
     wanted = outputs(trained, rows())
-    for module, n_elements in ((_verbs, 64 * 64 * 7), (_layout, 4 * 7), (_evidence, 4 * 11)):
+    for module, n_elements in ((_verbs, 64 * 64 * 7), (_layout, 4 * 7), (_evidence, 4 * 11), (_gaussian, 16 * 5)):
         monkeypatch.setattr(module, "_CHUNK_ELEMENTS", n_elements)
     assert len(list(inner(trained)._slices(60, 64))) > 1
     assert_close(outputs(trained, rows()), wanted, 1e-12)
@@ -387,7 +393,9 @@ def test_transform_follows_set_output(make, output, kind):
 
 # -- contract 6: constructors assign and do nothing else ----------------------------------------------------
 
-CONSTRUCTED = dict.fromkeys([*ESTIMATORS, *(type(part) for parts in LISTED.values() for part in parts.values())])
+CONSTRUCTED = dict.fromkeys(
+    [*ESTIMATORS, AEImputer, *(type(part) for parts in LISTED.values() for part in parts.values())]
+)
 
 
 @pytest.mark.parametrize("cls", CONSTRUCTED, ids=lambda cls: cls.__name__)

@@ -1,6 +1,8 @@
 """Kinds of evidence: what their terms are, which rows are trusted, and how several are joined."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.neighbors import NearestNeighbors
@@ -136,6 +138,146 @@ def test_neighbours_are_looked_for_within_conditions():
     assert (model.explain(table[:3])["x2"] == 0).all()
 
 
+# -- tables with categories ---------------------------------------------------------------------------------
+
+SITES = ["east", "north", "south", "west"]
+LEVELS = ["low", "mid", "high", "top"]
+
+
+def mixed(n=300, seed=0):
+    """Return a table in which sites, levels and numbers go together, and the codes of the sites."""
+    rng = np.random.RandomState(seed)
+    site = rng.randint(4, size=n)
+    warmth = 10.0 * site + rng.normal(size=n)
+    level = np.clip(np.round(warmth / 10).astype(int), 0, 3)
+    return pd.DataFrame(
+        {
+            "warmth": warmth,
+            "site": np.array(SITES, object)[site],
+            "level": pd.Categorical(np.array(LEVELS)[level], categories=LEVELS, ordered=True),
+            "cost": 5.0 - warmth + rng.normal(size=n),
+            "is_far": site > 1,
+            "count": rng.poisson(3.0, size=n),
+        }
+    )
+
+
+def as_polars(frame):
+    columns = {name: frame[name].tolist() for name in frame}
+    return pl.DataFrame(columns, schema_overrides={"level": pl.Enum(LEVELS)})
+
+
+LIBRARIES = {"pandas": lambda frame: frame, "polars": as_polars}
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request):
+    return LIBRARIES[request.param]
+
+
+def test_a_wrong_level_comes_first_and_is_named_and_mended(library):
+    """Each of the levels is frequent: none is strange by itself."""
+    frame = mixed()
+    truth = frame.loc[7, "site"]
+    frame.loc[7, "site"] = {"east": "west", "north": "west", "south": "east", "west": "east"}[truth]
+    table = library(frame)
+    model = AEOutlierDetector(random_state=0).fit(table)
+    scores = model.score_samples(table)
+    assert scores.argmin() == 7
+    assert model.predict(table)[7] == -1
+    why, expected = model.explain(table[5:9], return_expected=True)
+    assert type(why) is type(expected) is type(table)
+    assert list(why.columns) == list(expected.columns) == list(table.columns)
+    np.testing.assert_allclose(why.to_numpy().sum(axis=1), -scores[5:9], rtol=1e-9)
+    assert why.columns[why.to_numpy()[2].argmax()] == "site"
+    assert expected["site"].to_list() == [*frame["site"][5:7], truth, frame["site"][8]]
+    assert list(expected.dtypes) == list(table.dtypes)
+
+
+@pytest.mark.parametrize("column", ["site", "level", "is_far"])
+def test_repair_gives_levels_back(column):
+    frame = mixed(seed=1)
+    model = AEOutlierDetector(random_state=0).fit(frame[:250])
+    rows = frame[250:].copy()
+    swapped = rows.copy()
+    swapped[column] = rows[column].to_numpy()[::-1]
+    moved = (swapped[column] != rows[column]).to_numpy()
+    why, expected = model.explain(swapped[moved], return_expected=True)
+    assert (expected[column] == rows[column][moved]).mean() > 0.8
+    assert (why.idxmax(axis=1) == column).mean() > 0.8
+    assert (model.score_samples(swapped)[moved] < model.score_samples(rows)[moved]).mean() > 0.95
+
+
+@pytest.mark.parametrize("anomaly_score", SCORES, ids=str)
+def test_an_unseen_level_is_a_gap_and_gaps_say_nothing(anomaly_score, library):
+    model = AEOutlierDetector(anomaly_score=anomaly_score, random_state=0).fit(library(mixed()))
+    unseen, empty = mixed()[:4], mixed()[:4]
+    unseen["site"] = "elsewhere"
+    empty["site"] = None
+    scores = model.score_samples(library(empty))
+    assert np.array_equal(model.score_samples(library(unseen)), scores)
+    assert np.isfinite(scores).all()
+    for method in ("repair", "additive"):
+        why = model.explain(library(unseen), method=method)
+        assert (why["site"].to_numpy() == 0).all()
+        np.testing.assert_allclose(why.to_numpy().sum(axis=1), -scores, rtol=1e-9)
+
+
+def test_a_table_of_categories_alone_with_gaps_is_scored():
+    frame = mixed()[["site", "level", "is_far"]].astype({"site": object, "is_far": object})
+    frame.iloc[3:40:2, 0] = frame.iloc[50:90:2, 2] = None
+    model = AEOutlierDetector(random_state=0).fit(frame)
+    impossible = frame[:1].assign(site="east", level=pd.Categorical(["top"], LEVELS, ordered=True), is_far=True)
+    assert model.score_samples(impossible) < model.score_samples(frame).min()
+
+
+def test_every_column_has_the_same_part_in_a_usual_row():
+    """Of many levels or few: neither drowns the other."""
+    rng = np.random.RandomState(0)
+    frame = mixed().assign(many=rng.choice([f"level {i}" for i in range(40)], 300))
+    model = AEOutlierDetector(anomaly_score="reconstruction", random_state=0).fit(frame)
+    parts = model.explain(frame, method="additive").mean()
+    np.testing.assert_allclose(parts, 1 / frame.shape[1], rtol=1e-9)
+    assert model.residual_scale_.shape == (frame.shape[1],)
+
+
+def test_a_category_is_as_far_from_another_as_a_number_of_its_variance():
+    rng = np.random.RandomState(0)
+    frame = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200), "kind": rng.choice(list("uvw"), 200)})
+    frame["flag"] = rng.uniform(size=200) < 0.2
+    settings = {"anomaly_score": "neighbors", "support_fraction": 1.0, "random_state": 0}
+    scores = AEOutlierDetector(**settings).fit(frame).score_samples(frame)
+    hot = (frame["kind"].to_numpy()[:, None] == list("uvw")).astype(float)
+    numbers = frame[["a", "b", "flag"]].to_numpy(float)
+    points = np.hstack([numbers / numbers.std(0), hot / np.sqrt(hot.var(0).sum())])
+    distances, _ = NearestNeighbors(n_neighbors=4).fit(points).kneighbors(points)
+    np.testing.assert_allclose(scores, -(distances[:, 1:] ** 2).mean(1) / 4, rtol=1e-9)
+
+
+@pytest.mark.parametrize("anomaly_score", ["reconstruction", "neighbors"])
+def test_ordered_levels_are_the_stranger_the_farther_they_are(anomaly_score):
+    frame = mixed()
+    model = AEOutlierDetector(anomaly_score=anomaly_score, random_state=0).fit(frame)
+    lowest = frame[(frame["level"] == "low").to_numpy()][:20]
+    terms = [
+        model.explain(lowest.assign(level=pd.Categorical([level] * 20, LEVELS, ordered=True)), method="additive")
+        for level in LEVELS
+    ]
+    assert (np.diff([term["level"].median() for term in terms]) > 0).all()
+
+
+def test_a_constant_category_counts_when_it_changes():
+    frame = mixed().assign(same=True)
+    model = AEOutlierDetector(random_state=0).fit(frame)
+    scores = model.score_samples(pd.concat([frame[:1], frame[:1].assign(same=False)]))
+    assert scores[1] < model.offset_ < scores[0]
+    table = np.column_stack([frame[["warmth", "cost"]], np.full(300, 7.0)])
+    kinds = [("numbers", "gaussian", [0, 1]), ("kind", "categorical", [2])]
+    model = AEOutlierDetector(vae(likelihood=kinds), anomaly_score="reconstruction").fit(table)
+    scores = model.score_samples(np.vstack([table[0], [*table[0, :2], 2.0]]))
+    assert scores[1] < model.offset_ < scores[0]
+
+
 # -- which rows to trust ------------------------------------------------------------------------------------
 
 
@@ -254,9 +396,6 @@ def test_explaining_changes_nothing(tumours):
 
 
 def test_explanations_come_in_the_library_that_was_fitted():
-    import pandas as pd
-    import polars as pl
-
     frame = pl.DataFrame(X, schema=list("abcde"))
     model = AEOutlierDetector(random_state=0).fit(frame)
     contributions, expected = model.explain(frame[:3], return_expected=True)
@@ -266,7 +405,5 @@ def test_explanations_come_in_the_library_that_was_fitted():
 
 
 def test_a_column_called_kl_keeps_its_name():
-    import pandas as pd
-
     frame = pd.DataFrame(X, columns=["kl", "b", "c", "d", "kl_"])
     assert list(fitted("elbo", frame).explain(frame[:2], method="additive")) == ["kl", "b", "c", "d", "kl_", "kl__"]

@@ -22,6 +22,7 @@ FLOORS = {
     "_cells": 0,
     "_gaussian": 0,
     "_columns": 0,
+    "_grids": 0,
     "_layout": 0,
     "_draws": 0,
     "_random": 0,

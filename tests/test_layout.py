@@ -18,7 +18,7 @@ from toys import with_gaps
 
 from sklae import _layout
 from sklae._columns import Columns
-from sklae._frames import check_table
+from sklae._frames import check_table, rows_of
 from sklae._layout import Layout
 
 X = make_table(50, 3)
@@ -43,6 +43,10 @@ def assert_equal_layouts(found, wanted, rtol=0.0):
             np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol, err_msg=field.name)
         elif field.name == "frequencies":
             assert all(map(np.array_equal, a, b))
+        elif field.name == "grids":
+            for one, other in zip(a, b, strict=True):
+                np.testing.assert_allclose(one.low, other.low, rtol=rtol)
+                assert np.array_equal(one.share, other.share)
         elif field.name not in ("columns", "conditions", "blocks"):
             assert a == b, field.name
 
@@ -110,6 +114,22 @@ def test_constant_columns_stay_constant(standardize):
     assert layout.log_jacobian[1] == 0.0
 
 
+def test_gaps_in_columns_that_do_not_vary_are_none():
+    """They are no evidence, whatever stands in them: a gap tells no more than another value."""
+    whole = np.column_stack([X[:, 0], np.full(50, 7.5), X[:, 1]])
+    table = whole.copy()
+    table[10:20, 1] = np.nan
+    assert not fit(table).has_missing
+    assert encode(fit(table), table)[1] is None
+    assert np.array_equal(encode(fit(table), table)[0], encode(fit(whole), whole)[0])
+    table[5, 0] = np.nan
+    layout = fit(table)
+    assert layout.has_missing
+    wanted = np.ones((50, 3))
+    wanted[5, 0] = 0.0
+    assert np.array_equal(encode(layout, table)[1], wanted)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.1, 1e12, -1e-12, 1e150])
 def test_rounding_does_not_make_a_constant_column_vary(level):
     column = np.full(50, level) * (1 + np.finfo(float).eps * np.random.RandomState(0).randint(-1, 2, size=50))
@@ -174,6 +194,18 @@ def test_decoding_undoes_encoding(offset, standardize):
     np.testing.assert_allclose(layout.decode(encode(layout, table)[0]), table, rtol=1e-15 * 8, atol=1e-14)
 
 
+def test_decoding_gives_decimals_back():
+    """Where grids tell of them: 0.1 + 0.2 is no price."""
+    table = np.round(np.random.RandomState(0).lognormal(size=(400, 2)), 2)
+    layout = fit(table)
+    x, _ = encode(layout, table)
+    assert np.array_equal(layout.decode(x), table)
+    assert np.array_equal(layout.select(np.array([1])).decode(x[:, 1:]), table[:, 1:])
+    plain = Layout.fit(table, rows=None, standardize=True, has_grid=False)
+    assert plain.grids == (None, None)
+    assert not np.array_equal(plain.decode(x), table)
+
+
 def test_decoding_leaves_its_argument_alone():
     layout = fit(np.column_stack([X, np.ones(50)]))
     values = np.ones((2, 4))
@@ -223,6 +255,13 @@ def test_a_layout_is_frozen_and_travels(source):
 def test_checking_a_float_table_makes_no_copy(dtype, order):
     table = np.asarray(X, dtype=dtype, order=order)
     assert np.shares_memory(check_table(BaseEstimator(), table, reset=True), table)
+
+
+@pytest.mark.parametrize("table", [X, X.tolist(), *FRAMES.values()], ids=["array", "list", *FRAMES])
+def test_rows_come_in_the_order_asked_for(table):
+    for rows in (np.arange(50)[::-1], np.repeat(np.arange(25), 2), np.arange(0, 50, 3)):
+        assert np.array_equal(np.asarray(rows_of(table, rows, 50)), X[rows])
+    assert rows_of(table, np.arange(50), 50) is table
 
 
 # The one copy that training needs is in float32. What comes on top are chunks of a million elements, in float64.

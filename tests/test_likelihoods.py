@@ -19,8 +19,10 @@ from sklae.likelihoods import (
     Categorical,
     ContinuousBernoulli,
     Gaussian,
+    Histogram,
     Laplace,
     LogNormal,
+    Mixed,
     NegativeBinomial,
     Poisson,
     StudentT,
@@ -477,3 +479,176 @@ def test_bare_likelihoods_are_one_block_of_all_columns():
     assert name == "x"
     assert part is likelihood
     assert indices.tolist() == [0, 1, 2, 3]
+
+
+# -- histograms -----------------------------------------------------------------------------------------
+
+
+def _spiky(n=4_000, seed=0):
+    """Amounts that are mostly 0, real numbers that end at a limit, decimals, and heavy tails."""
+    rng = np.random.RandomState(seed)
+    z = rng.normal(size=n)
+    amounts = np.where(z + rng.normal(size=n) < 1.0, 0.0, np.round(rng.lognormal(7.0, 1.0, size=n)) + 1.0)
+    ends = np.minimum(z + 0.5 * rng.normal(size=n), np.pi / 4)
+    return np.column_stack([amounts, ends, np.round(np.exp(z), 2), z + rng.standard_cauchy(size=n)])
+
+
+def _histogram(X, **settings):
+    layout = Layout.fit(X, rows=None, standardize=True)
+    return layout, Histogram(**settings).build(layout).double()
+
+
+def _weights(density, n, seed=1):
+    return torch.randn(n, density.n_outputs(4), generator=seeded(seed), dtype=torch.float64)
+
+
+def test_histograms_start_at_the_columns_own_distribution():
+    """By hand: shares over widths, in the user's units; a repeated value among real numbers has its probability."""
+    X = _spiky()
+    layout, density = _histogram(X)
+    x = layout.encode(X, dtype=torch.float64).x
+    zeros = torch.zeros(len(X), density.n_outputs(4), dtype=torch.float64)
+    terms = density.log_prob(zeros, x).numpy() + layout.log_jacobian
+    for values, grid, term in zip(X.T, layout.grids, terms.T, strict=True):
+        cell = ((values[:, None] >= grid.low) & (values[:, None] <= grid.high)).argmax(1)
+        width = (grid.high - grid.low)[cell]
+        seen = grid.share[cell] / np.where(width > 0, width, 1.0)
+        unseen = stats.cauchy(values.mean(), values.std()).pdf(values) * np.where(width > 0, 1.0, values.std())
+        np.testing.assert_allclose(np.exp(term), (1.0 - 1e-4) * seen + 1e-4 * unseen, rtol=1e-4)
+    for column, value in ((0, 0.0), (1, np.pi / 4)):
+        spike = X[:, column] == value
+        np.testing.assert_allclose(np.exp(terms[spike, column]), spike.mean(), rtol=1e-3)
+
+
+def test_histograms_tilt_shares_by_bumps_and_repeated_values():
+    """By hand: a softmax of the shares' logarithms plus Gaussian bumps over normal scores, plus weights of spikes."""
+    X = _spiky()
+    layout, density = _histogram(X, n_bumps=5)
+    weights = _weights(density, 1)
+    logits = density.logits(weights)[:, 0].numpy()
+    weights = weights[0].numpy()
+    for grid, own in zip(layout.grids, logits, strict=True):
+        score = stats.norm.ppf(np.cumsum(grid.share) - 0.5 * grid.share)
+        bumps = np.exp(-0.5 * ((score[:, None] - np.linspace(-2.5, 2.5, 5)) / 1.25) ** 2)
+        spikes = np.flatnonzero((grid.share >= 1 / 32) & (grid.high - grid.low == grid.step))
+        expected = np.log(grid.share) + bumps @ weights[:5]
+        expected[spikes] += weights[5 : 5 + len(spikes)]
+        np.testing.assert_allclose(own[: len(expected)], expected, rtol=1e-5, atol=1e-5)
+        assert np.all(np.isneginf(own[len(expected) :]))
+        weights = weights[5 + len(spikes) :]
+    assert not len(weights)
+
+
+def test_histograms_integrate_to_one_in_the_units_of_the_table():
+    """Whole numbers and decimals: the sum over all there are, times their step; real numbers: also the spike's mass."""
+    X = _spiky()
+    layout, density = _histogram(X)
+    row = _weights(density, 1)
+
+    def score(values, column):
+        table = np.tile(X[0], (len(values), 1))
+        table[:, column] = values
+        x = layout.encode(table, dtype=torch.float64).x
+        log_prob = density.log_prob(row.expand(len(x), -1), x)[:, column].numpy() + layout.log_jacobian[column]
+        return np.exp(log_prob)
+
+    whole = np.arange(X[:, 0].max() + 1)
+    assert score(whole, 0).sum() == pytest.approx(1.0, abs=2e-4)
+    cents = np.arange(0.0, 100 * X[:, 2].max() + 1) / 100
+    assert 0.01 * score(cents, 2).sum() == pytest.approx(1.0, abs=2e-4)
+    line = np.linspace(X[:, 1].min(), np.pi / 4, 400_001)[:-1] + 1e-7
+    spike = score([np.pi / 4], 1)[0]
+    assert 0.05 < spike < 0.95
+    assert score(line, 1).mean() * np.ptp(X[:, 1]) + spike == pytest.approx(1.0, abs=1e-3)
+
+
+def test_values_that_fit_has_not_seen_are_improbable_and_no_more():
+    X = _spiky()
+    layout, density = _histogram(X)
+    table = np.tile(X[0], (7, 1))
+    table[:, 0] = [-1e300, -1e6, -2.0, 5.0, 1e6, 1e9, 1e300]
+    terms = density.log_prob(_weights(density, 1).expand(7, -1), layout.encode(table, dtype=torch.float64).x)[:, 0]
+    assert terms.isfinite().all()
+    assert terms.max() < math.log(1e-4)
+    assert torch.all(terms[:3].diff() > 0)
+    assert torch.all(terms[4:].diff() < 0)
+
+
+def test_draws_of_histograms_keep_range_decimals_and_spikes():
+    X = _spiky()
+    layout, density = _histogram(X)
+    zeros = torch.zeros(len(X), density.n_outputs(4), dtype=torch.float64)
+    rows = layout.decode(density.sample(zeros, seeded()).numpy())
+    rounding = 1e-12 * np.abs(X).max(0)
+    assert np.all((rows >= X.min(0) - rounding) & (rows <= X.max(0) + rounding))
+    assert np.array_equal(rows[:, 0], np.round(rows[:, 0]))
+    assert np.array_equal(rows[:, 2], np.round(rows[:, 2], 2))
+    for column, value in ((0, 0.0), (1, np.pi / 4)):
+        share = (np.abs(rows[:, column] - value) < 1e-12).mean()
+        assert share == pytest.approx((X[:, column] == value).mean(), abs=0.03)
+    for drawn, values in zip(rows.T, X.T, strict=True):
+        assert stats.ks_2samp(drawn.round(9), values.round(9)).statistic < 0.05
+    coarse = density.float().sample(zeros.float(), seeded()).numpy()
+    np.testing.assert_allclose(layout.decode(coarse.astype(np.float64)), rows, rtol=1e-5, atol=1e-4)
+
+
+def test_the_encoder_sees_normal_scores():
+    """Of ranks: in the order of the values, however far they lie out."""
+    X = _spiky()
+    layout, density = _histogram(X)
+    seen = density.inputs(layout.encode(X, dtype=torch.float64).x, None).numpy()
+    assert np.abs(seen).max() < 3.1
+    for values, scores in zip(X.T, seen.T, strict=True):
+        assert np.all(np.diff(scores[values.argsort(kind="stable")]) >= -1e-6)
+        ranks = stats.norm.ppf((stats.rankdata(values) - 0.5) / len(values))
+        assert np.corrcoef(scores, ranks)[0, 1] > 0.99
+
+
+def test_histograms_fit_what_no_density_of_one_form_does():
+    """Held-out rows of spikes and heavy tails, all whole numbers: scores are comparable."""
+    train, test = (np.round(10 * _spiky(2_000, seed)) for seed in (0, 1))
+    settings = {"max_iter": 30, "learning_rate": "one_cycle", "learning_rate_init": 0.01, "random_state": 0}
+    scores = {
+        name: VAETransformer(2, likelihood=name, **settings).fit(train).score(test)
+        for name in ("gaussian", "student_t", "histogram")
+    }
+    assert scores["histogram"] > max(scores["gaussian"], scores["student_t"]) + 1.0
+
+
+def test_histograms_know_nothing_of_single_rows():
+    """A fitted model has no more numbers of a column than a summary has."""
+    X = np.random.RandomState(0).normal(size=(400, 2))
+    vae = VAETransformer(1, likelihood="histogram", **QUICK).fit(X)
+    for grid in vae.layout_.grids:
+        assert len(grid.low) == 20
+        assert np.isin(np.concatenate([grid.low, grid.high]), X).sum() == 2  # the ends of the range
+
+
+def test_grids_are_read_only_where_asked_for():
+    X = _spiky(200)
+    assert VAETransformer(1, **QUICK).fit(X).layout_.grids == (None,) * 4
+    blocks = [("heavy", "histogram", [0, 3]), ("rest", "gaussian", [1, 2])]
+    grids = VAETransformer(1, likelihood=blocks, **QUICK).fit(X).layout_.grids
+    assert [grid is None for grid in grids] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VAETransformer])
+def test_mixed_tables_take_histograms_in_one_word(estimator):
+    """Draws keep ranges, whole numbers and levels; gaps are filled, and conditions followed."""
+    X = _spiky(400)
+    frame = pd.DataFrame({"gain": X[:, 0].astype(int), "rate": X[:, 1], "price": X[:, 2]})
+    frame["job"] = np.where(frame.gain > 0, "clerk", "cook")
+    frame["hours"] = pd.array(np.random.RandomState(0).randint(1, 99, size=400), dtype="Int64")
+    frame.loc[::7, "rate"] = np.nan
+    frame.loc[::5, "hours"] = pd.NA
+    fitted = estimator(
+        2, likelihood=Mixed("histogram"), condition_features=["job"], sample_from="aggregate", **QUICK
+    ).fit(frame)
+    rows = fitted.sample(200, random_state=0, condition={"job": ["cook", "clerk"]})
+    assert rows.dtypes.tolist() == frame.dtypes.tolist()
+    numbers = ["gain", "rate", "price", "hours"]
+    assert (rows[numbers].min() >= frame[numbers].min()).all()
+    assert (rows[numbers].max() <= frame[numbers].max()).all()
+    assert np.array_equal(rows.price, rows.price.round(2))
+    assert np.isfinite(fitted.score_samples(frame)).all()
+    assert fitted.reconstruct(frame).notna().all().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 import struct
 import subprocess
@@ -16,7 +17,7 @@ from support import make_table
 
 import sklae
 from sklae.__main__ import demonstrate, main
-from sklae._reasons import Habits, reasons
+from sklae._reasons import Habits, Table, reasons
 
 N_ROWS, PLANTED = 400, 17
 NAMES = ["height", "<b>bold</b> & more", "depth", *(f"sensor {i}" for i in range(3, 30))]
@@ -148,7 +149,7 @@ def test_rows_that_were_not_trusted_are_counted(run):
 
 
 def test_the_report_stands_alone_and_escapes_names(run, frame):
-    _, _, out = run(frame.assign(größe="text"))
+    _, _, out = run(frame.assign(größe=[f"text {i}" for i in range(N_ROWS)]))
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
     assert "<b>" not in page
@@ -175,12 +176,13 @@ def test_contamination_sets_the_share_of_outliers(run, frame):
     assert "40 of 400 rows are outliers" in said.out
 
 
-def test_dropped_text_and_empty_columns_are_left_out_and_named(run, frame):
-    frame = frame.assign(name="text", when=pd.Timestamp("2024-01-01"), nothing=np.nan, flag=frame["depth"] > 0)
+def test_dropped_unusable_and_empty_columns_are_left_out_and_named(run, frame):
+    names = [f"name {i}" for i in range(N_ROWS)]
+    frame = frame.assign(name=names, when=pd.Timestamp("2024-01-01"), nothing=np.nan, flag=frame["depth"] > 0)
     status, said, out = run(frame, "--drop", NAMES[1], "--drop", "height", name="table.parquet")
     assert status == 0
-    assert "400 rows, 29 numeric columns" in said.out
-    assert "hold no numbers: name, when." in said.out
+    assert "400 rows, 28 numeric columns and 1 of categories" in said.out
+    assert "neither numbers nor categories: name, when." in said.out
     assert "every value is missing: nothing." in said.out
     assert "bold" not in (out / "scores.csv").read_text(encoding="utf-8")
     assert "every value is missing: nothing." in (out / "report.html").read_text(encoding="utf-8")
@@ -198,6 +200,27 @@ def test_gaps_constant_columns_and_nullable_numbers_are_fine(run, frame):
     assert not any("constant" in line["reasons"] for line in lines)
     assert "depth" not in lines[5]["reasons"] + lines[6]["reasons"]
     assert lines[6]["reasons"].startswith("sensor 3 = 10,000, expected about ")
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_a_wrong_level_is_told_with_the_one_expected(run, name):
+    """The site says how warm it is, but for row 17."""
+    rng = np.random.RandomState(0)
+    sites = np.array(["north", "south", "east", "west"])
+    code = rng.randint(4, size=300)
+    site = sites[code].astype(object)
+    is_south = code == 1
+    site[[PLANTED, 40]] = sites[3 - code[PLANTED]], None
+    warmth = 10 * code + rng.normal(size=300)
+    table = pd.DataFrame({"site": site, "warmth": warmth, "cost": 5 - warmth + rng.normal(size=300), "far": is_south})
+    status, said, out = run(table, name=name)
+    assert (status, said.err) == (0, "")
+    assert "300 rows, 2 numeric columns and 2 of categories" in said.out
+    lines = _lines(out / "scores.csv")
+    assert min(lines, key=lambda line: float(line["score"]))["row"] == str(PLANTED)
+    assert lines[PLANTED]["reasons"].startswith(f"site = {site[PLANTED]}, expected {sites[code[PLANTED]]}")
+    assert all(np.isfinite(float(line["score"])) for line in lines)
+    assert "site" not in lines[40]["reasons"]
 
 
 def test_semicolons_and_decimal_commas_are_read(run, frame, tmp_path):
@@ -266,7 +289,7 @@ def test_only_strange_rows_are_explained(measured):
 def test_nine_of_ten_ordinary_cells_are_in_their_range(measured, method):
     X, _, detector = measured
     ordinary = np.setdiff1d(np.arange(300), [7])
-    habits = Habits.of(detector, X, ordinary, method)
+    habits = Habits.of(Table(detector, X), ordinary, method)
     _, expected = detector.explain(X[ordinary], method=method, return_expected=True)
     low, high = habits.ranges(expected.to_numpy())
     known = ~np.isnan(X[ordinary])
@@ -300,6 +323,16 @@ SAID = {
     "almost as expected": ({}, 2.001, 1.0, "unusual: x = 2"),
     "a gap": ({}, np.nan, 1.0, ""),
 }
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "words"),
+    [(0.0, 2.0, "x = cook, expected 7.5"), (1.0, 1.0, "unusual: x = <b>"), (np.nan, 1.0, "")],
+)
+def test_levels_in_words(code, expected, words):
+    habits = dataclasses.replace(_habits(width=0.0, most=2.0, is_whole=True), levels={0: ["cook", "<b>", 7.5]})
+    told = habits.told(["x"], np.array([[code]]), np.array([[0.0 if np.isnan(code) else 3.0]]), np.array([[expected]]))
+    assert "; ".join(next(told)) == words
 
 
 @pytest.mark.parametrize("case", SAID)
@@ -342,7 +375,8 @@ def test_of_wide_tables_few_rows_are_repaired(measured, monkeypatch):
 
 # -- refusals -------------------------------------------------------------------------------------------
 
-CONSTANT = "a,b\n1,2\n1,2\n1,2\n"
+CONSTANT = "a,b,c\n1,2,x\n1,2,x\n1,2,x\n"
+FREE_TEXT = "a,b\n" + "\n".join(f"name {i},text {i}" for i in range(30))
 NUMBERS = "a,b\n1,2\n2,3\n4,9\n"
 
 #: What is given, and words of the answer.
@@ -351,14 +385,14 @@ REFUSED = {
     "empty file": ("", [], ["empty file"]),
     "no rows": ("a,b\n", [], ["0 rows"]),
     "one row": ("a,b\n1,2\n", [], ["1 rows", "at least 2"]),
-    "text only": ("a,b\nx,y\nz,w\n", [], ["without numeric columns", "a, b"]),
-    "no values": ("a,b\n,\n,\n", [], ["without numeric columns"]),
-    "constant": (CONSTANT, [], ["constant table", "2 numeric columns"]),
+    "free text only": (FREE_TEXT, [], ["without usable columns", "numbers nor categories: a, b."]),
+    "no values": ("a,b\n,\n,\n", [], ["without usable columns", "every value is missing: a, b."]),
+    "constant": (CONSTANT, [], ["constant table", "each of 3 columns"]),
     "infinite": ("a,b\n1,inf\n2,3\n4,9\n", [], ["infinite values in b"]),
     "overflow": ("a,b\n1,1e300\n2,-1e300\n4,9\n", [], ["variance overflows"]),
     "unreadable": ('a,b\n1,2\n"3,4\n', [], ["not readable as csv"]),
     "unknown column": (NUMBERS, ["--drop", "c"], ["--drop 'c'", "a, b"]),
-    "all dropped": (NUMBERS, ["--drop", "a", "--drop", "b"], ["without numeric columns"]),
+    "all dropped": (NUMBERS, ["--drop", "a", "--drop", "b"], ["without usable columns"]),
     "share of 0": (NUMBERS, ["--contamination", "0"], ["Got '0'", "'auto'"]),
     "share above half": (NUMBERS, ["--contamination", "0.6"], ["Got '0.6'"]),
     "share as text": (NUMBERS, ["--contamination", "few"], ["Got 'few'"]),

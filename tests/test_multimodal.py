@@ -90,6 +90,14 @@ def test_experts_of_missing_blocks_are_left_out(missing):
     assert torch.all(scales > 0)
 
 
+def test_a_constant_does_not_speak_for_its_block():
+    blocks = [*BLOCKS[:1], ("right", Gaussian("per_feature"), slice(3, 6))]
+    model = vae(likelihood=blocks, posterior="product_of_experts").fit(np.column_stack([X, np.full(N, 7.0)]))
+    nothing = np.full((2, 6), np.nan)
+    nothing[0, 5] = 7.0
+    assert not model.transform(nothing).any()  # the prior's mean
+
+
 def _widths(fitted):
     """Return the number of inputs of each encoder's first layer."""
     layers = [

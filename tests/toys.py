@@ -12,7 +12,7 @@ import torch
 from skorch.callbacks import Callback
 from support import QUICK, make_table
 
-from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
+from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer, _conditional
 
 X = make_table(41, 4)
 X.setflags(write=False)
@@ -36,6 +36,13 @@ def _settings(params: dict[str, Any]) -> dict[str, Any]:
     if "network" in params:
         del defaults["hidden_layer_sizes"]
     return {**defaults, **params}
+
+
+def hurry(monkeypatch: Any) -> None:
+    """Let the default imputer train for milliseconds."""
+    few = {"_MOST_STEPS": 20, "_LEAST_STEPS": 10, "_BATCH_SIZE": 32, "_MOST_COPIES": 3, "_N_DRAWS": 8}
+    for name, value in few.items():
+        monkeypatch.setattr(_conditional, name, value)
 
 
 #: Name -> function of an autoencoder's parameters.

@@ -4,6 +4,7 @@ from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
 from sklae.likelihoods._blocks import BlockColumns, Blocks
 from sklae.likelihoods._categorical import Categorical
 from sklae.likelihoods._counts import NegativeBinomial, Poisson
+from sklae.likelihoods._histogram import Histogram
 from sklae.likelihoods._mixed import Mixed
 from sklae.likelihoods._ordinal import Ordinal
 from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
@@ -19,6 +20,7 @@ __all__ = [
     "ColumnDensity",
     "ContinuousBernoulli",
     "Gaussian",
+    "Histogram",
     "Laplace",
     "Likelihood",
     "LogNormal",

@@ -173,7 +173,7 @@ class ColumnDensity(nn.Module):
         return np.zeros(n_columns, dtype=np.int64) if self.levels is None else self.levels
 
     def expectation(self, params: torch.Tensor) -> torch.Tensor:
-        """Return expected values: of a number its mean, of codes the probabilities of all levels, side by side."""
+        """Return expected cells, (n_samples, n_cells), column by column: a number's mean, each level's probability."""
         return self.mean(params)
 
     def _by_level(self, probabilities: torch.Tensor) -> torch.Tensor:
@@ -196,17 +196,17 @@ class Likelihood(Component):
         Whether ``standardize="auto"`` scales the columns for this likelihood.
     support : Support
         What its data must be, as the user passes them.
-    nominal : bool
-        Whether values are names, without order or distance.
     discrete : bool
-        Whether values are codes of levels: the density's `mean` is then the most probable one, and expected values
-        are probabilities of levels.
+        Whether values are codes of levels, so that columns of categories may be given to it: the density's ``levels``
+        says how many, its `mean` is the most probable one, its `expectation` the probabilities of all.
+    reads_grid : bool
+        Whether `build` reads ``layout.grids``: where the values of its columns lie.
     """
 
     standardize: bool = True
     support: Support = Support()
-    nominal: bool = False
     discrete: bool = False
+    reads_grid: bool = False
 
     @abstractmethod
     def build(self, layout: Layout) -> ColumnDensity:

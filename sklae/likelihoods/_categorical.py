@@ -112,10 +112,11 @@ class _CategoricalColumns(ColumnDensity):
 
 
 class Categorical(Likelihood):
-    """Categories without an order, as integer codes 0, 1, 2, ...; the decoder's outputs are logits of the levels.
+    """Categories without an order; the decoder's outputs are logits of the levels.
 
-    Each column has as many levels as its largest code in ``fit`` says. The encoder sees them one-hot, a missing one
-    as zeros. Where the density's `mean` is asked for (in ``reconstruct``), it is the most probable level.
+    For columns of text, categories and booleans, and for integer codes 0, 1, 2, ..., of which a column has as many
+    levels as its largest code in ``fit`` says. The encoder sees levels one-hot, a missing one as zeros. Where the
+    density's `mean` is asked for (in ``reconstruct``), it is the most probable level.
 
     Examples
     --------
@@ -129,7 +130,6 @@ class Categorical(Likelihood):
 
     standardize = False
     support = Support(0.0, integer=True, remedy=_ENCODE)
-    nominal = True
     discrete = True
 
     _MOST = 100_000

@@ -27,13 +27,15 @@ class Mixed(Likelihood):
     """A likelihood for each kind of column, as the table's dtypes tell them: what ``likelihood="auto"`` stands for.
 
     Floats and integers are numbers, booleans and text are categories, ordered categories keep their order. Integers
-    are counts where ``count_features`` says so.
+    are counts where ``count_features`` says so. "auto" is ``Mixed()`` in a VAE, ``Mixed(Gaussian(1.0), balance=True)``
+    in a plain autoencoder.
 
     Parameters
     ----------
     numeric : str, Likelihood or None, default=None
-        Of numbers. None is ``Gaussian("per_feature")``. "histogram" is for columns with heavy tails, several modes or
-        values that repeat; "student_t" for tails alone.
+        Of numbers. None is ``Gaussian("per_feature")``, whose draws know no bounds. "histogram" is for columns with
+        heavy tails, several modes or values that repeat, and for draws that keep to ranges and to what repeats;
+        "student_t" for tails alone.
     categorical : str or Likelihood, default="categorical"
         Of text, unordered categories and booleans.
     ordered : str or Likelihood, default="ordinal"

@@ -90,7 +90,9 @@ class _OrdinalColumns(ColumnDensity):
 
     def probabilities(self, params: torch.Tensor) -> torch.Tensor:
         """Return the probability of each level, (..., most levels, n_columns), 0 for what is no level."""
-        return (self.thresholds() - params[..., None, :]).sigmoid().diff(dim=-2)
+        # a cut is learned even where every column is constant
+        cuts = self.thresholds()[: int(self.last.max()) + 2]
+        return (cuts - params[..., None, :]).sigmoid().diff(dim=-2)
 
     def mean(self, params: torch.Tensor) -> torch.Tensor:
         return self.probabilities(params).argmax(-2).to(params.dtype)
@@ -105,12 +107,13 @@ class _OrdinalColumns(ColumnDensity):
 
 
 class Ordinal(Likelihood):
-    """Ordered categories, as integer codes 0, 1, 2, ...: the proportional-odds model.
+    """Ordered categories: the proportional-odds model.
 
     The decoder's output shifts a logistic variable along thresholds that are learned for each column, so that
     neighbouring levels are confused before distant ones (McCullagh, Journal of the Royal Statistical Society B 42:109,
-    1980). Each column has as many levels as its largest code in ``fit`` says. Where the density's `mean` is asked for
-    (in ``reconstruct``), it is the most probable level.
+    1980). For columns of ordered categories, and for integer codes 0, 1, 2, ..., of which a column has as many levels
+    as its largest code in ``fit`` says. Where the density's `mean` is asked for (in ``reconstruct``), it is the most
+    probable level.
 
     Examples
     --------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sklae.likelihoods._base import Likelihood
 from sklae.likelihoods._categorical import Categorical
 from sklae.likelihoods._counts import NegativeBinomial, Poisson
+from sklae.likelihoods._histogram import Histogram
 from sklae.likelihoods._ordinal import Ordinal
 from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
 from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
@@ -17,6 +18,7 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
     "student_t": StudentT,
     "laplace": Laplace,
     "log_normal": LogNormal,
+    "histogram": Histogram,
     "bernoulli": Bernoulli,
     "continuous_bernoulli": ContinuousBernoulli,
     "categorical": Categorical,

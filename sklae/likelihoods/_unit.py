@@ -27,7 +27,7 @@ class _BernoulliColumns(ColumnDensity):
 
 
 class Bernoulli(Likelihood):
-    """Zeros and ones, with the decoder's output as log-odds.
+    """Zeros and ones, with the decoder's output as log-odds; booleans are taken for the numbers 0 and 1.
 
     Values between 0 and 1 (grey pixels) are taken as probabilities of a one: the term is then the
     usual cross-entropy, which is no density of grey values; compare such scores with each other only,
