@@ -35,8 +35,8 @@ class Account:
     n_cells : ndarray of shape (n_columns,)
         Number of cells held out.
     linear_error, error : ndarray of shape (n_columns,)
-        Root mean squared error of the start and of what is used, in standard deviations; of categories the share of
-        wrong levels. NaN without cells.
+        Root mean squared error of the start and of what is used, in standard deviations; of categories minus the mean
+        log-probability of the true levels, in nats. NaN without cells.
     """
 
     names: list[str]
@@ -131,11 +131,9 @@ class Blend:
         coded = np.flatnonzero(self.cells.is_coded)
         surprise = np.zeros((len(coded), len(_WEIGHTS)))
         count = np.zeros(len(coded))
-        for i, j in enumerate(coded):
-            part = slice(self.cells.first[j], self.cells.first[j] + self.cells.widths[j])
-            rows = ~np.isnan(truth[:, part]).any(axis=1)
-            count[i] = rows.sum()
-            known, low, high = (cells[rows, part] for cells in (truth, start, model))
+        for i, j in enumerate(coded.tolist()):
+            known, low, high = self._column(j, truth, start, model)
+            count[i] = len(known)
             surprise[i] = [_surprise(known, low + share * (high - low)).sum() for share in _WEIGHTS]
         if count.sum() < _LEAST_CELLS:
             return weight
@@ -159,12 +157,20 @@ class Blend:
             self.spread[j] = (n * found + _PRIOR_CELLS * overall) / (n + _PRIOR_CELLS)
 
     def _errors(self, truth: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        known, given = self.cells.collapse(truth), self.cells.collapse(cells)
-        missed = np.where(self.cells.is_coded, given != known, (given - known) ** 2)
-        missed = np.where(np.isnan(known), np.nan, missed)
-        n_cells = (~np.isnan(missed)).sum(axis=0)
-        mean = np.where(n_cells > 0, np.nansum(missed, axis=0) / np.maximum(n_cells, 1), np.nan)
-        return np.where(self.cells.is_coded, mean, np.sqrt(mean))
+        errors = np.full(len(self.cells.n_levels), np.nan)
+        for j in range(len(errors)):
+            known, given = self._column(j, truth, cells)
+            if len(known) and self.cells.is_coded[j]:
+                errors[j] = _surprise(known, given).mean()
+            elif len(known):
+                errors[j] = np.sqrt(((given - known) ** 2).mean())
+        return errors
+
+    def _column(self, column: int, truth: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+        """Return a column's cells in rows in which they are known."""
+        part = slice(self.cells.first[column], self.cells.first[column] + self.cells.widths[column])
+        rows = ~np.isnan(truth[:, part]).any(axis=1)
+        return [cells[rows, part] for cells in (truth, *others)]
 
 
 def _quantile(ratios: np.ndarray) -> float:

@@ -28,8 +28,9 @@ __all__ = ["CODED", "Categories"]
 CODED = ("binary", "categorical", "ordered")
 # As many as scikit-learn's histogram-based trees take.
 _MOST_LEVELS = 255
-# Text in which more than this share of the values differ is no category, unless there are few of them.
-_MOST_DISTINCT, _FEW_LEVELS = 0.5, 20
+# Text in which more than this share of the values differ is no category, unless it has few levels: as many as skrub's
+# TableVectorizer passes on, so that what it gives is taken.
+_MOST_DISTINCT, _FEW_LEVELS = 0.5, 39
 _REMEDY = (
     "Drop them, or turn them into numbers first: "
     "make_pipeline(skrub.TableVectorizer(low_cardinality='passthrough'), estimator)."

@@ -11,9 +11,12 @@ from sklae._random import some_rows
 
 __all__ = ["LinearStart", "Space"]
 
-# How much covariances are pulled to 0; the best on cells held out is taken. Without any, a table of few rows and many
-# gaps is learned by heart: half of the cells of breast_cancer cost 8 % more in the training rows, and 20 % in new ones.
+# How much covariances are pulled to 0, less and less until cells held out are filled worse. Without any, a table of few
+# rows and many gaps is learned by heart: half of the cells of breast_cancer cost 8 % more in the training rows, and
+# 20 % in new ones.
 _SHRINKAGES = (0.1, 0.03, 0.01, 0.003, 0.001)
+# Filled values change by less than 1 % where a fit goes on to a tenth of this, for twice the time.
+_TOL = 1e-3
 # Where there are more columns of numbers than this, no normal distribution is fitted; categories join it as long as
 # all cells are no more than that.
 _MOST_NUMBERS, _MOST_CELLS = 200, 64
@@ -86,17 +89,18 @@ class LinearStart:
         if np.isnan(known).all():
             return
         for shrinkage in _SHRINKAGES:
-            start = Normal.fit(part, shrinkage=shrinkage, start=start)
+            start = Normal.fit(part, shrinkage=shrinkage, tol=_TOL, start=start)
             error = np.nanmean((start.fill(part) - known) ** 2)
-            if error < least:
-                least, self.shrinkage, self.normal = error, shrinkage, start
+            if error > least:
+                return
+            least, self.shrinkage, self.normal = error, shrinkage, start
 
     def fit(self, cells: np.ndarray, random_state: np.random.RandomState) -> LinearStart:
         """Fit to cells with gaps, from where a fit before this one ended."""
         self.mean = np.nanmean(cells, axis=0)
         if len(self.joint):
             part, _ = self._part(cells, random_state)
-            self.normal = Normal.fit(part, shrinkage=self.shrinkage, start=self.normal)
+            self.normal = Normal.fit(part, shrinkage=self.shrinkage, tol=_TOL, start=self.normal)
         return self
 
     def _part(self, cells: np.ndarray, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:

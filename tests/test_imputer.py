@@ -799,7 +799,7 @@ def test_levels_are_weighed_by_how_likely_they_were_thought(right, weight):
     model = 0.9 * np.eye(3)[codes if right else (codes + 1) % 3] + 0.1 / 3
     blend = _blend(truth, np.full_like(truth, 1 / 3), model, n_levels=(3,))
     assert blend.weight == [weight]
-    assert blend.account.error[0] == pytest.approx(0.0 if right else np.mean(codes != 0))
+    assert blend.account.error[0] == pytest.approx(-np.log(0.9 + 0.1 / 3) if right else np.log(3))
 
 
 # -- known answers --------------------------------------------------------------------------------------

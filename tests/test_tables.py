@@ -453,7 +453,7 @@ def repeated(n_levels, n_rows):
 
 @pytest.mark.parametrize(
     ("n_levels", "n_rows", "is_fine"),
-    [(255, 600, True), (256, 600, False), (20, 20, True), (21, 41, False), (21, 42, True), (50, 99, False)],
+    [(255, 600, True), (256, 600, False), (39, 39, True), (40, 79, False), (40, 80, True), (50, 99, False)],
 )
 def test_text_of_too_many_levels_is_refused_with_the_remedy(n_levels, n_rows, is_fine):
     table = repeated(n_levels, n_rows)
