@@ -49,18 +49,18 @@ class AEImputer(TransformerMixin, BaseEstimator):
     """Imputer: fills missing cells with what an autoencoder expects there, given the row's other cells.
 
     Starts from a multivariate normal distribution fitted around the gaps (by expectation maximisation, its covariances
-    shrunk as far as held-out cells ask for). A variational autoencoder learns what that start misses, from rows of
-    which further cells are hidden at random (Ivanov et al., ICLR 2019), and is believed, column by column, as far as it
-    helps on the held-out cells: `account_` says how far that was. Takes categories and fills new rows.
+    shrunk as far as held-out cells ask for). Variational autoencoders learn what that start misses, from rows of
+    which further cells are hidden at random (Ivanov et al., ICLR 2019), and are believed, column by column, as far as
+    they help on the held-out cells: `account_` says how far that was. Takes categories and fills new rows.
 
     Parameters
     ----------
     autoencoder : VAETransformer, AutoencoderTransformer or None, default=None
-        None: the model described above, three times with two hidden layers of 128, or twice of 256 for tables of 20,000
-        values, and at most 3,000 steps of 256 rows each. A
-        `VAETransformer`: fitted to the rows with their gaps, cells are filled by its conditional means, of categories
-        probabilities, under self-normalised importance sampling (Mattei and Frellsen, MIWAE, ICML 2019). An
-        `AutoencoderTransformer`: by its reconstruction; give it ``corruption="masking"``.
+        None: the model described above, or rather the average of several: three with two hidden layers of 128, from
+        20,000 values on two of 256, each trained for at most 3,000 steps of 256 rows. A `VAETransformer`: fitted to the
+        rows with their gaps, cells are filled by its conditional means, of categories probabilities, under
+        self-normalised importance sampling (Mattei and Frellsen, MIWAE, ICML 2019). An `AutoencoderTransformer`: by its
+        reconstruction; give it ``corruption="masking"``.
     missing_values : number, str, numpy.nan, None or pandas.NA, default=numpy.nan
         What stands for a missing value, beside NaN, None and NA, which always do.
     n_imputations : int, default=1
