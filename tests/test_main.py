@@ -376,7 +376,7 @@ def test_of_wide_tables_few_rows_are_repaired(measured, monkeypatch):
 # -- refusals -------------------------------------------------------------------------------------------
 
 CONSTANT = "a,b,c\n1,2,x\n1,2,x\n1,2,x\n"
-FREE_TEXT = "a,b\n" + "\n".join(f"name {i},text {i}" for i in range(30))
+FREE_TEXT = "a,b\n" + "\n".join(f"name {i},text {i}" for i in range(60))
 NUMBERS = "a,b\n1,2\n2,3\n4,9\n"
 
 #: What is given, and words of the answer.
