@@ -18,6 +18,39 @@ __all__ = ["Categorical"]
 _ENCODE = "Encode categories as 0, 1, 2, ... first, with an OrdinalEncoder."
 
 
+def levels_of(layout: Layout) -> np.ndarray:
+    """Return how many levels each column of codes has, as its largest code says."""
+    # constant columns leave the density, whatever their code: they get one level
+    return np.maximum(np.where(layout.varies, np.round(layout.maximum) + 1.0, 1.0), 1.0)
+
+
+def names_of(layout: Layout) -> list[str] | None:
+    """Return what errors call a layout's columns."""
+    return None if layout.columns.names is None else layout.columns.labels().tolist()
+
+
+def refuse_unseen(
+    x: torch.Tensor,
+    observed: torch.Tensor | None,
+    limit: torch.Tensor,
+    last: torch.Tensor,
+    names: list[str] | None,
+    kind: str,
+) -> None:
+    """Refuse codes above the limit of their column: levels that fit has not seen."""
+    unseen = x > limit
+    if observed is not None:
+        unseen &= observed > 0
+    if unseen.any():
+        column = int(unseen.any(0).nonzero()[0])
+        name = f"number {column} of its block" if names is None else repr(names[column])
+        raise ValueError(
+            f"Got code {x[:, column][unseen[:, column]].max().item():g} in {kind} column {name}, where fit saw 0 to "
+            f"{int(last[column])}; expected levels that fit has seen. Fit on rows with all levels, or set others to "
+            "NaN: they count as missing."
+        )
+
+
 class _CategoricalColumns(ColumnDensity):
     """Logits by levels: those of code 0 in all columns first, then those of code 1 in the columns that have it, ...
 
@@ -72,17 +105,7 @@ class _CategoricalColumns(ColumnDensity):
         return hot if observed is None else hot * observed.index_select(-1, self.column)
 
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
-        unseen = x > self.limit
-        if observed is not None:
-            unseen &= observed > 0
-        if unseen.any():
-            column = int(unseen.any(0).nonzero()[0])
-            name = f"number {column} of its block" if self.names is None else repr(self.names[column])
-            raise ValueError(
-                f"Got code {x[:, column][unseen[:, column]].max().item():g} in categorical column {name}, where fit "
-                f"saw 0 to {int(self.last[column])}; expected levels that fit has seen. Fit on rows with all levels, "
-                "or set others to NaN: they count as missing."
-            )
+        refuse_unseen(x, observed, self.limit, self.last, self.names, "categorical")
 
     def logits(self, params: torch.Tensor) -> torch.Tensor:
         """Return (..., most levels, n_columns), with -inf for what is no level."""
@@ -135,13 +158,11 @@ class Categorical(Likelihood):
     _MOST = 100_000
 
     def build(self, layout: Layout) -> ColumnDensity:
-        # constant columns leave the density, whatever their code: they get one level
-        levels = np.where(layout.varies, np.round(layout.maximum) + 1.0, 1.0)
+        levels = levels_of(layout)
         if levels.sum() > self._MOST:
             raise ValueError(
                 f"Got categorical columns of {levels.sum():,.0f} levels in all, as their largest codes say; expected "
                 f"at most {self._MOST:,}. Encode categories with an OrdinalEncoder (max_categories= merges rare ones), "
                 "and leave out columns that only identify rows."
             )
-        names = None if layout.columns.names is None else layout.columns.labels().tolist()
-        return _CategoricalColumns(np.maximum(levels, 1.0).astype(np.int64), layout.varies, names)
+        return _CategoricalColumns(levels.astype(np.int64), layout.varies, names_of(layout))

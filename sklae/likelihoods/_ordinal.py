@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
+from sklae.likelihoods._categorical import levels_of, names_of, refuse_unseen
 from sklae.likelihoods._scales import GAIN, constant
 
 if TYPE_CHECKING:
@@ -68,17 +69,7 @@ class _OrdinalColumns(ColumnDensity):
         return even if observed is None else even * observed
 
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
-        unseen = x > self.limit
-        if observed is not None:
-            unseen &= observed > 0
-        if unseen.any():
-            column = int(unseen.any(0).nonzero()[0])
-            name = f"number {column} of its block" if self.names is None else repr(self.names[column])
-            raise ValueError(
-                f"Got code {x[:, column][unseen[:, column]].max().item():g} in ordered column {name}, where fit saw 0 "
-                f"to {int(self.last[column])}; expected levels that fit has seen. Fit on rows with all levels, or set "
-                "others to NaN: they count as missing."
-            )
+        refuse_unseen(x, observed, self.limit, self.last, self.names, "ordered")
 
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         codes = torch.minimum(x.round().long().clamp(min=0), self.last)
@@ -132,11 +123,10 @@ class Ordinal(Likelihood):
     _MOST = 1_000
 
     def build(self, layout: Layout) -> ColumnDensity:
-        levels = np.where(layout.varies, np.round(layout.maximum) + 1.0, 1.0)
+        levels = levels_of(layout)
         if levels.max() > self._MOST:
             raise ValueError(
                 f"Got an ordered column of {levels.max():,.0f} levels, as its largest code says; expected at most "
                 f"{self._MOST:,}. Take it for a number, or a count."
             )
-        names = None if layout.columns.names is None else layout.columns.labels().tolist()
-        return _OrdinalColumns(np.maximum(levels, 1.0).astype(np.int64), layout.varies, names)
+        return _OrdinalColumns(levels.astype(np.int64), layout.varies, names_of(layout))
