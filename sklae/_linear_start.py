@@ -67,7 +67,6 @@ class LinearStart:
 
     def __init__(self, space: Space, *, joint: bool = True):
         cells = space.cells
-        self.n_cells = len(cells.owner)
         numbers = np.flatnonzero(~cells.is_coded)
         chosen: list[int] = numbers.tolist() if joint and len(numbers) <= _MOST_NUMBERS else []
         n_chosen = len(chosen)
