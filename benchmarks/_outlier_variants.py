@@ -9,7 +9,7 @@ from _outliers import Make, sklae
 from sklearn.neighbors import NearestNeighbors
 
 from sklae import AEOutlierDetector
-from sklae._outlier import default_autoencoder
+from sklae._outliers.defaults import default_autoencoder
 
 __all__ = ["DEFAULT", "NeighborDistance", "variants"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from _workloads import Workload
 
-from sklae import _threads
+from sklae._utils import torch_settings as _threads
 
 __all__ = ["Timed", "timed_fit"]
 

@@ -1,16 +1,19 @@
 """Autoencoders as scikit-learn estimators."""
 
+import re
+import sys
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Loaded when first used: torch and skorch cost seconds to import.
 _HOMES = {
-    "AutoencoderTransformer": "sklae._autoencoder",
-    "VAETransformer": "sklae._vae",
-    "AEImputer": "sklae._imputer",
-    "AEOutlierDetector": "sklae._outlier",
+    "AutoencoderTransformer": "sklae._autoencoders.autoencoder",
+    "VAETransformer": "sklae._autoencoders.vae",
+    "AEImputer": "sklae._imputation.imputer",
+    "AEOutlierDetector": "sklae._outliers.detector",
 }
 __all__ = ["AEImputer", "AEOutlierDetector", "AutoencoderTransformer", "VAETransformer"]
 
@@ -23,3 +26,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+class _FilesOfOtherVersions(MetaPathFinder):
+    """Says which version wrote a pickle, where that names a module which is no longer there. Asked last of all."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        if re.fullmatch(r"sklae\.(_training\.)?_[a-z_]+", fullname):
+            raise ModuleNotFoundError(
+                f"Got a pickle of sklae 0.1.0, which had a module {fullname}; expected one of sklae {__version__}. "
+                "Fit the estimator again, or load it with sklae 0.1.0.",
+                name=fullname,
+            )
+
+
+sys.meta_path.append(_FilesOfOtherVersions())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sklae._compat import Interval
-from sklae._component import Component
+from sklae._utils.compat import Interval
+from sklae._utils.component import Component
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = [
     "CORRUPTIONS",

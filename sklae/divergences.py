@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from sklae._compat import Interval
-from sklae._component import Component
+from sklae._utils.compat import Interval
+from sklae._utils.component import Component
 from sklae.posteriors import RowCodes
 from sklae.priors import CodeDistribution
 

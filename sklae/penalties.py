@@ -8,8 +8,8 @@ from numbers import Real
 import torch
 from torch.nn import functional
 
-from sklae._compat import Interval
-from sklae._component import Component
+from sklae._utils.compat import Interval
+from sklae._utils.component import Component
 
 __all__ = ["L1", "PENALTIES", "KLSparsity", "Penalty"]
 

@@ -13,9 +13,9 @@ import zuko
 from torch import nn
 from torch.nn import functional
 
-from sklae._compat import Interval
-from sklae._component import Component
-from sklae._draws import antithetic_draws
+from sklae._utils.compat import Interval
+from sklae._utils.component import Component
+from sklae._utils.quasi_random import antithetic_draws
 from sklae.priors import CodeDistribution, StandardNormalCodes, near_identity
 
 __all__ = [

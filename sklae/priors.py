@@ -14,11 +14,11 @@ import zuko
 from torch import nn
 from torch.nn import functional
 
-from sklae._compat import Interval, StrOptions
-from sklae._component import Component
+from sklae._utils.compat import Interval, StrOptions
+from sklae._utils.component import Component
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout, Rows
+    from sklae._tables.layout import Layout, Rows
 
 __all__ = [
     "PRIORS",

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
 
-from sklae._compat import Interval
-from sklae._component import Component
+from sklae._utils.compat import Interval
+from sklae._utils.component import Component
 
 __all__ = ["LEARNING_RATES", "WEIGHTS", "Cyclical", "LinearWarmup", "WeightSchedule", "cosine", "one_cycle"]
 

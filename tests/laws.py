@@ -30,8 +30,9 @@ from support import (
 )
 from torch import nn
 
-from sklae._layout import Layout, Rows
-from sklae._module import Autoencoder, generate
+from sklae._model.module import Autoencoder
+from sklae._tables.layout import Layout, Rows
+from sklae._utils.random import generate
 from sklae.divergences import Codes
 from sklae.likelihoods import Bernoulli, Gaussian
 from sklae.networks import MLP

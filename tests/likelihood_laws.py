@@ -24,7 +24,7 @@ from support import (
 )
 from torch import nn
 
-from sklae._layout import Layout
+from sklae._tables.layout import Layout
 from sklae.likelihoods import Support
 
 

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._columns import Columns
-from sklae._compat import container_adapter
-from sklae._layout import Layout
+from sklae._tables.columns import Columns
+from sklae._tables.layout import Layout
+from sklae._utils.compat import container_adapter
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.divergences import DIVERGENCES, Divergence
 from sklae.likelihoods import (

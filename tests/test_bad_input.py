@@ -15,7 +15,7 @@ from torch import nn
 from toys import MAKERS, X, ae, detector, inner, outputs, same, vae
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._training import AutoencoderNet
+from sklae._training.net import AutoencoderNet
 from sklae.corruptions import CORRUPTIONS, GaussianNoise, Masking
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import LIKELIHOODS, Gaussian

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from support import QUICK, into_support, make_layout, make_table, randomized, seeded
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._columns import Columns
+from sklae._tables.columns import Columns
 from sklae.likelihoods import LIKELIHOODS, Bernoulli, Blocks, Categorical, Gaussian, LogNormal, Poisson
 
 #: Likelihoods and columns of a table of six.

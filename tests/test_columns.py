@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse
 from support import make_table
 
-from sklae._categories import Categories
-from sklae._columns import Columns, Conditions, read_condition
+from sklae._tables.categories import Categories
+from sklae._tables.columns import Columns
+from sklae._tables.conditions import Conditions, read_condition
 
 N = 24
 LEVELS = np.arange(N) % 3

@@ -7,7 +7,7 @@ import pytest
 from support import make_table
 
 from sklae import AEOutlierDetector
-from sklae._conformal import conformal_p_values, discoveries
+from sklae._outliers.conformal import conformal_p_values, discoveries
 
 
 def test_a_p_value_is_the_rank_among_calibration_scores():

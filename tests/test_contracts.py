@@ -19,7 +19,11 @@ from support import ESTIMATORS, LISTED, make_table
 from torch import nn
 from toys import MAKERS, SLACK, X, ae, detector, epochs, fingerprint, inner, noise, outputs, same, vae, with_gaps
 
-from sklae import AEImputer, AEOutlierDetector, _evidence, _gaussian, _layout, _verbs
+from sklae import AEImputer, AEOutlierDetector
+from sklae._autoencoders import verbs as _verbs
+from sklae._imputation import gaussian_em as _gaussian
+from sklae._outliers import scores as _evidence
+from sklae._tables import layout as _layout
 from sklae.networks import MLP
 
 GAPPY = with_gaps(X)

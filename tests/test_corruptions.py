@@ -6,7 +6,7 @@ import torch
 from support import QUICK, make_layout, make_table, seeded
 
 from sklae import AutoencoderTransformer
-from sklae._layout import Layout
+from sklae._tables.layout import Layout
 from sklae.corruptions import GaussianNoise, Masking, SaltAndPepper, Swap
 
 LAYOUT = make_layout(3)

@@ -9,7 +9,7 @@ from support import QUICK, make_table, seeded
 from toys import ae, epochs, fingerprint, same, vae
 
 from sklae import VAETransformer
-from sklae._objective import Objective
+from sklae._model.objective import Objective
 from sklae.divergences import KL, MMD, Codes, TotalCorrelation, _discrepancy, _kernel
 from sklae.likelihoods import Gaussian
 from sklae.posteriors import Diagonal, DiagonalCodes, FullCovariance, PointCodes

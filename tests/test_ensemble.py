@@ -9,8 +9,8 @@ from support import make_table
 from toys import ae, fingerprint, raise_at, same, vae, with_gaps
 
 from sklae import AEOutlierDetector
-from sklae._ensemble import fit_members, seed_members
-from sklae._training import can_train_together
+from sklae._outliers.ensemble import fit_members, seed_members
+from sklae._training.stacked import can_train_together
 from sklae.exceptions import DivergenceError, InterruptedFitWarning
 from sklae.networks import MLP
 
@@ -140,7 +140,7 @@ def test_a_limit_on_rows_is_for_training_alone():
 
 
 def test_an_interrupt_keeps_what_was_learned(monkeypatch):
-    from sklae._training import _together
+    from sklae._training import stacked as _together
 
     step, calls = _together._step, []
 

@@ -10,7 +10,9 @@ from support import make_table
 from toys import vae, with_gaps
 
 from sklae import AEOutlierDetector
-from sklae._evidence import EVIDENCE, clique, share_out
+from sklae._outliers.combination import share_out
+from sklae._outliers.scores import EVIDENCE
+from sklae._outliers.trimming import clique
 
 X = make_table(150, 5)
 FAR = X[:4] + np.array([[5.0, 50.0, 1e6, 1e100]]).T * X.std(0)

@@ -11,62 +11,23 @@ import sklae
 
 PACKAGE = Path(sklae.__file__).parent
 
-# Modules and packages (with all inside them) by floor. A new file is given one here.
+# Wings and files (with all inside them) by floor. A new wing is given one here; a new file of a wing is on its floor.
 FLOORS = {
     "exceptions": 0,
-    "_compat": 0,
-    "_component": 0,
-    "_atomic": 0,
-    "_frames": 0,
-    "_categories": 0,
-    "_cells": 0,
-    "_gaussian": 0,
-    "_columns": 0,
-    "_grids": 0,
-    "_layout": 0,
-    "_draws": 0,
-    "_random": 0,
-    "_defaults": 0,
-    "_tails": 0,
-    "_conformal": 0,
-    "_thresholds": 0,
-    "_threads": 0,
+    "_utils": 0,
+    "_tables": 1,
     "networks": 1,
-    "likelihoods": 2,
-    "priors": 2,
-    "posteriors": 2,
-    "corruptions": 2,
-    "penalties": 2,
-    "critics": 2,
-    "divergences": 2,
-    "schedules": 2,
-    "_module": 3,
-    "_objective": 3,
-    "_optimizers": 3,
+    **dict.fromkeys(
+        ["likelihoods", "priors", "posteriors", "divergences", "corruptions", "penalties", "critics", "schedules"], 2
+    ),
+    "_model": 3,
     "_training": 4,
-    "_checks": 4,
-    "_aggregate": 4,
-    "_verbs": 5,
-    "_latent_verbs": 5,
-    "_base": 5,
-    "_autoencoder": 6,
-    "_vae": 6,
-    "_ensemble": 7,
-    "_evidence": 7,
-    "_repair": 7,
-    "_detection": 7,
-    "_outlier": 7,
-    "_linear_start": 7,
-    "_conditional": 7,
-    "_blend": 7,
-    "_imputer": 7,
-    "compression": 7,
-    "metrics": 8,
-    "plotting": 8,
-    "_reasons": 8,
-    "_findings": 8,
-    "_report": 8,
-    "_demo": 8,
+    "_autoencoders": 5,
+    "_outliers": 6,
+    "_imputation": 6,
+    "metrics": 7,
+    "plotting": 7,
+    "_cli": 8,
     "__main__": 9,
 }
 
@@ -77,7 +38,7 @@ def _floor(module: str) -> int | None:
     if top != "sklae":
         return None
     # the package hands out the estimators
-    return FLOORS[rest.partition(".")[0]] if rest else FLOORS["_outlier"]
+    return FLOORS[rest.partition(".")[0]] if rest else FLOORS["_outliers"]
 
 
 def _module_name(path: Path) -> str:
@@ -124,10 +85,9 @@ def test_the_package_itself_imports_no_floor():
 
 def test_the_top_floors_use_public_names_only():
     # how tables are read is one thing, for estimators and for metrics of tables
-    allowed = {"sklae._report", "sklae._findings", "sklae._reasons", "sklae._demo"}
-    allowed |= {"sklae._categories", "sklae._columns", "sklae._frames"}
+    allowed = {"sklae._cli.main", "sklae._tables.categories", "sklae._tables.columns", "sklae._tables.frames"}
     for module, path in INSIDE.items():
-        if _floor(module) >= 8:
+        if _floor(module) >= FLOORS["metrics"]:
             own = module.split(".")[1]
             inner = {name for name in _imported_modules(path) if name.startswith("sklae.") and "._" in name}
             assert {name for name in inner if name.split(".")[1] != own} <= allowed, module
@@ -142,11 +102,13 @@ def test_one_package_knows_skorch():
 
 
 def test_one_file_knows_frames():
-    readers_of_files = {"sklae.__main__"}
+    readers_of_files = {"sklae._cli.main"}
     assert _users_of("pandas", "polars", "pyarrow") <= readers_of_files
-    assert _users_of("narwhals") == {"sklae._frames"}
-    wrappers = {module for module, path in FILES.items() if ("sklae._compat", "container_adapter") in _imports(path)}
-    assert wrappers == {"sklae._frames"}
+    assert _users_of("narwhals") == {"sklae._tables.frames"}
+    wrappers = {
+        module for module, path in FILES.items() if ("sklae._utils.compat", "container_adapter") in _imports(path)
+    }
+    assert wrappers == {"sklae._tables.frames"}
 
 
 def test_one_file_knows_private_names_of_scikit_learn():
@@ -156,11 +118,11 @@ def test_one_file_knows_private_names_of_scikit_learn():
         for source, name in _imports(path)
         if source.split(".")[0] == "sklearn" and any(part.startswith("_") for part in [*source.split("."), name])
     }
-    assert users == {"sklae._compat"}
+    assert users == {"sklae._utils.compat"}
 
 
 def test_matplotlib_stays_on_the_top_floors():
-    assert all(_floor(module) >= 8 for module in _users_of("matplotlib"))
+    assert all(_floor(module) >= FLOORS["metrics"] for module in _users_of("matplotlib"))
 
 
 def test_importing_the_package_loads_no_heavy_library():
@@ -187,8 +149,8 @@ def test_rules_can_fail(tmp_path):
     """The reader of imports sees them at the top, inside functions and behind TYPE_CHECKING."""
     file = tmp_path / "likelihoods.py"
     file.write_text(
-        "import skorch.net\ndef f():\n  from sklae import _base\nif 0:\n  from sklae._vae import VAETransformer\n"
+        "import skorch.net\ndef f():\n from sklae import _model\nif 0:\n from sklae._model.module import Autoencoder\n"
     )
-    assert _imported_modules(file) == {"skorch.net", "sklae._base", "sklae._vae"}
-    names = ("sklae._base", "sklae._vae", "sklae.networks._mlp", "sklae", "skorch.net")
-    assert [_floor(name) for name in names] == [5, 6, 1, 7, None]
+    assert _imported_modules(file) == {"skorch.net", "sklae._model", "sklae._model.module"}
+    names = ("sklae._autoencoders.base", "sklae._autoencoders.vae", "sklae.networks._mlp", "sklae", "skorch.net")
+    assert [_floor(name) for name in names] == [5, 5, 1, 6, None]

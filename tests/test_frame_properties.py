@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support import quick
 
 from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._frames import is_gap
+from sklae._tables.frames import is_gap
 
 
 def examples(n):

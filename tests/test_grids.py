@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklae._grids import Grid
+from sklae._tables.bins import Grid
 
 N = 4_000
 COLUMNS = {

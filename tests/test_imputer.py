@@ -21,9 +21,9 @@ from support import make_table
 from toys import Spy, ae, hurry, vae, with_gaps
 
 from sklae import AEImputer, VAETransformer
-from sklae._blend import Account, Blend
-from sklae._cells import Cells
-from sklae._gaussian import Normal
+from sklae._imputation.blending import Account, Blend
+from sklae._imputation.gaussian_em import Normal
+from sklae._tables.indicators import Cells
 from sklae.exceptions import DivergenceError, InterruptedFitWarning
 from sklae.likelihoods import Gaussian
 

@@ -16,10 +16,10 @@ from sklearn.base import BaseEstimator
 from support import make_table
 from toys import with_gaps
 
-from sklae import _layout
-from sklae._columns import Columns
-from sklae._frames import check_table, rows_of
-from sklae._layout import Layout
+from sklae._tables import layout as _layout
+from sklae._tables.columns import Columns
+from sklae._tables.frames import check_table, rows_of
+from sklae._tables.layout import Layout
 
 X = make_table(50, 3)
 REACH = ("minimum", "maximum")

@@ -13,7 +13,7 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._layout import Layout
+from sklae._tables.layout import Layout
 from sklae.likelihoods import (
     Bernoulli,
     Categorical,

@@ -16,8 +16,8 @@ import pytest
 from support import make_table
 
 import sklae
-from sklae.__main__ import demonstrate, main
-from sklae._reasons import Habits, Table, reasons
+from sklae._cli.main import demonstrate, main
+from sklae._cli.reasons import Habits, Table, reasons
 
 N_ROWS, PLANTED = 400, 17
 NAMES = ["height", "<b>bold</b> & more", "depth", *(f"sensor {i}" for i in range(3, 30))]

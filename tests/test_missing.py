@@ -9,8 +9,9 @@ from support import QUICK, TRANSFORMERS, make_layout, make_table, quick, seeded
 from torch import nn
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._module import Autoencoder, generate
-from sklae._objective import Objective
+from sklae._model.module import Autoencoder
+from sklae._model.objective import Objective
+from sklae._utils.random import generate
 from sklae.divergences import KL
 from sklae.likelihoods import ColumnDensity, Gaussian, Likelihood
 from sklae.networks import MLP

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from toys import fingerprint, same, vae
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._layout import Layout
+from sklae._tables.layout import Layout
 from sklae.corruptions import Binarize, BlockMasking
 from sklae.likelihoods import Gaussian
 from sklae.posteriors import ProductOfExperts

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._module import generate
+from sklae._utils.random import generate
 from sklae.networks import MLP, NORMALIZATIONS, Dropout
 
 X = make_table(60, 4)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from toys import ae, detector, inner, outputs, vae
 
 from sklae import AEOutlierDetector
-from sklae._layout import Layout
-from sklae._training import AutoencoderNet
+from sklae._tables.layout import Layout
+from sklae._training.net import AutoencoderNet
 from sklae.corruptions import CORRUPTIONS
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import Gaussian

@@ -12,7 +12,7 @@ from support import global_generators, make_table
 from toys import ae, vae
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._aggregate import AGGREGATES, _FlowDensity, draw_codes, fit_code_density
+from sklae._autoencoders.code_density import AGGREGATES, _FlowDensity, draw_codes, fit_code_density
 
 X = make_table(120, 4)
 X.setflags(write=False)

@@ -24,9 +24,9 @@ from support import ESTIMATORS, TRANSFORMERS, quick
 from toys import epochs, fingerprint, inner, outputs, same
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._columns import Columns
-from sklae._frames import is_gap
-from sklae._layout import Layout
+from sklae._tables.columns import Columns
+from sklae._tables.frames import is_gap
+from sklae._tables.layout import Layout
 from sklae.likelihoods import Gaussian, Mixed, Ordinal, Poisson
 
 N = 60

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklae._tails import Tail
+from sklae._outliers.tails import Tail
 
 VALUES = st.lists(st.floats(0.0, 1e12, allow_subnormal=False), min_size=1, max_size=60).map(np.array)
 

@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 from support import make_table
 
 from sklae import AEOutlierDetector
-from sklae._thresholds import by_false_alarm_rate, by_labels, by_share, by_thresholder, fence, outlier_labels
+from sklae._outliers.thresholds import by_false_alarm_rate, by_labels, by_share, by_thresholder, fence, outlier_labels
 
 TABLE = make_table(200, 4)
 OUTLYING = TABLE[:20] + 5 * TABLE.std(0)

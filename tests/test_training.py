@@ -20,11 +20,12 @@ from skorch.callbacks import (
 )
 
 from sklae import AutoencoderTransformer, VAETransformer
-from sklae._layout import Rows
-from sklae._module import Autoencoder, generate
-from sklae._objective import Objective
-from sklae._optimizers import Adam, AdamW
-from sklae._training import Batches, EncodedRows
+from sklae._model.module import Autoencoder
+from sklae._model.objective import Objective
+from sklae._tables.layout import Rows
+from sklae._training.batches import Batches, EncodedRows
+from sklae._training.optimizers import Adam, AdamW
+from sklae._utils.random import generate
 from sklae.corruptions import Masking
 from sklae.networks import MLP
 from sklae.penalties import L1

@@ -12,7 +12,8 @@ from support import LISTED, QUICK, TRANSFORMERS, global_generators, make_table, 
 from torch.distributions import Normal
 from toys import ae, vae
 
-from sklae import VAETransformer, _verbs
+from sklae import VAETransformer
+from sklae._autoencoders import verbs as _verbs
 from sklae.likelihoods import Gaussian
 from sklae.posteriors import IAF
 from sklae.priors import VampPrior
@@ -295,7 +296,7 @@ def test_scores_depend_on_the_row_alone(n_importance_samples, posterior, monkeyp
 
 
 def test_many_draws_are_those_of_their_parts(model, monkeypatch):
-    from sklae import _vae
+    from sklae._autoencoders import vae as _vae
 
     whole = model.score_samples(X, 600)
     monkeypatch.setattr(_vae, "_MOST_DRAWS", 7)

@@ -12,7 +12,8 @@ import torch
 from skorch.callbacks import Callback
 from support import QUICK, make_table
 
-from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer, _conditional
+from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
+from sklae._imputation import conditional_vae as _conditional
 
 X = make_table(41, 4)
 X.setflags(write=False)

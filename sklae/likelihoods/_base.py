@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklae._component import Component
+from sklae._utils.component import Component
 
 if TYPE_CHECKING:
-    from sklae._columns import Columns
-    from sklae._layout import Layout
+    from sklae._tables.columns import Columns
+    from sklae._tables.layout import Layout
 
 __all__ = ["ColumnDensity", "Likelihood", "Support"]
 

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklae._compat import BaseComposition
-from sklae._component import resolve
+from sklae._utils.compat import BaseComposition
+from sklae._utils.component import resolve
 from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._table import LIKELIHOODS
 
 if TYPE_CHECKING:
-    from sklae._columns import Columns
-    from sklae._layout import Layout
+    from sklae._tables.columns import Columns
+    from sklae._tables.layout import Layout
 
 __all__ = ["BlockColumns", "Blocks"]
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = ["Categorical"]
 

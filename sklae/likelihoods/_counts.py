@@ -13,7 +13,7 @@ from sklae.likelihoods._real import log_moments
 from sklae.likelihoods._scales import Positive, constant, fixed_value, log, log_gamma, n_values, width_constraints
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = ["NegativeBinomial", "Poisson"]
 

@@ -11,13 +11,13 @@ import torch
 from scipy.special import ndtri
 from torch.nn import functional
 
-from sklae._compat import Interval
-from sklae._grids import Grid
+from sklae._tables.bins import Grid
+from sklae._utils.compat import Interval
 from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._scales import constant
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = ["Histogram"]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from sklae._component import choices, resolve
+from sklae._utils.component import choices, resolve
 from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._blocks import BlockColumns
 from sklae.likelihoods._real import Gaussian
 from sklae.likelihoods._table import LIKELIHOODS
 
 if TYPE_CHECKING:
-    from sklae._columns import Columns
-    from sklae._layout import Layout
+    from sklae._tables.columns import Columns
+    from sklae._tables.layout import Layout
 
 __all__ = ["Mixed"]
 

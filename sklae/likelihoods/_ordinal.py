@@ -14,7 +14,7 @@ from sklae.likelihoods._categorical import levels_of, names_of, refuse_unseen
 from sklae.likelihoods._scales import GAIN, constant
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = ["Ordinal"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklae._compat import Interval, StrOptions
+from sklae._utils.compat import Interval, StrOptions
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
 from sklae.likelihoods._scales import (
     GAIN,
@@ -24,7 +24,7 @@ from sklae.likelihoods._scales import (
 )
 
 if TYPE_CHECKING:
-    from sklae._layout import Layout
+    from sklae._tables.layout import Layout
 
 __all__ = ["Gaussian", "Laplace", "LogNormal", "StudentT", "log_moments"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklae._compat import Interval, StrOptions
+from sklae._utils.compat import Interval, StrOptions
 
 __all__ = ["GAIN", "Positive", "constant", "fixed_value", "log", "log_gamma", "n_values", "width_constraints"]
 

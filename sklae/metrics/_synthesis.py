@@ -15,9 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.utils import gen_batches
 
-from sklae._categories import CODED
-from sklae._columns import Columns
-from sklae._frames import is_frame, is_gap, table_width, values_of
+from sklae._tables.categories import CODED
+from sklae._tables.columns import Columns
+from sklae._tables.frames import is_frame, is_gap, table_width, values_of
 from sklae.metrics._checks import check_count, generator_for
 
 __all__ = [

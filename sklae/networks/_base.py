@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 from torch import nn
 
-from sklae._component import Component
+from sklae._utils.component import Component
 
 __all__ = ["Network"]
 

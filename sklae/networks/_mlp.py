@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklae._compat import Interval, StrOptions
+from sklae._utils.compat import Interval, StrOptions
 from sklae.networks._base import Network
 
 __all__ = ["ACTIVATIONS", "MLP", "NORMALIZATIONS", "Dropout"]

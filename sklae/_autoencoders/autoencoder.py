@@ -1,0 +1,229 @@
+"""The plain autoencoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklae._autoencoders.base import BaseAutoencoder
+from sklae._model.module import Autoencoder
+from sklae._tables.layout import Rows
+from sklae.likelihoods import Gaussian, Likelihood, Mixed
+from sklae.posteriors import Point, Posterior
+from sklae.priors import Prior
+
+__all__ = ["AutoencoderTransformer"]
+
+
+class AutoencoderTransformer(BaseAutoencoder):
+    """Autoencoder: a nonlinear PCA that reconstructs, denoises and sparsifies.
+
+    An encoder maps each row to a code of ``n_components`` numbers, a decoder maps it back; both are trained to lose
+    as little as possible (Hinton and Salakhutdinov, Science 313:504, 2006). With affine maps the codes span PCA's
+    subspace.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Width of the code. None: half the number of features, at most 32.
+    hidden_layer_sizes : sequence of int or int, default=None
+        Widths of the encoder's hidden layers; the decoder mirrors them. ``()`` makes both affine. None: (128, 64),
+        or (256, 128) past 128 features.
+    activation : str, default="silu"
+        Applied after hidden layers; one of the keys of `sklae.networks.ACTIVATIONS`.
+    network : str, Network or None, default=None
+        Replaces the default multi-layer perceptron, and with it the two parameters above:
+        ``MLP((64,), dropout=0.1, normalization="batch")``.
+    encoder, decoder : callable, default=None
+        Factories of one's own modules, ``factory(n_inputs, n_outputs) -> torch.nn.Module``, called anew in every
+        fit. With gaps in the training rows, or a corruption that hides values, the encoder's inputs are the values
+        and, beside them, 1 where observed and 0 where not.
+    likelihood : str, Likelihood or list, default="auto"
+        How rows differ from their reconstructions. "auto" goes by each column's kind, as `sklae.likelihoods.Mixed`
+        does: squared error of numbers (``Gaussian(1.0)``), "categorical" for text, categories and booleans, "ordinal"
+        for ordered categories, each column of which weighs as much as a number. A key of
+        `sklae.likelihoods.LIKELIHOODS` is for all columns alike: "gaussian" (its scale is learned), "student_t",
+        "laplace", "log_normal", "histogram", "bernoulli" and "continuous_bernoulli" (data in [0, 1]), "categorical",
+        "ordinal" (categories, or codes 0, 1, ...), "poisson", "negative_binomial". Or an instance, as
+        ``Mixed("histogram")``, or a list of blocks of columns, ``[(name, likelihood, columns), ...]``.
+    corruption : str, Corruption or None, default=None
+        Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
+        "gaussian_noise" or "masking", or an instance.
+    penalty : str, Penalty or None, default=None
+        Added to the training loss: "l1", "kl_sparsity", or an instance.
+    condition_features : array-like of str, int or bool, str, int or None, default=None
+        Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
+        decode without rows then need ``condition=``.
+    categorical_features : "from_dtype" or array-like of str, int or bool, default="from_dtype"
+        Which columns are categories, modelled ones and conditions. "from_dtype": of a frame those of text, categories
+        and booleans, of an array none. Names, positions or a mask: these in addition, such as columns of codes.
+    sample_from : str, estimator or None, default=None
+        Where `sample` takes codes from: a density fitted to the training rows' codes after training. "aggregate" (a
+        Gaussian mixture whose size is chosen by BIC), "flow" (a normalizing flow), or any estimator with ``fit`` and
+        ``sample``. None: there is no `sample`. With ``likelihood="auto"``, whose scale is not learned, rows are decoded
+        without noise. Such a density does not depend on conditions, though codes of a plain autoencoder may tell of
+        them: draw for given conditions from a `VAETransformer`.
+    standardize : "auto" or bool, default="auto"
+        Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
+        line. Scores stay in the user's units either way.
+    clip : float or None, default=None
+        How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
+        input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores
+        see the values as they are.
+    solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
+        autoencoders only.
+    learning_rate : {"constant", "adaptive", "cosine", "one_cycle"}, default="constant"
+        "adaptive" divides the rate by 5 when the loss stalls; "cosine" and "one_cycle" are planned over ``max_iter``
+        epochs, which then all run.
+    learning_rate_init : float, default=1e-3
+        The (first, or for "one_cycle" the largest) learning rate. Ignored by "lbfgs".
+    weight_decay : float, default=0.0
+        L2 penalty of the weights ("adamw": decoupled).
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
+    max_iter : int, default=200
+        The largest number of epochs.
+    tol : float, default=1e-4
+        Improvements of the loss up to this, in nats per row and feature, do not count.
+    n_iter_no_change : int or numpy.inf, default=10
+        Epochs without improvement before training ends. Infinity: never.
+    early_stopping : bool, default=False
+        Whether to watch the bound on held-out rows instead of the training loss, and to keep the best weights.
+    validation_fraction : float, default=0.1
+        The share of rows held out by ``early_stopping``, where ``fit`` gets no ``X_val``.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last one's weights, optimizer and scaling.
+    callbacks : list or None, default=None
+        skorch callbacks, or (name, callback) pairs; copied before use.
+    net_params : dict or None, default=None
+        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``.
+    device : str, default="cpu"
+        "cpu", "cuda", "mps" or "auto".
+    random_state : int, RandomState instance or None, default=None
+        Seeds initialisation, noise and the order of rows. None takes fresh entropy from the system; NumPy's and
+        torch's global generators are never used.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    net_ : skorch.NeuralNet
+        The fitted net; ``net_.history`` has every loss term, as ``train_…`` and ``valid_…``, in nats of encoded values
+        per row, without constants that nothing learned changes.
+    layout_ : Layout
+        The columns and their scaling.
+    n_iter_ : int
+        Epochs run, over all fits that continued each other.
+    loss_curve_ : list of float
+        Training loss per epoch.
+    validation_scores_ : list of float
+        Bound (at beta = 1) on the validation rows per epoch; only with validation rows.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of str
+        Their names, where all are strings.
+
+    See Also
+    --------
+    VAETransformer : Has a density of rows, and draws new ones.
+    AEOutlierDetector : Finds the rows that an autoencoder reconstructs badly.
+
+    Notes
+    -----
+    `score_samples` is log p(x | z(x)), how well what was observed of a row is reconstructed, in nats: of numbers a
+    log-density in your units, of categories a log-probability. It is no density of rows and always prefers
+    more components: select ``n_components`` by a downstream scorer, or use `VAETransformer`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AutoencoderTransformer
+    >>> X, y = load_wine(return_X_y=True)
+    >>> ae = AutoencoderTransformer(n_components=2, learning_rate="one_cycle", max_iter=20, random_state=0).fit(X)
+    >>> ae.transform(X).shape, ae.reconstruct(X).shape
+    ((178, 2), (178, 13))
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        hidden_layer_sizes: Any = None,
+        activation: str = "silu",
+        network: Any = None,
+        encoder: Any = None,
+        decoder: Any = None,
+        likelihood: Any = "auto",
+        corruption: Any = None,
+        penalty: Any = None,
+        condition_features: Any = None,
+        categorical_features: Any = "from_dtype",
+        sample_from: Any = None,
+        standardize: Any = "auto",
+        clip: float | None = None,
+        solver: str = "adam",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-3,
+        weight_decay: float = 0.0,
+        batch_size: Any = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: float = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        net_params: dict[str, Any] | None = None,
+        device: str = "cpu",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.corruption = corruption
+        self.penalty = penalty
+        self.condition_features = condition_features
+        self.categorical_features = categorical_features
+        self.sample_from = sample_from
+        self.standardize = standardize
+        self.clip = clip
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _auto_likelihood(self) -> Likelihood:
+        return Mixed(Gaussian(1.0), balance=True)  # squared error
+
+    def _latent_parts(self) -> tuple[Posterior, Prior | None]:
+        return Point(), None
+
+    def _draw_rows(self, module: Autoencoder, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if isinstance(self.likelihood, str) and self.likelihood == "auto":
+            return module.likelihood.mean(params)  # least squares says nothing about the noise
+        return super()._draw_rows(module, params, generator)
+
+    def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        return module.log_likelihood(module.encode(*rows).mean, rows)

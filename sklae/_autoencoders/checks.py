@@ -1,0 +1,123 @@
+"""What estimators refuse before any work: each error says got, expected, remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklae._tables.layout import Rows
+from sklae._training.callbacks import Callback
+from sklae.likelihoods import Support
+
+__all__ = [
+    "check_callbacks",
+    "check_count",
+    "check_device",
+    "check_factory",
+    "check_module",
+    "check_sample_from",
+    "check_support",
+    "explain_construction",
+]
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no integer from ``least`` on."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"Got {name}={value!r}; expected an integer at or above {least}.")
+
+
+def check_factory(factory: Any, role: str) -> Any:
+    """Refuse a module in place of a factory of modules."""
+    if isinstance(factory, nn.Module):
+        raise ValueError(
+            f"Got {role}= an nn.Module; expected a factory, so that every fit starts from fresh weights. Pass a "
+            f"function or class that is called as {role}(n_inputs, n_outputs) and returns the module."
+        )
+    return factory
+
+
+def check_callbacks(callbacks: Sequence[Any] | None) -> None:
+    """Refuse what is no skorch callback."""
+    for item in callbacks or ():
+        callback = item[1] if isinstance(item, (tuple, list)) and len(item) == 2 else item
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                f"Got callbacks with {item!r}; expected skorch callbacks, or (name, callback) pairs. Derive "
+                "your own from skorch.callbacks.Callback."
+            )
+
+
+def check_device(device: str) -> str:
+    """Return the device to use; "auto" is the best at hand."""
+    usable = ["cpu"]
+    if torch.backends.mps.is_available():
+        usable.insert(0, "mps")
+    if torch.cuda.is_available():
+        usable.insert(0, "cuda")
+    if device == "auto":
+        return usable[0]
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"Got device={device!r}, which can't be used here; expected 'auto' or one of {usable}. Pass "
+            "device='auto' to take the best one."
+        ) from error
+    return device
+
+
+def check_sample_from(sample_from: Any) -> None:
+    """Refuse a class in place of an estimator."""
+    if isinstance(sample_from, type):
+        raise ValueError(
+            f"Got sample_from={sample_from.__name__}, a class; expected an instance, {sample_from.__name__}(...)."
+        )
+
+
+def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> None:
+    """Refuse encoded values on which the likelihood of their columns is not defined."""
+    for support, columns in supports:
+        if support.is_bounded:
+            values = rows.x[:, columns]
+            support.check(values if rows.observed is None else values[rows.observed[:, columns] > 0])
+
+
+def check_module(module: nn.Module, *, solver: str, batch_size: int) -> None:
+    """Refuse modules that the solver or the batch size does not suit."""
+    if solver == "lbfgs" and not module.is_deterministic:
+        raise ValueError(
+            "Got solver='lbfgs' for a model that draws noise in training; its line search expects a loss that is a "
+            "function of the weights alone. Use solver='adam', or leave out corruption, dropout and priors."
+        )
+    if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
+        raise ValueError(
+            "Got batches of one row with batch normalization; expected at least 2, or it has nothing to average. Raise "
+            "batch_size, or use normalization='layer'."
+        )
+
+
+@contextmanager
+def explain_construction(estimator: Any) -> Iterator[None]:
+    """Turn the raw errors of building a net into ones that name the parameters at fault."""
+    try:
+        yield
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        raise ValueError(
+            f"Got n_components={estimator.n_components} and hidden_layer_sizes={estimator.hidden_layer_sizes}, "
+            f"for which no network can be built ({error}); expected sizes that fit in memory. Lower them."
+        ) from error
+    except (TypeError, ValueError) as error:
+        if not estimator.net_params:
+            raise
+        raise ValueError(
+            f"Got net_params={estimator.net_params} ({error}); expected arguments of skorch.NeuralNet, or of its parts "
+            "as in 'optimizer__amsgrad'. Check their names."
+        ) from error

@@ -1,0 +1,202 @@
+"""What a detector finds in a table: strange rows, p-values, reasons. Uses the estimators' public methods only."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sklae
+from sklae._cli.reasons import reasons
+from sklae._cli.report import ResultTable
+
+__all__ = ["Findings", "Significance", "inspect", "strangest_rows", "write_scores"]
+
+_N_STRANGEST = 10
+# P-values: with fewer rows there are none; the share to compare with.
+_LEAST_ROWS, _HELD_OUT = 50, 0.2
+
+
+@dataclass(frozen=True)
+class Significance:
+    """What p-values say about the rows of a table, of which some were held out.
+
+    Parameters
+    ----------
+    p_values : ndarray of shape (n_samples,)
+    n_held_out : int
+        How many rows they compare with.
+    smallest : float
+        The least p-value there is.
+    """
+
+    p_values: np.ndarray
+    n_held_out: int
+    smallest: float
+
+    def told(self) -> str:
+        """Return what they are and what they can't say."""
+        return (
+            f"P-values: the share of {self.n_held_out:,} held-out rows that is at least as strange, the row itself "
+            f"counted, so that none is below {_short(self.smallest)}; a second fit did not see these rows. They come "
+            "from the same table: outliers among them make p-values larger, and rows that were fitted look a little "
+            "more normal than new ones do."
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a detector says about the rows it was fitted on.
+
+    Parameters
+    ----------
+    detector : AEOutlierDetector
+    rows : sequence of int
+        The rows' numbers.
+    scores, decision : ndarray of shape (n_samples,)
+        What the detector's ``score_samples`` and ``decision_function`` return.
+    significance : Significance or None
+        None for a table of few rows.
+    why : list of lists of str
+        What `reasons` returns.
+    seconds : float
+        What the fit took.
+    """
+
+    detector: Any
+    rows: Sequence[int]
+    scores: np.ndarray
+    decision: np.ndarray
+    significance: Significance | None
+    why: list[list[str]]
+    seconds: float
+
+    def told(self) -> list[str]:
+        """Return the result in paragraphs: outliers, the rows that were not trusted, p-values."""
+        said = [f"{self.verdict()} {self._trust()}"]
+        return said if self.significance is None else [*said, self.significance.told()]
+
+    def verdict(self) -> str:
+        """Return the result in a sentence or two."""
+        return (
+            f"{int((self.decision < 0).sum()):,} of {len(self.scores):,} rows are outliers: their score is below the "
+            f"threshold, {self.detector.offset_:.3g}. Fitted in {self.seconds:.1f} s."
+        )
+
+    def _trust(self) -> str:
+        n_left_out = len(self.detector.left_out_)
+        if not n_left_out:
+            return "What is usual was learned from all rows."
+        share = 1.0 - self.detector.support_fraction_
+        return (
+            f"What is usual was learned without {n_left_out:,} rows ({_short(100 * share)} % of those looked at): they "
+            "look strange, and so do most of the rows that are like them."
+        )
+
+
+def _short(value: float) -> str:
+    """Return a number in two digits."""
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def inspect(
+    X: Any, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
+) -> Findings:
+    """Fit a detector on a table and explain its strange rows.
+
+    Parameters
+    ----------
+    X : array or frame of shape (n_samples, n_features)
+    names : sequence of str
+        Of the columns.
+    contamination : "auto" or float, default="auto"
+    rows : sequence of int or None, default=None
+        The rows' numbers; None counts from 0.
+
+    Returns
+    -------
+    findings : Findings
+    """
+    detector = sklae.AEOutlierDetector(contamination=contamination, random_state=0)
+    start = time.perf_counter()
+    detector.fit(X)
+    seconds = time.perf_counter() - start
+    scores = detector.score_samples(X)
+    return Findings(
+        detector=detector,
+        rows=range(len(X)) if rows is None else rows,
+        scores=scores,
+        decision=scores - detector.offset_,
+        significance=_significance(X),
+        why=reasons(detector, X, names, scores, n_listed=_N_STRANGEST),
+        seconds=seconds,
+    )
+
+
+def _significance(X: Any) -> Significance | None:
+    """Return p-values, by a detector of their own.
+
+    The first one sees all rows: of a small table, those it had not seen would be outliers too often for that reason.
+    """
+    if len(X) < _LEAST_ROWS:
+        return None
+    detector = sklae.AEOutlierDetector(validation_fraction=_HELD_OUT, random_state=0).fit(X)
+    return Significance(
+        p_values=detector.p_values(X),
+        n_held_out=detector.n_calibration_,
+        smallest=detector.min_p_value_,
+    )
+
+
+def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> ResultTable:
+    """Return the rows of the lowest scores, the strangest first, and why.
+
+    Parameters
+    ----------
+    found : Findings
+    labels : sequence of n_samples str, or None, default=None
+        Classes to show beside: the detector has not seen them.
+
+    Returns
+    -------
+    table : ResultTable
+    """
+    lines: list[Sequence[str | list[str]]] = []
+    for i in np.argsort(found.scores, kind="stable")[:_N_STRANGEST]:
+        p_value = [] if found.significance is None else [_short(found.significance.p_values[i])]
+        label = [] if labels is None else [labels[i]]
+        outlier = "yes" if found.decision[i] < 0 else "no"
+        lines.append([str(found.rows[i]), f"{found.scores[i]:.2f}", *p_value, outlier, *label, found.why[i]])
+    note = (
+        "Rows are counted from 0. The score is minus a surprise in nats: how badly the row is rebuilt, and how far it "
+        "is from the most similar rows, each as the log of the share of usual rows at least as strange. About -2 is "
+        "usual, far below is strange. What was expected in a cell follows from the row's other cells; a range holds "
+        "nine of ten ordinary rows."
+    )
+    with_p_value = [] if found.significance is None else ["p-value"]
+    with_class = [] if labels is None else ["class"]
+    header = ["row", "score", *with_p_value, "outlier", *with_class, "where it is strange"]
+    return ResultTable("The strangest rows", note, header, lines)
+
+
+def write_scores(path: Path, found: Findings) -> None:
+    """Write a CSV file with a line per row: number, score, decision, outlier (1 or 0), p-value (or empty), reasons.
+
+    Parameters
+    ----------
+    path : Path
+    found : Findings
+    """
+    n_rows = len(found.scores)
+    p_values = [""] * n_rows if found.significance is None else found.significance.p_values.tolist()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "score", "decision", "outlier", "p_value", "reasons"])
+        columns = (found.rows, found.scores.tolist(), found.decision.tolist(), p_values, found.why)
+        for row, score, margin, p_value, why in zip(*columns, strict=True):
+            writer.writerow([row, score, margin, int(margin < 0), p_value, "; ".join(why)])

@@ -1,0 +1,1 @@
+"""The autoencoder as a PyTorch module, and all loss arithmetic."""

@@ -1,0 +1,186 @@
+"""Equal autoencoders with seeds of their own, fitted to the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sklae._autoencoders.base import BaseAutoencoder
+from sklae._tables.columns import Columns
+from sklae._tables.indicators import Cells
+from sklae._tables.layout import Layout
+from sklae._training.stacked import can_train_together, train_together
+from sklae._utils.compat import validate_params
+from sklae._utils.random import draw_seed, random_state_for
+from sklae._utils.torch_settings import torch_settings
+
+__all__ = ["Ensemble", "batches_of", "fit_members", "residual_scale", "seed_members"]
+
+
+def seed_members(members: Sequence[BaseAutoencoder], random_state: np.random.RandomState) -> None:
+    """Give each member a seed: from its own ``random_state`` if it has one, else from the one given.
+
+    A single member with a ``random_state`` of its own keeps it.
+    """
+    own = members[0].random_state
+    if own is not None and len(members) == 1:
+        return
+    source = random_state if own is None else random_state_for(own)
+    for member in members:
+        member.set_params(random_state=draw_seed(source))
+
+
+def fit_members(
+    members: Sequence[BaseAutoencoder], X: Any, *, columns: Columns | None = None, max_rows: int | None = None
+) -> None:
+    """Fit all, in one batched pass where their parts allow it, else one after the other.
+
+    Parameters
+    ----------
+    members : sequence of BaseAutoencoder
+        Unfitted, with equal parameters but for their ``random_state``.
+    X : array-like or frame of shape (n_samples, n_features)
+    columns : Columns or None, default=None
+        Read already, from a table that X is a part of.
+    max_rows : int or None, default=None
+        Train on at most so many random rows. Columns and their scales are learned from all.
+    """
+    first, *others = members
+    validate_params(first)
+    data, data_valid = first._start(X, None, None, max_rows, columns)
+    for other in others:
+        other._start_like(first, data)
+    if data_valid is None and first.net_params is None and can_train_together([member.net_ for member in members]):
+        with torch_settings(n_threads=1, gradients=True):
+            interrupted = train_together([member.net_ for member in members], data, epochs=first.max_iter)
+        for member in members:
+            member._conclude(interrupted=interrupted, planned_epochs=True, stacklevel=5)
+    else:
+        for member in members:
+            member._train(data, data_valid)
+    for member in members:
+        member._fit_code_density(X)
+
+
+# Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
+# for a column that was constant in fit): else a column that is copied perfectly would decide alone.
+_FLOOR = 1e-3
+
+
+_CHUNK_ELEMENTS = 2**20
+
+
+def batches_of(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield parts of rows of so many numbers that stay small."""
+    return gen_batches(n_rows, max(1, _CHUNK_ELEMENTS // max(width, 1)))
+
+
+class Ensemble:
+    """Fitted autoencoders of one layout as one: what they expect is averaged.
+
+    Rows are compared cell by cell (see `Cells`): a number is one cell, a category has one for each level.
+
+    Parameters
+    ----------
+    members : sequence of BaseAutoencoder
+    table : ndarray of shape (n_rows, n_features)
+        Validated rows that say how frequent levels are.
+
+    Attributes
+    ----------
+    cells : Cells
+        Columns that were constant in fit count as numbers: all there is to them is whether they change.
+    mean : ndarray of shape (n_cells,)
+        Means of numbers, shares of levels.
+    deviation : ndarray of shape (n_columns,)
+        Root of a column's variance, of a category that of its indicators together.
+    spread : ndarray of shape (n_columns,)
+        The unit of each column: its deviation, or a small share of the magnitude of a constant one.
+    """
+
+    def __init__(self, members: Sequence[BaseAutoencoder], table: np.ndarray):
+        self.members = members
+        layout = self.layout
+        self.cells = Cells(np.where(layout.varies, members[0]._cells.n_levels, 0))
+        self.mean, self.deviation = layout.mean[self.cells.owner], layout.deviation
+        if not self.cells.only_numbers:
+            self._learn_levels(self.observe(table))
+        has_unit = layout.varies & (self.deviation > 0)
+        self.spread = np.where(has_unit, self.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
+
+    def _learn_levels(self, observed: np.ndarray) -> None:
+        cells = self.cells
+        count = np.maximum((~np.isnan(observed)).sum(axis=0), 1)
+        self.mean = np.where(cells.is_coded[cells.owner], np.nansum(observed, axis=0) / count, self.mean)
+        below = self.cumulate(self.mean[None])
+        variance = cells.add_up(below * (1.0 - below))[0]
+        self.deviation = np.where(cells.is_coded, np.sqrt(np.maximum(variance, 0.0)), self.deviation)
+
+    @property
+    def layout(self) -> Layout:
+        """The columns and their scaling."""
+        return self.members[0].layout_
+
+    def batches(self, table: np.ndarray, n_copies: int = 1) -> Iterator[slice]:
+        """Yield parts of rows that stay small, copied so many times, with their cells."""
+        return batches_of(len(table), n_copies * max(table.shape[1], len(self.cells.owner)))
+
+    def expect(self, table: np.ndarray) -> np.ndarray:
+        """Return what is expected in the modelled cells, (n_rows, n_cells), float64."""
+        with np.errstate(over="ignore"):  # far out the networks overflow
+            found = [member._expect(table).astype(table.dtype, copy=False) for member in self.members]
+            expected = np.asarray(np.mean(found, axis=0, dtype=np.float64))
+        constant = ~self.layout.varies
+        expected[:, self.cells.first[constant]] = self.layout.mean[constant]
+        return expected
+
+    def expect_in_parts(self, table: np.ndarray) -> np.ndarray:
+        """Return the same, in less memory."""
+        expected = np.empty((len(table), len(self.cells.owner)))
+        for rows in self.batches(table):
+            expected[rows] = self.expect(table[rows])
+        return expected
+
+    def modelled(self, table: np.ndarray) -> np.ndarray:
+        """Return the modelled columns of a validated table, float64."""
+        return self.layout.columns.modelled(table).astype(np.float64, copy=False)
+
+    def observe(self, table: np.ndarray) -> np.ndarray:
+        """Return the modelled cells of a validated table, (n_rows, n_cells); NaN in gaps."""
+        return self.cells.expand(self.modelled(table))
+
+    def residuals(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Return by how much cells differ from what is expected, (n_rows, n_cells), ordered levels cumulated."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.cumulate(self.observe(table) - expected)
+
+    def cumulate(self, cells: np.ndarray) -> np.ndarray:
+        """Return ordered levels added up from the lowest on: the farther a miss, the more cells are wrong."""
+        return self._along_ordered(cells, lambda levels: np.cumsum(levels, axis=1))
+
+    def separate(self, cells: np.ndarray) -> np.ndarray:
+        """Undo `cumulate`."""
+        return self._along_ordered(cells, lambda levels: np.diff(levels, axis=1, prepend=0.0))
+
+    def _along_ordered(self, cells: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        is_ordered = self.cells.is_coded & (np.array(self.layout.columns.kinds) == "ordered")
+        if not is_ordered.any():
+            return cells
+        cells = cells.copy()
+        for first, width in zip(self.cells.first[is_ordered], self.cells.widths[is_ordered], strict=True):
+            cells[:, first : first + width] = function(cells[:, first : first + width])
+        return cells
+
+
+def residual_scale(ensemble: Ensemble, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the root mean square of each column's residuals (of all levels together), never below the floor."""
+    residuals, cells = ensemble.residuals(table, expected), ensemble.cells
+    gaps = np.isnan(residuals)
+    residuals[gaps] = 0.0
+    squares = cells.add_up(np.einsum("ij,ij->j", residuals, residuals)[None])[0]
+    mean_squares = squares / np.maximum((~gaps).sum(axis=0), 1)[cells.first]
+    least = np.where(ensemble.layout.varies, _FLOOR * ensemble.deviation, ensemble.spread)
+    return np.maximum(np.sqrt(mean_squares), least)

@@ -1,0 +1,355 @@
+"""What a fitted detector says of rows: scores, decisions, p-values, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sklae._autoencoders.base import BaseAutoencoder
+from sklae._outliers.combination import Joint, share_out
+from sklae._outliers.conformal import conformal_p_values, discoveries
+from sklae._outliers.explanation import repair
+from sklae._outliers.thresholds import (
+    by_false_alarm_rate,
+    by_labels,
+    by_share,
+    by_thresholder,
+    fence,
+    is_rate,
+    outlier_labels,
+)
+from sklae._tables.frames import check_table, table_of
+
+__all__ = ["Detection"]
+
+
+class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin):
+    """The verbs of a fitted detector."""
+
+    autoencoder_: BaseAutoencoder
+    offset_: float
+    n_features_in_: int
+    n_calibration_: int
+    _joint: Joint
+    _training_scores: np.ndarray
+    _calibration_scores: np.ndarray
+
+    # -- scores -----------------------------------------------------------------------------------------
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return minus the anomaly of each row; the higher the more normal.
+
+        What the numbers are depends on ``anomaly_score``. Of several kinds of evidence: nats of surprise, about 1 for
+        each kind in a usual row. "reconstruction": the mean squared residual in units of `residual_scale_`, about 1.
+        Missing values do not count, nor do levels that `fit` has not seen.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+        """
+        return self._score_table(self._check_input(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return `score_samples` minus `offset_`: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), float64
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any, *, fdr: float | None = None) -> np.ndarray:
+        """Return 1 for inliers and -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        fdr : float, default=None
+            The largest expected share of false alarms among all rows called outliers: takes those that the
+            Benjamini-Hochberg procedure selects by `p_values`, whatever the threshold, and depends on all rows of X.
+            None: compares with `offset_`, row by row.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int
+        """
+        if fdr is None:
+            return np.where(self.decision_function(X) < 0, -1, 1)
+        if not is_rate(fdr):
+            raise ValueError(f"Got fdr={fdr!r}; expected a number in (0, 1).")
+        return np.where(discoveries(self.p_values(X), float(fdr)), -1, 1)
+
+    def _is_calibrated(self) -> bool:
+        """Return whether there are rows to compare with; AttributeError with the reason otherwise."""
+        if hasattr(self, "offset_") and not hasattr(self, "n_calibration_"):
+            raise AttributeError(
+                "Got a detector that was fitted without held-out rows; expected some to compare with. Fit with "
+                "validation_fraction=0.2, or fit(X, X_val=...)."
+            )
+        return True
+
+    @available_if(_is_calibrated)
+    def p_values(self, X: Any) -> np.ndarray:
+        """Return split-conformal p-values: how usual each row is beside the held-out rows.
+
+        For a row that is exchangeable with these, P(p <= t) <= t, whatever the model and the data (Bates et al.,
+        Annals of Statistics 51:149, 2023). They are as good as the held-out rows are normal: outliers among these make
+        p-values larger, hence fewer rows selected, never more.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p_values : ndarray of shape (n_samples,)
+            From `min_p_value_` to 1.
+
+        Raises
+        ------
+        AttributeError
+            After a fit without held-out rows.
+        """
+        return conformal_p_values(self.score_samples(X), self._calibration_scores)
+
+    def transform(self, X: Any) -> Any:
+        """Return the codes of the (first) autoencoder.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray or frame of shape (n_samples, n_components)
+            In X's dtype; the container follows ``set_output``.
+        """
+        return self.autoencoder_._transform(self._check_input(X))
+
+    # -- threshold --------------------------------------------------------------------------------------
+
+    def set_threshold(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        contamination: Any = None,
+        score: float | None = None,
+        false_alarm_rate: float | None = None,
+        cost: tuple[float, float] | None = None,
+    ) -> Self:
+        """Move the threshold of a fitted detector: `decision_function` and `predict` follow at once.
+
+        Pass one of labelled rows, ``contamination``, ``score`` and ``false_alarm_rate``.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features), default=None
+            With y: rows to choose by. With ``false_alarm_rate``: normal rows that were not fitted, in place of the
+            held-out ones.
+        y : array-like of shape (n_samples,), default=None
+            Labels: -1 for outliers and 1, as `predict` has them, or 1 for outliers and 0. Takes the threshold of the
+            best F1 score, or of the least ``cost``.
+        contamination : "auto", float or object, default=None
+            As in the constructor: by the training rows.
+        score : float, default=None
+            The threshold on `score_samples` itself.
+        false_alarm_rate : float, default=None
+            The highest threshold below which a new normal row falls with at most this probability, in (0, 1).
+        cost : (float, float), default=None
+            With y: of a false alarm and of a missed outlier.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For none or several of these, and for too few rows for so small a rate.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import AEOutlierDetector
+        >>> X = load_wine().data
+        >>> detector = AEOutlierDetector(random_state=0).fit(X)
+        >>> int((detector.set_threshold(contamination=0.05).predict(X) == -1).sum())
+        9
+        """
+        check_is_fitted(self)
+        given = {"y": y, "contamination": contamination, "score": score, "false_alarm_rate": false_alarm_rate}
+        named = [name for name, value in given.items() if value is not None]
+        misplaced = [
+            name
+            for name, value, goes_with in (("X", X, {"y", "false_alarm_rate"}), ("cost", cost, {"y"}))
+            if value is not None and not goes_with & set(named)
+        ]
+        if len(named) != 1 or misplaced:
+            raise ValueError(
+                f"Got {', '.join(named + misplaced) or 'nothing'}; expected one of y (with X), contamination, score "
+                "and false_alarm_rate; X with y or false_alarm_rate only, cost with y only."
+            )
+        self.offset_ = self._new_offset(X, y, contamination, score, false_alarm_rate, cost)
+        return self
+
+    def _offset_by(self, contamination: Any) -> float:
+        if hasattr(contamination, "eval"):
+            return by_thresholder(self._training_scores, contamination)
+        if isinstance(contamination, str):
+            return fence(self._training_scores)
+        return by_share(self._training_scores, contamination)
+
+    def _new_offset(self, X: Any, y: Any, contamination: Any, score: Any, rate: Any, cost: Any) -> float:
+        if y is not None:
+            if X is None:
+                raise ValueError("Got y without X; expected the rows that y labels.")
+            if cost is not None and (len(cost) != 2 or min(cost) < 0 or max(cost) <= 0):
+                raise ValueError(f"Got cost={cost!r}; expected two numbers at or above 0: of a false alarm, of a miss.")
+            scores = self.score_samples(X)
+            return by_labels(scores, outlier_labels(y, len(scores)), cost)
+        if contamination is not None:
+            _check_contamination(contamination)
+            return self._offset_by(contamination)
+        if score is not None:
+            if not isinstance(score, Real) or math.isnan(score):
+                raise ValueError(f"Got score={score!r}; expected a number, on the scale of score_samples.")
+            return float(score)
+        if not is_rate(rate):
+            raise ValueError(f"Got false_alarm_rate={rate!r}; expected a number in (0, 1).")
+        if X is None:
+            if not hasattr(self, "n_calibration_"):
+                raise ValueError(
+                    f"Got false_alarm_rate={rate} for a detector without held-out rows; expected normal rows as X, or "
+                    "a fit with validation_fraction or X_val."
+                )
+            return by_false_alarm_rate(self._calibration_scores, float(rate))
+        return by_false_alarm_rate(self.score_samples(X), float(rate))
+
+    # -- explanations -----------------------------------------------------------------------------------
+
+    def explain(self, X: Any, *, method: str = "repair", return_expected: bool = False) -> Any:
+        """Say how much each column adds to the anomaly of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+        method : {"repair", "additive"}, default="repair"
+            How the anomaly is shared out. "repair": in proportion to how far it falls when the cell alone is replaced
+            by what is expected there, given the row's other cells; costs about three scores a cell. "additive": each
+            kind of evidence in proportion to its own terms, a column's part of the squared errors or distances; costs
+            one score a row, but a bad cell makes the cells around it look bad, too. The KL term of "elbo" has a column
+            of its own, "kl".
+        return_expected : bool, default=False
+            Whether to return what is expected in each cell, too.
+
+        Returns
+        -------
+        contributions : frame of shape (n_samples, n_features) or (n_samples, n_features + 1)
+            Rows add up to minus `score_samples`. In the library that was fitted; pandas for arrays. Conditions
+            add nothing.
+        expected : frame of shape (n_samples, n_features)
+            In the user's units, of categories the likeliest level; only with ``return_expected``. "repair": given the
+            row's other cells, on the average of what the autoencoders make of them and, where neighbours count, the ten
+            nearest rows have. "additive": the reconstruction.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import AEOutlierDetector
+        >>> X = load_wine(as_frame=True).data
+        >>> detector = AEOutlierDetector(random_state=0).fit(X)
+        >>> row = X[:1].assign(ash=9.0)
+        >>> why, expected = detector.explain(row, return_expected=True)
+        >>> why.idxmax(axis=1).tolist(), expected["ash"].round().tolist()
+        (['ash'], [2.0])
+        """
+        methods = {"repair": self._repaired, "additive": self._added_up}
+        if method not in methods:
+            raise ValueError(f"Got method={method!r}; expected one of {sorted(methods)}.")
+        table = self._check_input(X)
+        terms, expected = methods[method](table)
+        columns = self.autoencoder_.layout_.columns
+        names = self._column_names()
+        further = terms[:, columns.n_columns :]
+        contributions = np.zeros((len(table), len(names) + further.shape[1]))
+        contributions[:, columns.data] = terms[:, : columns.n_columns]
+        contributions[:, len(names) :] = further
+        labels = [*names, *_unused(self._joint.further_terms[: further.shape[1]], names)]
+        frame = table_of(contributions, labels, columns.container, like=X)
+        if not return_expected:
+            return frame
+        own = columns.conditioning(table) if len(columns.condition) else None
+        return frame, columns.categories.decode(table_of(columns.join(expected, own), names, columns.container, like=X))
+
+    def _column_names(self) -> list[str]:
+        names = self.autoencoder_.layout_.columns.names
+        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else names
+
+    def _added_up(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the terms of the anomaly, and the reconstruction."""
+        ensemble = self._joint.ensemble
+        expected = ensemble.expect_in_parts(table)
+        parts = [self._joint.terms(table[rows], expected[rows]) for rows in ensemble.batches(table)]
+        return np.concatenate(parts), ensemble.cells.collapse(expected)
+
+    def _repaired(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the anomaly shared out by how far repairs lower it, and what they put in."""
+        joint = self._joint
+        falls, expected = repair(table, joint)
+        added_up, _ = self._added_up(table)
+        width = falls.shape[1]
+        # a term that belongs to no column stays what it is, unless it was joined with others
+        remainder = added_up[:, width:] if len(joint.parts) == 1 else np.empty((len(table), 0))
+        # where no repair helps, and where the anomaly is infinite, whatever is repaired
+        helpless = falls.sum(axis=1) <= 0
+        falls[helpless] = np.maximum(added_up[helpless, :width], 0.0)
+        there = ~np.isnan(joint.ensemble.modelled(table))
+        usual = there * joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
+        excess = added_up.sum(axis=1) - remainder.sum(axis=1) - usual.sum(axis=1)
+        return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
+
+    # -- on validated tables ----------------------------------------------------------------------------
+
+    def _check_input(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return check_table(self, self.autoencoder_.layout_.columns.categories.encode(X), reset=False)
+
+    def _score_table(self, table: np.ndarray) -> np.ndarray:
+        ensemble, scores = self._joint.ensemble, np.empty(len(table))
+        for rows in ensemble.batches(table):
+            scores[rows] = -self._joint.anomaly(table[rows], ensemble.expect(table[rows]))
+        return scores
+
+
+def _check_contamination(contamination: Any) -> None:
+    allowed = hasattr(contamination, "eval") or (isinstance(contamination, str) and contamination == "auto")
+    if not allowed and not (is_rate(contamination) and contamination <= 0.5):
+        raise ValueError(
+            f"Got contamination={contamination!r}; expected 'auto', a number in (0, 0.5] or an object with eval."
+        )
+
+
+def _unused(labels: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return labels with underscores until none is a name."""
+    found = []
+    for label in labels:
+        while label in names:
+            label += "_"
+        found.append(label)
+    return found

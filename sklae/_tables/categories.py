@@ -1,0 +1,266 @@
+"""The kinds of a table's columns, and the levels of its categories with their codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sklae._tables.frames import (
+    dtypes_of,
+    is_frame,
+    is_gap,
+    is_other_float,
+    kinds_of,
+    ordered_levels,
+    refuse_odd_frames,
+    replace_columns,
+    restore,
+    values_of,
+)
+
+__all__ = ["CODED", "Categories"]
+
+#: Kinds whose values are codes of levels.
+CODED = ("binary", "categorical", "ordered")
+# As many as scikit-learn's histogram-based trees take.
+_MOST_LEVELS = 255
+# Text in which more than this share of the values differ is no category, unless it has few levels: as many as skrub's
+# TableVectorizer passes on, so that what it gives is taken.
+_MOST_DISTINCT, _FEW_LEVELS = 0.5, 39
+_REMEDY = (
+    "Drop them, or turn them into numbers first: "
+    "make_pipeline(skrub.TableVectorizer(low_cardinality='passthrough'), estimator)."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """What a table's columns hold; of categories the levels, whose codes are 0, 1, ...; NaN for missing or unknown.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Of each column: "numeric", "integer", "binary", "categorical" or "ordered".
+    levels : dict of int to list
+        Position of a column whose values are codes -> its levels: sorted, those of ordered categories in their order.
+    names : tuple of str or None
+        The columns' names, for a frame.
+    dtypes : tuple of dtype
+        Of a frame's columns.
+    """
+
+    kinds: tuple[str, ...]
+    levels: Mapping[int, list] = field(default_factory=dict)
+    names: tuple[str, ...] | None = None
+    dtypes: tuple[Any, ...] = ()
+
+    @classmethod
+    def fit(cls, X: Any, width: int, categorical: Sequence[int] = (), anything: Sequence[int] = ()) -> Categories:
+        """Read kinds and levels.
+
+        Parameters
+        ----------
+        X : array-like or frame
+            Of an array only columns named here are categories.
+        width : int
+            Number of columns.
+        categorical : sequence of int
+            Positions of columns that are categories whatever they hold.
+        anything : sequence of int
+            Positions of columns in which levels may be of any type, dates for example.
+
+        Raises
+        ------
+        ValueError
+            For columns that are neither numbers nor categories of not too many levels.
+        """
+        if not is_frame(X):
+            named = {int(i): _levels(_column_of_array(X, i)) for i in categorical}
+            _refuse({i: f"{len(levels)} levels" for i, levels in named.items() if len(levels) > _MOST_LEVELS})
+            return cls(tuple("categorical" if i in named else "numeric" for i in range(width)), named)
+        names = tuple(str(name) for name in X.columns)
+        kinds, dtypes = kinds_of(X), tuple(dtypes_of(X))
+        for i in {*categorical, *(i for i in anything if kinds[i] == "other")}:
+            kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
+        levels, wrong = {}, {i: str(dtypes[i]) for i, kind in enumerate(kinds) if kind == "other"}
+        for i in (i for i, kind in enumerate(kinds) if kind in CODED):
+            values = values_of(X, i)
+            try:
+                levels[i] = _levels_of_kind(kinds[i], X, i, values)
+            except TypeError:  # lists, say: nothing that could be looked up
+                wrong[i] = str(dtypes[i])
+                continue
+            if _are_too_many(levels[i], values, chosen=i in categorical or kinds[i] == "ordered"):
+                wrong[i] = f"{len(levels[i])} levels in {len(values)} rows"
+        _refuse(wrong, names)
+        return cls(tuple(kinds), levels, names, dtypes)
+
+    def treat_as_numbers(self, positions: Sequence[int]) -> Categories:
+        """Return the same with booleans among these columns taken for the numbers 0 and 1."""
+        kinds = list(self.kinds)
+        levels = dict(self.levels)
+        for i in positions:
+            if kinds[i] == "binary":
+                kinds[i] = "numeric"
+                del levels[i]
+        return Categories(tuple(kinds), levels, self.names, self.dtypes)
+
+    def select(self, positions: Sequence[int]) -> Categories:
+        """Return those of some of the columns."""
+        return Categories(
+            tuple(self.kinds[i] for i in positions),
+            {new: self.levels[old] for new, old in enumerate(positions) if old in self.levels},
+            None if self.names is None else tuple(self.names[i] for i in positions),
+            tuple(self.dtypes[i] for i in positions) if self.dtypes else (),
+        )
+
+    def of_codes(self) -> Categories:
+        """Return the same with codes for levels, of arrays."""
+        levels = {i: [float(code) for code in range(len(levels))] for i, levels in self.levels.items()}
+        return Categories(self.kinds, levels)
+
+    def encode(self, X: Any) -> Any:
+        """Return the table with codes in place of levels."""
+        if not self.levels:
+            return X
+        refuse_odd_frames(X)
+        if is_frame(X):
+            there = [i for i in self.levels if i < len(X.columns)]
+            return replace_columns(X, {i: self.codes(i, values_of(X, i)) for i in there})
+        table = np.array(X)
+        if table.ndim != 2 or table.shape[1] != len(self.kinds):
+            return X  # refused later
+        if table.dtype.kind in "biu":  # integers have no NaN
+            table = table.astype(np.float64)
+        for i in self.levels:
+            table[:, i] = self.codes(i, table[:, i].tolist())
+        return table
+
+    def codes(self, position: int, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
+        """Return the codes of values; ``strict`` refuses unknown ones."""
+        levels = self.levels[position]
+        known = {level: float(code) for code, level in enumerate(levels)}
+        found = [np.nan if is_gap(value) else known.get(_hashable(value), -1.0) for value in values]
+        codes = np.array(found, dtype=np.float64)
+        single = {_narrow(level): code for level, code in known.items() if isinstance(level, float)}
+        if len(single) == len(levels):  # numbers, whatever the width of either's floats
+            for i in np.flatnonzero(codes == -1.0).tolist():
+                codes[i] = single.get(_narrow(values[i]), -1.0) if isinstance(values[i], float | np.floating) else -1.0
+        unknown = codes == -1.0
+        if strict and unknown.any():
+            name = position if self.names is None else self.names[position]
+            value = values[int(unknown.argmax())]
+            raise ValueError(
+                f"Got condition {name}={value!r}, which fit has not seen; expected one of {levels[:20]}. "
+                "Check its spelling and its type."
+            )
+        codes[unknown] = np.nan
+        return codes
+
+    def decode(self, X: Any) -> Any:
+        """Return the table of codes and numbers, an array or a frame, with levels and in the dtypes that were read.
+
+        Numbers that were objects or decimals are floats.
+        """
+        if not is_frame(X):
+            return self._decode_array(X)
+        table = {i: X[name].to_numpy() for i, name in enumerate(X.columns)}
+        columns: dict[int, Sequence[Any]] = {i: self._values(i, table[i]) for i in self.levels}
+        for i, kind in enumerate(self.kinds):
+            if kind == "integer":
+                columns[i] = _integers(table[i], self.dtypes[i])
+            elif kind == "numeric" and self.dtypes and is_other_float(self.dtypes[i], table[i].dtype):
+                columns[i] = [None if value != value else value for value in table[i].tolist()]
+        return restore(X, columns, self.dtypes or (None,) * len(self.kinds)) if columns else X
+
+    def _decode_array(self, table: np.ndarray) -> np.ndarray:
+        if not self.levels:
+            return table
+        table = table.copy()
+        for i in self.levels:
+            table[:, i] = [np.nan if value is None else value for value in self._values(i, table[:, i])]
+        return table
+
+    def _values(self, position: int, codes: np.ndarray) -> list[Any]:
+        """Return the levels of codes, None for what is no code."""
+        known = dict(enumerate(self.levels[position]))
+        return [known.get(code) for code in codes.tolist()]
+
+
+def _narrow(number: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float32(number))
+
+
+def _hashable(value: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        return None
+    return value
+
+
+def _column_of_array(X: Any, position: int) -> list[Any]:
+    try:
+        return np.asarray(X, dtype=np.float64)[:, position].tolist()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Got categorical_features with {position}, in an array that holds more than numbers; expected numbers. "
+            "Pass a frame, whose text columns are read as categories."
+        ) from error
+
+
+def _levels_of_kind(kind: str, X: Any, position: int, values: list[Any]) -> list[Any]:
+    if kind == "binary":
+        return [False, True]
+    levels = _levels(values)
+    if kind == "ordered":
+        there = set(levels)
+        return [level for level in ordered_levels(X, position) if level in there]
+    return levels
+
+
+def _levels(values: list[Any]) -> list[Any]:
+    """Return the values that occur, sorted; those of several types by type first."""
+    found = {value for value in values if not is_gap(value)}
+    try:
+        return sorted(found, key=lambda value: (type(value).__name__, value))
+    except TypeError:  # levels of a type without an order
+        return sorted(found, key=lambda value: (type(value).__name__, str(value)))
+
+
+def _are_too_many(levels: list[Any], values: list[Any], *, chosen: bool) -> bool:
+    if len(levels) > _MOST_LEVELS:
+        return True
+    n_values = sum(not is_gap(value) for value in values)
+    return not chosen and len(levels) > _FEW_LEVELS and len(levels) > _MOST_DISTINCT * n_values
+
+
+def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> None:
+    """Refuse columns, by their positions, for what they hold."""
+    if wrong:
+        found = [f"{i if names is None else repr(names[i])} ({wrong[i]})" for i in sorted(wrong)]
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise ValueError(
+            f"Got columns that are neither numbers nor categories: {', '.join(found[:5])}{more}; expected numbers, "
+            f"booleans, and text or categories of at most {_MOST_LEVELS} levels, most of which occur more than once. "
+            f"{_REMEDY}"
+        )
+
+
+def _integers(values: np.ndarray, dtype: Any) -> list[Any]:
+    """Return the nearest integers that the dtype holds, None for gaps."""
+    low, high = _range_of(dtype)
+    rounded = np.clip(np.rint(values.astype(np.float64)), float(low), float(high))
+    # the largest integers are no floats: their neighbour above would not fit
+    return [None if value != value else min(int(value), high) for value in rounded.tolist()]
+
+
+def _range_of(dtype: Any) -> tuple[int, int]:
+    """Return the least and the largest integer of a dtype of NumPy, pandas, Arrow or narwhals, by its name."""
+    unsigned, bits = re.match(r"(u?)int(\d+)", str(dtype).lower()).groups()  # type: ignore[union-attr]
+    return (0, 2 ** int(bits) - 1) if unsigned else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1) - 1)

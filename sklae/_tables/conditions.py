@@ -1,0 +1,141 @@
+"""Conditions: how they are encoded, and how they are read where they are given apart from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklae._tables.columns import Columns
+from sklae._tables.frames import columns_of, is_frame
+
+__all__ = ["Conditions", "read_condition"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """How conditioning columns become numbers: categories one-hot, numbers standardised; a gap is all zeros.
+
+    Attributes
+    ----------
+    levels : tuple of ndarray or None
+        For each column its categories (codes, where they are text), or None for a number.
+    mean, scale : ndarray of float
+        Of each column; of use where it is a number.
+    """
+
+    levels: tuple[np.ndarray | None, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def none(cls) -> Conditions:
+        """Return those of a model without conditions."""
+        return cls((), np.empty(0), np.empty(0))
+
+    @classmethod
+    def fit(cls, table: np.ndarray, columns: Columns) -> Conditions:
+        """Learn levels, means and spreads."""
+        values = columns.conditioning(table).astype(np.float64)
+        if not values.shape[1]:
+            return cls.none()
+        levels = tuple(
+            np.unique(column[~np.isnan(column)]) if categorical else None
+            for column, categorical in zip(values.T, columns.categorical, strict=True)
+        )
+        gaps = np.isnan(values)
+        count = np.maximum((~gaps).sum(0), 1)
+        mean = np.where(gaps, 0.0, values).sum(0) / count
+        deviation = np.sqrt(np.where(gaps, 0.0, (values - mean) ** 2).sum(0) / count)
+        return cls(levels, mean, np.where(deviation > 0, deviation, 1.0))
+
+    @property
+    def width(self) -> int:
+        """Number of values that encode a row's conditions."""
+        return sum(1 if levels is None else len(levels) for levels in self.levels)
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Encode conditioning columns, (n_samples, n_conditions) -> (n_samples, width)."""
+        values = values.astype(np.float64)
+        parts = [
+            np.nan_to_num((column - mean) / scale)[:, None] if levels is None else (column[:, None] == levels)
+            for column, levels, mean, scale in zip(values.T, self.levels, self.mean, self.scale, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+
+def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray:
+    """Return given conditions as numbers and codes, (n_rows, n_conditions).
+
+    Parameters
+    ----------
+    condition : frame, mapping, array-like or scalar
+        A frame or a mapping with the conditioning columns (others are ignored); an array of those columns in the
+        table's order; or, for a single one, its values.
+    columns : Columns
+    n_rows : int or None
+        How many rows it is for: a single condition serves all of them. None: as many as given.
+
+    Raises
+    ------
+    ValueError
+        If columns are absent, values unknown, or the number of rows is another.
+    """
+    names = columns.condition_names()
+    values = _condition_values(condition, names)
+    if len({len(column) for column in values}) != 1:
+        raise ValueError("Got conditions of unequal lengths; expected one value per row for each of them.")
+    table = np.column_stack(
+        [
+            columns.categories.codes(position, column, strict=True)
+            if position in columns.categories.levels
+            else _numbers(name, column)
+            for name, column, position in zip(names, values, columns.condition.tolist(), strict=True)
+        ]
+    )
+    if n_rows is not None and len(table) == 1:
+        table = np.repeat(table, n_rows, axis=0)
+    if n_rows is not None and len(table) != n_rows:
+        raise ValueError(f"Got {len(table)} conditions for {n_rows} rows; expected one for each row, or a single one.")
+    return table
+
+
+def _condition_values(condition: Any, names: list[str]) -> list[list[Any]]:
+    """Return the values of each conditioning column."""
+    if is_frame(condition):
+        condition = columns_of(condition, names)
+    if isinstance(condition, Mapping):
+        condition = {str(name): values for name, values in condition.items()}
+        absent = [name for name in names if name not in condition]
+        if absent:
+            raise ValueError(f"Got a condition without {absent[:5]}; expected values for all of {names}.")
+        return [_as_list(condition[name]) for name in names]
+    array = np.asarray(condition, dtype=object)
+    if array.ndim < 2:
+        array = array.reshape(-1, 1) if len(names) == 1 else array.reshape(1, -1)
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise ValueError(
+            f"Got a condition of shape {np.shape(condition)}; expected {len(names)} columns, {names}. Pass a frame or "
+            "a mapping with these names."
+        )
+    return [list(column) for column in array.T]
+
+
+def _as_list(values: Any) -> list[Any]:
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
+        return list(values)
+    # arrays and series, of any library; what has no axis is one value
+    return list(values) if len(getattr(values, "shape", ())) == 1 else [values]
+
+
+def _numbers(name: str, values: list[Any]) -> np.ndarray:
+    try:
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Got condition {name}={values[0]!r}; expected numbers, as in fit.") from error
+    if np.isinf(numbers).any():
+        wrong = numbers[np.isinf(numbers)][0]
+        raise ValueError(f"Got condition {name}={wrong:g}; expected finite numbers.")
+    return numbers

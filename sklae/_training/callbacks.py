@@ -1,0 +1,153 @@
+"""Callbacks of sklae's own: when to stop, and what changes with the step or the epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from sklae._training.batches import n_batches
+
+__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining", "clone_state", "load_state"]
+
+
+class StopTraining(Exception):  # noqa: N818 - not an error
+    """A callback asked training to stop."""
+
+
+class Monitor(Callback):
+    """Watches the loss: decides when to stop, lowers an adaptive rate, remembers the best weights.
+
+    Parameters
+    ----------
+    tol : float
+        Improvements up to this (nats a row) do not count.
+    patience : float
+        Epochs without improvement before something is done; infinity: never.
+    validate : bool
+        Watch the validation bound at beta = 1, not the training loss, and end with the best weights.
+    adaptive : bool
+        Divide the learning rate by 5 first, and stop when it falls below 1e-6.
+    settles : float, default=0
+        The epoch from which on weights no longer change. Before it training losses don't compare with each other, and
+        nothing stops.
+    """
+
+    def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
+        self.tol = tol
+        self.patience = patience
+        self.validate = validate
+        self.adaptive = adaptive
+        self.settles = settles
+
+    def initialize(self) -> Monitor:
+        self.best_ = math.inf
+        self.stalled_ = 0
+        self.converged_ = False
+        self.snapshot_: list[torch.Tensor] | None = None
+        return self
+
+    def watch(self, *, validate: bool, tol: float, patience: float) -> None:
+        """Set what to watch, and how closely, from now on."""
+        self.tol, self.patience = tol, patience
+        if validate != self.validate:
+            self.validate = validate
+            self.initialize()
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        # a finished run's verdict does not hold for the next; its running count does, so that k epochs
+        # and k more are 2k epochs
+        if self.converged_ or self.validate:
+            self.initialize()
+
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        row = net.history.to_list()[-1]
+        loss = row["valid_bound"] if self.validate else row["train_loss"]
+        changing = len(net.history) <= self.settles
+        if changing and not self.validate:  # the bound compares throughout, the loss does not
+            self.best_ = math.inf
+        self.stalled_ = 0 if changing or loss < self.best_ - self.tol else self.stalled_ + 1
+        if loss < self.best_:
+            self.best_ = loss
+            self.snapshot_ = clone_state(net.module_)
+        if self.stalled_ > self.patience and not self._lower_rate(net):
+            self.converged_ = True
+            raise StopTraining
+
+    def _lower_rate(self, net: NeuralNet) -> bool:
+        if not self.adaptive:
+            return False
+        self.stalled_ = 0
+        for group in net.optimizer_.param_groups:
+            group["lr"] /= 5.0
+        return all(group["lr"] >= 1e-6 for group in net.optimizer_.param_groups)
+
+    def finish(self, net: NeuralNet, *, interrupted: bool) -> None:
+        """Put the best weights back where that is promised, and let go of them."""
+        if self.snapshot_ is not None and (interrupted or self.validate):
+            load_state(net.module_, self.snapshot_)
+        self.snapshot_ = None
+
+
+def clone_state(module: torch.nn.Module) -> list[torch.Tensor]:
+    with torch.no_grad():
+        return [value.clone() for value in _tensors_of(module)]
+
+
+def load_state(module: torch.nn.Module, state: list[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for value, saved in zip(_tensors_of(module), state, strict=True):
+            value.copy_(saved)
+
+
+def _tensors_of(module: torch.nn.Module) -> list[torch.Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+class StepSchedule(Callback):
+    """Sets the learning rate before every step, as a function of the share of steps done.
+
+    Parameters
+    ----------
+    factor : callable
+        One of the functions of `sklae.schedules`.
+    n_steps : int
+        The horizon.
+    """
+
+    def __init__(self, factor: Callable[[float], float], n_steps: int):
+        self.factor = factor
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.step_ = 0
+        for group in net.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
+        if not training:
+            return
+        factor = self.factor(min(1.0, self.step_ / max(1, self.n_steps - 1)))
+        for group in net.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        self.step_ += 1
+
+
+class EpochClock(Callback):
+    """Tells the objective how many epochs have been trained, before every step.
+
+    Read off the history, so that k epochs and k more are 2k epochs.
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any) -> None:
+        n_rows = len(dataset_train)
+        self.n_batches_ = n_batches(n_rows, net.batch_size if net.batch_size > 0 else n_rows)
+
+    def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
+        if training:
+            done = len(net.history.to_list()[-1]["batches"]) - 1
+            net.criterion_.epoch = len(net.history) - 1 + done / self.n_batches_

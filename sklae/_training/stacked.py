@@ -1,0 +1,175 @@
+"""Several nets of one architecture, trained in one pass: their weights are stacked, and each step is one for all."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from torch import nn
+
+from sklae._training.batches import EncodedRows
+from sklae._training.callbacks import Monitor, StepSchedule
+from sklae._training.net import AutoencoderNet, diverged, n_rows
+from sklae.networks import ACTIVATIONS
+
+__all__ = ["can_train_together", "train_together"]
+
+
+_CALLBACKS = (EpochTimer, PassthroughScoring, Monitor, StepSchedule)
+
+
+def can_train_together(nets: Sequence[AutoencoderNet]) -> bool:
+    """Return whether a single pass does to each net what training it alone would do.
+
+    So it is for plain autoencoders on the CPU whose weights are all in linear layers with nothing but activations
+    between, that draw no noise, stop by plan, have a reconstruction error as their whole loss, and callbacks that don't
+    look into a step.
+    """
+    return len(nets) > 1 and all(_is_stackable(net) for net in nets)
+
+
+def _is_stackable(net: AutoencoderNet) -> bool:
+    module, objective = net.module_, net.criterion_
+    parts = [part for part in (module.encoder, module.decoder) if isinstance(part, nn.Sequential)]
+    known = {nn.Linear, *ACTIVATIONS.values()}
+    layers = [layer for part in parts for layer in part]
+    n_weights = sum(len(list(layer.parameters())) for layer in layers if type(layer) is nn.Linear)
+    return (
+        len(parts) == 2
+        and all(type(layer) in known for layer in layers)
+        and n_weights == len(list(module.parameters()))
+        and module.is_deterministic
+        and objective.divergence is None
+        and objective.penalty is None
+        and net.device == "cpu"
+        and math.isinf(net.monitor.patience)
+        and not net.monitor.validate
+        and not isinstance(net.optimizer_, torch.optim.LBFGS)
+        and all(type(callback) in _CALLBACKS for _, callback in net.callbacks_)
+    )
+
+
+def train_together(nets: Sequence[AutoencoderNet], dataset: EncodedRows, *, epochs: int) -> bool:
+    """Train all nets on the same rows, each in an order of its own; all or nothing if an exception gets out.
+
+    Parameters
+    ----------
+    nets : sequence of AutoencoderNet
+        For which `can_train_together` holds; initialised, and equal but for their seeds.
+    dataset : EncodedRows
+    epochs : int
+
+    Returns
+    -------
+    interrupted : bool
+        Whether the user stopped training by an interrupt; the best weights so far are kept.
+
+    Raises
+    ------
+    DivergenceError
+        If a loss turns non-finite.
+    """
+    with ExitStack() as stack:
+        runs = [stack.enter_context(net.run(dataset)) for net in nets]
+        module, optimizer = stack.enter_context(_stacked(nets))
+        with runs[0].interruptible():
+            for _ in range(epochs):
+                _run_epoch(nets, module, optimizer, dataset)
+        for run in runs[1:]:
+            run.interrupted = runs[0].interrupted
+    return runs[0].interrupted
+
+
+class _StackedLinear(nn.Module):
+    """Linear layers of several nets as one. Takes and gives the rows of all nets below each other."""
+
+    def __init__(self, layers: Sequence[nn.Linear]):
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])[:, None])
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        h = h.view(len(self.weight), -1, h.shape[-1])
+        return torch.baddbmm(self.bias, h, self.weight.mT).flatten(0, 1)
+
+
+@contextmanager
+def _stacked(nets: Sequence[AutoencoderNet]) -> Iterator[tuple[nn.Module, torch.optim.Optimizer]]:
+    """Give a module and an optimizer for all nets, whose own parameters are views of its parameters meanwhile."""
+    first = nets[0].module_
+    module = copy.deepcopy(first)
+    pairs = []
+    for name in [name for name, layer in first.named_modules() if type(layer) is nn.Linear]:
+        own_layers = [net.module_.get_submodule(name) for net in nets]
+        layer = _StackedLinear(own_layers)
+        parent, _, child = name.rpartition(".")
+        setattr(module.get_submodule(parent), child, layer)
+        pairs += [(layer.weight, [own.weight for own in own_layers]), (layer.bias, [own.bias for own in own_layers])]
+    group = {name: value for name, value in nets[0].optimizer_.param_groups[0].items() if name != "params"}
+    optimizer = type(nets[0].optimizer_)([stacked for stacked, _ in pairs], lr=group["lr"])
+    optimizer.param_groups[0].update(group)
+    for stacked, own in pairs:
+        for parameter, part in zip(own, stacked.detach(), strict=True):
+            parameter.data = part.view_as(parameter)
+    try:
+        yield module, optimizer
+    finally:
+        for stacked, own in pairs:
+            for number, (net, parameter) in enumerate(zip(nets, own, strict=True)):
+                parameter.data = parameter.data.clone()  # a view would be pickled with all of the stack
+                net.optimizer_.state[parameter] = {
+                    name: value[number].clone().view_as(parameter) if value.shape == stacked.shape else value.clone()
+                    for name, value in optimizer.state[stacked].items()
+                }
+
+
+def _run_epoch(
+    nets: Sequence[AutoencoderNet], module: nn.Module, optimizer: torch.optim.Optimizer, dataset: EncodedRows
+) -> None:
+    """Pass over the rows once, recording in every net's history what it would have recorded itself."""
+    for net in nets:
+        net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
+        net.module_.train()
+    epochs = [net.history.to_list()[-1] for net in nets]
+    for batches in zip(*(net.get_iterator(dataset, training=True) for net in nets), strict=True):
+        for net, epoch, batch in zip(nets, epochs, batches, strict=True):
+            epoch["batches"].append({})
+            for callback in net.listeners("on_batch_begin"):
+                callback.on_batch_begin(net, batch=batch, training=True)
+        optimizer.param_groups[0]["lr"] = nets[0].optimizer_.param_groups[0]["lr"]
+        losses = _step(module, nets[0].criterion_, optimizer, batches)
+        for epoch, loss in zip(epochs, losses, strict=True):
+            if not math.isfinite(loss):
+                raise diverged("train loss")
+            size = n_rows(batches[0][0])
+            epoch["batches"][-1].update(train_loss=loss, train_reconstruction=loss, train_batch_size=size)
+    for net, epoch in zip(nets, epochs, strict=True):
+        epoch["train_batch_count"] = len(epoch["batches"])
+        net.record_terms(epoch, epoch["batches"], "train")
+        net.notify("on_epoch_end", dataset_train=dataset, dataset_valid=None)
+
+
+def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Any]) -> list[float]:
+    """Take one step for all nets, and return the loss of each."""
+    inputs, target = _below_each_other(batches)
+    terms = objective.terms(module(**inputs) if isinstance(inputs, Mapping) else module(inputs), target)
+    optimizer.zero_grad()
+    losses = terms["reconstruction"].view(len(batches), -1).mean(1)
+    losses.sum().backward()  # each net has the gradient of its own loss
+    optimizer.step()
+    return losses.tolist()
+
+
+def _below_each_other(batches: Sequence[Any]) -> Any:
+    """Concatenate batches: tensors, or tuples or dicts of these."""
+    first = batches[0]
+    if isinstance(first, Mapping):
+        return {key: _below_each_other([batch[key] for batch in batches]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return tuple(_below_each_other(parts) for parts in zip(*batches, strict=True))
+    return torch.cat(list(batches))
