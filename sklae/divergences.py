@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,8 @@ class Codes(NamedTuple):
         Number of training rows, of which the batch is a part.
     generator : torch.Generator or None
         For draws of the divergence's own.
+    log_q : callable
+        ``log_q()`` is the log-density of the codes drawn under their posteriors (`RowCodes.path_log_prob`).
     """
 
     q: RowCodes
@@ -44,6 +47,7 @@ class Codes(NamedTuple):
     prior: CodeDistribution
     n_rows: int
     generator: torch.Generator | None
+    log_q: Callable[[], torch.Tensor]
 
 
 class Divergence(Component):
@@ -81,12 +85,12 @@ class Divergence(Component):
 def kl_term(codes: Codes) -> torch.Tensor:
     """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn."""
     closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
-    return sampled_kl(codes.q, codes.prior, codes.z, codes.noise) if closed_form is None else closed_form
+    return sampled_kl(codes.z, codes.log_q, codes.prior) if closed_form is None else closed_form
 
 
-def sampled_kl(q: RowCodes, prior: CodeDistribution, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Return log q(z) - log p(z) of codes z that were pushed from the noise."""
-    return q.path_log_prob(z, noise) - prior.log_prob(z)
+def sampled_kl(z: torch.Tensor, log_q: Callable[[], torch.Tensor], prior: CodeDistribution) -> torch.Tensor:
+    """Return log q(z) - log p(z) of codes, as `RowCodes.push_with_density` gives them."""
+    return log_q() - prior.log_prob(z)
 
 
 class KL(Divergence):

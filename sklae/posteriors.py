@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -64,6 +64,11 @@ class RowCodes:
     @abstractmethod
     def push(self, noise: torch.Tensor) -> torch.Tensor:
         """Turn standard normal draws, broadcastable to (..., n_samples, n_components), into codes."""
+
+    def push_with_density(self, noise: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
+        """Return z = push(noise), and a function that returns what `path_log_prob` does of it, when asked."""
+        z = self.push(noise)
+        return z, lambda: self.path_log_prob(z, noise)
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         """Return log q(z) per row, in nats; posteriors that have no density don't override this."""
@@ -318,7 +323,6 @@ class _FlowedCodes(RowCodes):
         self.transform = transform
         self.build = build
         self.context = context
-        self._pushed: Any = None
 
     @property
     def mean(self) -> torch.Tensor:  # type: ignore[override]
@@ -330,21 +334,20 @@ class _FlowedCodes(RowCodes):
         return self.base.draw_noise(generator, n_draws)
 
     def push(self, noise: torch.Tensor) -> torch.Tensor:
+        return self.push_with_density(noise)[0]
+
+    def push_with_density(self, noise: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
+        # inverting the map takes as many passes as there are components; on the way there the density is known
         inner = self.base.push(noise)
         z, log_volume = self.transform.call_and_ladj(inner)
-        # inverting the map takes as many passes as there are components: the density of z is asked for next
-        self._pushed = noise, inner, log_volume
-        return z
+        return z, lambda: self.base.log_prob(inner) - log_volume
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         inner = self.transform.inv(z)
         return self.base.log_prob(inner) - self.transform.log_abs_det_jacobian(inner, z)
 
     def path_log_prob(self, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        if self._pushed is None or self._pushed[0] is not noise:
-            self.push(noise)
-        _, inner, log_volume = self._pushed
-        return self.base.log_prob(inner) - log_volume
+        return self.push_with_density(noise)[1]()
 
     def select(self, rows: torch.Tensor) -> _FlowedCodes:
         context = self.context[rows]

@@ -78,7 +78,7 @@ def _quadrature(vae, X, n_points=80):
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_points)
     z = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
     log_weights = np.log(np.outer(weights, weights).ravel() / (2.0 * math.pi))
-    module, _ = vae._inference(np.dtype(np.float64))
+    module, _ = vae.model_.inference_module(np.dtype(np.float64))
     rows = vae.layout_.encode(X, dtype=torch.float64)
     params = module.decode(torch.as_tensor(z))
     log_prob = torch.stack([module.likelihood.log_prob(params, x).sum(-1) for x in rows.x]).numpy()
@@ -104,7 +104,7 @@ def test_importance_sampling_is_quadrature(posterior):
 
 
 def _log_weights(vae, z, X):
-    module, _ = vae._inference(np.dtype(np.float64))
+    module, _ = vae.model_.inference_module(np.dtype(np.float64))
     rows = vae.layout_.encode(X, dtype=torch.float64)
     z = torch.as_tensor(z)
     q = module.encode(*rows)

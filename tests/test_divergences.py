@@ -24,7 +24,8 @@ def codes_of(mean, scale, *, n_rows=None, seed=1):
     """Return the codes drawn from normal posteriors."""
     q = DiagonalCodes(mean, scale)
     noise = q.draw_noise(seeded(seed))
-    return Codes(q, q.push(noise), noise, StandardNormalCodes(mean.shape[1]), n_rows or len(mean), seeded(seed + 1))
+    z, log_q = q.push_with_density(noise)
+    return Codes(q, z, noise, StandardNormalCodes(mean.shape[1]), n_rows or len(mean), seeded(seed + 1), log_q)
 
 
 def normal(n, k, seed=0):
@@ -162,7 +163,7 @@ def test_mmd_takes_every_posterior_and_its_weight():
         assert "train_mmd" in fitted.net_.history[-1]
         assert "train_kl" not in fitted.net_.history[-1]
     q = PointCodes(normal(20, 2) + 3.0)
-    codes = Codes(q, q.mean, 0.0 * q.mean, StandardNormalCodes(2), 20, seeded())
+    codes = Codes(q, q.mean, 0.0 * q.mean, StandardNormalCodes(2), 20, seeded(), log_q=None)
     one, five = (MMD(weight).terms(codes._replace(generator=seeded()))["mmd"] for weight in (1.0, 5.0))
     torch.testing.assert_close(five, 5.0 * one)
 
@@ -245,7 +246,8 @@ def test_free_bits_are_meant_per_component_also_of_joint_posteriors():
     h = torch.cat([normal(4, 2), torch.zeros(4, 3)], dim=1)
     q = FullCovariance().build(2)(h)
     noise = q.draw_noise(seeded())
-    codes = Codes(q, q.push(noise), noise, StandardNormalCodes(2), 4, seeded())
+    z, log_q = q.push_with_density(noise)
+    codes = Codes(q, z, noise, StandardNormalCodes(2), 4, seeded(), log_q)
     adjustments, terms, _ = _adjusted(codes, free_bits=50.0)
     assert float(adjustments["free_bits"] + terms["kl"].mean()) == pytest.approx(100.0)
 

@@ -13,7 +13,7 @@ from torch.distributions import Normal
 from toys import ae, vae
 
 from sklae import VAETransformer
-from sklae._autoencoders import verbs as _verbs
+from sklae._autoencoders import fitted_model, fitted_vae, verbs
 from sklae.likelihoods import Gaussian
 from sklae.posteriors import IAF
 from sklae.priors import VampPrior
@@ -61,12 +61,12 @@ def test_great_circles_turn_evenly_and_keep_the_length(n_components):
     a, b = rng.normal(size=(2, 5, 1, n_components))
     a /= np.linalg.norm(a, axis=-1, keepdims=True) / 3.0
     b /= np.linalg.norm(b, axis=-1, keepdims=True) / 3.0
-    path = _verbs._great_circle(a, b, np.linspace(0, 1, 9)[:, None])
+    path = verbs._great_circle(a, b, np.linspace(0, 1, 9)[:, None])
     np.testing.assert_allclose(np.linalg.norm(path, axis=-1), 3.0, rtol=1e-12)
     cosines = (path[:, 1:] * path[:, :-1]).sum(-1) / 9.0
     np.testing.assert_allclose(cosines, np.repeat(cosines[:, :1], 8, axis=1), rtol=1e-9)
     # of unlike ends the length changes evenly
-    lengths = np.linalg.norm(_verbs._great_circle(a, 2.0 * b, np.linspace(0, 1, 9)[:, None]), axis=-1)
+    lengths = np.linalg.norm(verbs._great_circle(a, 2.0 * b, np.linspace(0, 1, 9)[:, None]), axis=-1)
     np.testing.assert_allclose(lengths, np.tile(np.linspace(3.0, 6.0, 9), (5, 1)), rtol=1e-12)
 
 
@@ -76,7 +76,7 @@ def test_great_circles_turn_evenly_and_keep_the_length(n_components):
 def test_codes_on_no_circle_are_joined_by_a_line(end):
     share = np.linspace(0, 1, 5)[:, None]
     start, end = np.array([[1.0, 0.0]]), np.array([end])
-    np.testing.assert_allclose(_verbs._great_circle(start, end, share), _verbs._line(start, end, share), atol=1e-12)
+    np.testing.assert_allclose(verbs._great_circle(start, end, share), verbs._line(start, end, share), atol=1e-12)
 
 
 def test_spherical_and_linear_paths_part(model):
@@ -291,15 +291,13 @@ def test_scores_depend_on_the_row_alone(n_importance_samples, posterior, monkeyp
     alone = np.concatenate([posterior.score_samples(X[[i]], n_importance_samples) for i in range(37)])
     np.testing.assert_allclose(scores, alone, rtol=1e-9)
     np.testing.assert_array_equal(scores, posterior.score_samples(X, n_importance_samples))
-    monkeypatch.setattr(_verbs, "_CHUNK_ELEMENTS", 2**12)
+    monkeypatch.setattr(fitted_model, "_CHUNK_ELEMENTS", 2**12)
     np.testing.assert_allclose(posterior.score_samples(X, n_importance_samples), scores, rtol=1e-9)
 
 
 def test_many_draws_are_those_of_their_parts(model, monkeypatch):
-    from sklae._autoencoders import vae as _vae
-
     whole = model.score_samples(X, 600)
-    monkeypatch.setattr(_vae, "_MOST_DRAWS", 7)
+    monkeypatch.setattr(fitted_vae, "_MOST_DRAWS", 7)
     np.testing.assert_allclose(model.score_samples(X, 600), whole, rtol=1e-9)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 
 from sklae._autoencoders.base import BaseAutoencoder
-from sklae._model.module import Autoencoder
-from sklae._tables.layout import Rows
-from sklae.likelihoods import Gaussian, Likelihood, Mixed
-from sklae.posteriors import Point, Posterior
-from sklae.priors import Prior
+from sklae._autoencoders.fitted_model import FittedModel
+from sklae._autoencoders.parts import Parts, resolve_likelihood
+from sklae.likelihoods._mixed import LeastSquares
+from sklae.posteriors import Point
 
 __all__ = ["AutoencoderTransformer"]
 
@@ -214,16 +212,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _auto_likelihood(self) -> Likelihood:
-        return Mixed(Gaussian(1.0), balance=True)  # squared error
+    @property
+    def model_(self) -> FittedModel:
+        """What was fitted, as one: answers for validated tables. It belongs to sklae's own parts."""
+        return FittedModel(self.layout_, self.net_)
 
-    def _latent_parts(self) -> tuple[Posterior, Prior | None]:
-        return Point(), None
-
-    def _draw_rows(self, module: Autoencoder, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        if isinstance(self.likelihood, str) and self.likelihood == "auto":
-            return module.likelihood.mean(params)  # least squares says nothing about the noise
-        return super()._draw_rows(module, params, generator)
-
-    def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
-        return module.log_likelihood(module.encode(*rows).mean, rows)
+    def __sklae_parts__(self) -> Parts:
+        return Parts(self, resolve_likelihood(self.likelihood, LeastSquares()), Point())

@@ -13,6 +13,7 @@ from torch import nn
 
 from sklae._tables.layout import Rows
 from sklae._training.callbacks import Callback
+from sklae._training.optimizers import SOLVERS
 from sklae.likelihoods import Support
 
 __all__ = [
@@ -92,9 +93,9 @@ def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> Non
 
 def check_module(module: nn.Module, *, solver: str, batch_size: int) -> None:
     """Refuse modules that the solver or the batch size does not suit."""
-    if solver == "lbfgs" and not module.is_deterministic:
+    if SOLVERS[solver].full_batch and not module.is_deterministic:
         raise ValueError(
-            "Got solver='lbfgs' for a model that draws noise in training; its line search expects a loss that is a "
+            f"Got solver={solver!r} for a model that draws noise in training; its line search expects a loss that is a "
             "function of the weights alone. Use solver='adam', or leave out corruption, dropout and priors."
         )
     if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):

@@ -12,25 +12,17 @@ from sklearn.utils.metaestimators import available_if
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.code_density import AGGREGATES
-from sklae._autoencoders.latent_verbs import N_DRAWS, LatentVerbs, has_density, shared_noise
-from sklae._model.module import Autoencoder
-from sklae._tables.layout import Rows
+from sklae._autoencoders.latent_verbs import LatentVerbs, has_density
+from sklae._autoencoders.parts import Parts, resolve_likelihood
 from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
-from sklae._utils.quasi_random import grouped_draws
-from sklae._utils.random import torch_generator
-from sklae.divergences import DIVERGENCES, Divergence, sampled_kl
+from sklae.divergences import DIVERGENCES, Divergence
 from sklae.likelihoods import Blocks, Gaussian, Likelihood, Mixed
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, Prior
 from sklae.schedules import WEIGHTS, WeightSchedule
 
 __all__ = ["VAETransformer"]
-
-# Of importance-weighted bounds: draws are shared by all rows, so that a bound of few is the mean of several.
-_LEAST_DRAWS = 512
-# How many codes of a row are decoded at once.
-_MOST_DRAWS = 256
 
 
 class VAETransformer(LatentVerbs, BaseAutoencoder):
@@ -280,24 +272,19 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 
     # -- parts ------------------------------------------------------------------------------------------
 
-    def _auto_likelihood(self) -> Likelihood:
-        # measured on held-out rows: 8 nats better than a shared scale on breast_cancer, 1 to 2 on white wine and
-        # diabetes, within 0.3 elsewhere
-        return Mixed(Gaussian("per_feature"))
-
-    def _latent_parts(self) -> tuple[Posterior, Prior | None]:
+    def __sklae_parts__(self) -> Parts:
+        likelihood = resolve_likelihood(self.likelihood, _auto_likelihood())
         posterior = resolve(self.posterior, POSTERIORS)
-        if posterior.per_block and not isinstance(self._resolve_likelihood(), Blocks):
+        if posterior.per_block and not isinstance(likelihood, Blocks):
             raise ValueError(
                 f"Got posterior={self.posterior!r} with likelihood={self.likelihood!r}; expected a list of blocks, one "
                 "encoder each: likelihood=[('name', 'gaussian', columns), ...]."
             )
-        return posterior, resolve(self.prior, PRIORS)
+        n_draws = int(self.n_importance_samples)
+        return Parts(self, likelihood, posterior, resolve(self.prior, PRIORS), self._objective(posterior), n_draws)
 
-    def _n_draws(self) -> int:
-        return int(self.n_importance_samples)
-
-    def _objective_parts(self, posterior: Posterior) -> dict[str, Any]:
+    def _objective(self, posterior: Posterior) -> dict[str, Any]:
+        """Return what holds the codes to the prior: arguments of `Objective`."""
         divergence = resolve(self.divergence, DIVERGENCES)
         divergence.check(posterior)
         parts = {
@@ -367,60 +354,24 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         """
         table = self._check_input(X)
         if n_importance_samples is None:
-            return self._score_table(table, self._score_chunk, N_DRAWS)
+            return self.model_.score(table)
         check_count("n_importance_samples", n_importance_samples)
-
-        def score(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            return self._importance_weighted(module, rows, int(n_importance_samples))
-
-        return self._score_table(table, score, min(n_importance_samples, _MOST_DRAWS))
-
-    def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
-        z, kl = self._draws_and_kl(module, rows)
-        return module.log_likelihood(z, rows).mean(0) - kl
-
-    def _draws_and_kl(self, module: Autoencoder, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return draws of each row's codes, and how far their distribution is from the prior, in nats."""
-        q = module.encode(*rows)
-        noise = shared_noise(self.n_components_, like=rows.x)
-        z = q.push(noise)
-        prior = module.prior_codes(rows.condition)
-        closed_form = q.kl(prior)
-        return z, sampled_kl(q, prior, z, noise).mean(0) if closed_form is None else closed_form
-
-    def _bound_terms(self, table: np.ndarray) -> np.ndarray:
-        """Return what the bound of each row is the sum of: a term a modelled column, and minus the KL term."""
-        jacobian = torch.as_tensor(self.layout_.log_jacobian)
-
-        def terms(module: Autoencoder, rows: Rows) -> np.ndarray:
-            z, kl = self._draws_and_kl(module, rows)
-            columns = module.column_log_likelihood(z, rows).mean(0).cpu().double()
-            weight = module.column_weight(rows.observed)
-            columns = columns + (jacobian if weight is None else jacobian * weight.cpu())
-            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).nan_to_num(nan=-torch.inf).numpy()
-
-        out = np.empty((len(table), self.layout_.n_features + 1))
-        return self._map_rows(terms, table, out=out, n_draws=N_DRAWS)
-
-    def _importance_weighted(self, module: Autoencoder, rows: Rows, n_draws: int) -> torch.Tensor:
-        q = module.encode(*rows)
-        prior = module.prior_codes(rows.condition)
-        groups = grouped_draws(n_draws, self.n_components_, _LEAST_DRAWS).to(rows.x)
-        log_weights = []
-        for noise in groups.flatten(0, 1)[:, None, :].split(_MOST_DRAWS):
-            z = q.push(noise)
-            log_weights.append(module.log_likelihood(z, rows) - sampled_kl(q, prior, z, noise))
-        each = torch.cat(log_weights).unflatten(0, groups.shape[:2])
-        return each.logsumexp(1).mean(0) - np.log(n_draws)
+        return self.model_.importance_weighted(table, int(n_importance_samples))
 
     # -- new rows ----------------------------------------------------------------------------------------
 
-    def _draw_codes(self, n_samples: int, condition: torch.Tensor | None, random_state: np.random.RandomState) -> Any:
+    def _draw_codes(
+        self, n_samples: int, condition: np.ndarray | None, random_state: np.random.RandomState
+    ) -> np.ndarray | torch.Tensor:
         if isinstance(self.sample_from, str) and self.sample_from == "prior":
-            module, device = self._inference(np.dtype(np.float64))
-            prior = module.prior_codes(None if condition is None else condition.to(device))
-            return prior.sample(n_samples, torch_generator(random_state, device))
+            return self.model_.draw_from_prior(n_samples, condition, random_state)
         return super()._draw_codes(n_samples, condition, random_state)
+
+
+def _auto_likelihood() -> Likelihood:
+    # measured on held-out rows: 8 nats better than a shared scale on breast_cancer, 1 to 2 on white wine and
+    # diabetes, within 0.3 elsewhere
+    return Mixed(Gaussian("per_feature"))
 
 
 def _weight(value: Any) -> float | WeightSchedule:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,19 +11,16 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklae._autoencoders.checks import check_count, check_support
-from sklae._model.module import Autoencoder
+from sklae._autoencoders.checks import check_count
+from sklae._autoencoders.fitted_model import FittedModel
+from sklae._tables.columns import Columns
 from sklae._tables.conditions import read_condition
 from sklae._tables.frames import check_table
-from sklae._tables.indicators import Cells
-from sklae._tables.layout import Layout, Rows
+from sklae._tables.layout import Layout
 from sklae._training.net import AutoencoderNet
-from sklae._utils.random import random_state_for, torch_generator
-from sklae._utils.torch_settings import torch_settings
+from sklae._utils.random import random_state_for
 
 __all__ = ["Verbs"]
-
-_CHUNK_ELEMENTS = 2**18
 
 
 class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -33,21 +29,19 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     net_: AutoencoderNet
     layout_: Layout
     n_components_: int
-    n_features_in_: int
 
     # -- what subclasses say ----------------------------------------------------------------------------
 
+    @property
     @abstractmethod
-    def _score_chunk(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
-        """Return log-density per row, in encoded units, in nats."""
+    def model_(self) -> FittedModel:
+        """What was fitted, as one: answers for validated tables. It belongs to sklae's own parts."""
 
     @abstractmethod
-    def _draw_codes(self, n_samples: int, condition: torch.Tensor | None, random_state: np.random.RandomState) -> Any:
-        """Draw codes of new rows, an array or tensor of shape (n_samples, n_components_)."""
-
-    def _draw_rows(self, module: Autoencoder, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Draw encoded rows, given the decoder's output."""
-        return module.likelihood.sample(params, generator)
+    def _draw_codes(
+        self, n_samples: int, condition: np.ndarray | None, random_state: np.random.RandomState
+    ) -> np.ndarray | torch.Tensor:
+        """Draw codes of new rows, (n_samples, n_components_)."""
 
     def _can_score(self) -> bool:
         """Return whether rows have scores; AttributeError with the reason otherwise."""
@@ -72,7 +66,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         codes : ndarray or frame of shape (n_samples, n_components_)
             In X's dtype (float32 or float64; of mixed frames float64); the container follows ``set_output``.
         """
-        return self._transform(self._check_input(X))
+        return self.model_.codes(self._check_input(X))
 
     def inverse_transform(self, X: Any, condition: Any = None) -> Any:
         """Decode codes to the expected rows.
@@ -95,7 +89,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             For codes of another width, and for a condition that is absent, unknown or not asked for.
         """
         codes = self._check_codes(X, [np.float64, np.float32])
-        return self.layout_.wrap(self._decode(codes, self._read_condition(condition, len(codes))), like=X)
+        given = read_condition(condition, self.layout_.columns, len(codes))
+        return self.layout_.wrap(self.model_.decode(codes, given), like=X)
 
     def reconstruct(self, X: Any, condition: Any = None) -> Any:
         """Encode and decode rows; missing values come back filled.
@@ -112,8 +107,11 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             In the units, the container, the columns and the dtypes that were fitted: integers are rounded, categories
             have their most probable level.
         """
-        table = self._check_input(X)
-        return self.layout_.wrap(self._reconstruct(table, condition), like=X)
+        table, model = self._check_input(X), self.model_
+        if condition is None:
+            return self.layout_.wrap(model.reconstruct(table), like=X)
+        given = read_condition(condition, self.layout_.columns, len(table))
+        return self.layout_.wrap(model.decode(model.codes(table), given), like=X)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log-density of each row in nats, in the user's units; the higher the better.
@@ -129,7 +127,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         scores : ndarray of shape (n_samples,), float64
         """
-        return self._score_table(self._check_input(X), self._score_chunk)
+        return self.model_.score(self._check_input(X))
 
     @available_if(lambda self: self._can_score())
     def score(self, X: Any, y: Any = None) -> float:
@@ -171,18 +169,13 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
-        given = self._read_condition(condition, None)
+        given = read_condition(condition, self.layout_.columns, None)
         if given is not None:
             given = np.repeat(given, n_samples, axis=0)
             n_samples = len(given)
         random_state = random_state_for(random_state)
-        module, device = self._inference(np.dtype(np.float64))
-        with torch_settings(n_threads=1, gradients=False):
-            encoded = self._encode_condition(given, torch.float64)
-            codes = torch.as_tensor(self._draw_codes(n_samples, encoded, random_state)).to(device)
-            params = module.decode(codes, None if encoded is None else encoded.to(device)).cpu()
-            rows = self._draw_rows(module, params, torch_generator(random_state)).numpy()
-        rows = self.layout_.columns.join(self.layout_.decode(rows), given)
+        codes = self._draw_codes(n_samples, given, random_state)
+        rows = self.model_.draw_rows(codes, given, random_state)
         return self.layout_.wrap(rows.astype(self.layout_.dtype, copy=False))
 
     def interpolate(self, a: Any, b: Any, n_steps: int = 10, *, method: str = "linear", condition: Any = None) -> Any:
@@ -226,142 +219,19 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         tables = [self._check_input(a), self._check_input(b)]
         if len(tables[0]) != len(tables[1]):
             raise ValueError(f"Got {len(tables[0])} rows in a and {len(tables[1])} in b; expected pairs.")
-        given = self._common_condition(tables) if condition is None else self._read_condition(condition, len(tables[0]))
-        start, end = (self._transform(table)[:, None, :] for table in tables)
+        columns = self.layout_.columns
+        given = _common(columns, tables) if condition is None else read_condition(condition, columns, len(tables[0]))
+        start, end = (self.model_.codes(table)[:, None, :] for table in tables)
         codes = paths[method](start, end, np.linspace(0.0, 1.0, n_steps)[:, None]).astype(start.dtype, copy=False)
         return self._decode_each(codes, given)
-
-    def _common_condition(self, tables: list[np.ndarray]) -> np.ndarray | None:
-        """Return the conditions that rows at both ends of a path share."""
-        first, second = (self.layout_.columns.conditioning(table) for table in tables)
-        if not np.array_equal(first, second, equal_nan=True):
-            raise ValueError(
-                "Got a and b with different conditions; expected the same, or condition= for the rows between them."
-            )
-        return first if first.shape[1] else None
-
-    # -- on validated tables ----------------------------------------------------------------------------
-
-    def _transform(self, table: np.ndarray) -> np.ndarray:
-        def encode(module: Autoencoder, rows: Rows) -> np.ndarray:
-            return module.encode(*rows).mean.cpu().numpy()
-
-        return self._map_rows(encode, table, out=np.empty((len(table), self.n_components_), dtype=table.dtype))
-
-    def _reconstruct(self, table: np.ndarray, condition: Any = None) -> np.ndarray:
-        """Encode and decode, with given conditions or the rows' own."""
-        if condition is not None:
-            return self._decode(self._transform(table), self._read_condition(condition, len(table)))
-
-        def reconstruct(module: Autoencoder, rows: Rows) -> np.ndarray:
-            mean = module.likelihood.mean(module.decode(module.encode(*rows).mean, rows.condition))
-            return self.layout_.decode(mean.cpu().numpy())
-
-        out = np.empty((len(table), self.layout_.n_features), dtype=table.dtype)
-        data = self._map_rows(reconstruct, table, out=out)
-        return self.layout_.columns.join(data, self._own_condition(table, None))
-
-    # -- cells: numbers, and indicators of levels -------------------------------------------------------
-
-    @property
-    def _cells(self) -> Cells:
-        """How the modelled columns fall into cells."""
-        return Cells(self.net_.module_.likelihood.n_levels(self.layout_.n_features))
-
-    def _decode_cells(self, expected: torch.Tensor) -> np.ndarray:
-        """Return expected values with numbers in the user's units."""
-        cells, layout = self._cells, self.layout_
-        values = expected.cpu().numpy()
-        if cells.only_numbers:
-            return layout.decode(values)
-        values = values.astype(np.float64)
-        numbers = ~cells.is_coded
-        values[:, cells.first[numbers]] = layout.select(np.flatnonzero(numbers)).decode(values[:, cells.first[numbers]])
-        return values
-
-    def _expect(self, table: np.ndarray) -> np.ndarray:
-        """Encode and decode rows of a validated table to expected cells, (n_rows, n_cells), float64."""
-        cells = self._cells
-
-        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
-            params = module.decode(module.encode(*rows).mean, rows.condition)
-            return self._decode_cells(module.likelihood.expectation(params))
-
-        return self._map_rows(expect, table, out=np.empty((len(table), len(cells.owner))))
-
-    def _expect_given(self, table: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return the cells expected under the rows' conditions alone, on the average of codes, shared by all rows."""
-        cells = self._cells
-
-        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
-            z = torch.as_tensor(codes).to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
-            return self._decode_cells(module.likelihood.expectation(module.decode(z, rows.condition)).mean(0))
-
-        out = np.empty((len(table), len(cells.owner)))
-        return self._map_rows(expect, table, out=out, n_draws=len(codes))
-
-    # -- scores -----------------------------------------------------------------------------------------
-
-    def _score_table(self, table: np.ndarray, score_chunk: Callable, n_draws: int = 1) -> np.ndarray:
-        jacobian = torch.as_tensor(self.layout_.log_jacobian)
-
-        def score(module: Autoencoder, rows: Rows) -> np.ndarray:
-            check_support(rows, module.supports)
-            module.likelihood.check(rows.x, rows.observed)
-            weight = module.column_weight(rows.observed)
-            jacobians = jacobian if weight is None else jacobian * weight.cpu()
-            scores = score_chunk(module, rows).cpu() + jacobians.sum(-1)
-            return scores.nan_to_num(nan=-torch.inf).numpy()  # so far out that the network overflowed
-
-        return self._map_rows(score, table, out=np.empty(len(table)), n_draws=n_draws)
 
     def _decode_each(self, codes: np.ndarray, condition: np.ndarray | None) -> Any:
         """Decode several codes of each row, (n_rows, n_codes, n_components_), with one condition a row."""
         n_codes = codes.shape[1]
         repeated = None if condition is None else np.repeat(condition, n_codes, axis=0)
-        return self.layout_.wrap(self._decode(codes.reshape(-1, self.n_components_), repeated))
+        return self.layout_.wrap(self.model_.decode(codes.reshape(-1, self.n_components_), repeated))
 
-    def _decode(self, codes: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
-        """Decode validated codes to rows of all columns in the user's units, in chunks."""
-        out = np.empty((len(codes), self.layout_.n_features), dtype=codes.dtype)
-        module, device = self._inference(codes.dtype)
-        with torch_settings(n_threads=1, gradients=False):
-            for rows in self._slices(len(codes)):
-                z = torch.tensor(codes[rows], device=device)
-                c = self._encode_condition(None if condition is None else condition[rows], z.dtype)
-                mean = module.likelihood.mean(module.decode(z, None if c is None else c.to(device)))
-                out[rows] = self.layout_.decode(mean.cpu().numpy())
-        return self.layout_.columns.join(out, condition)
-
-    # -- conditions -------------------------------------------------------------------------------------
-
-    def _read_condition(self, condition: Any, n_rows: int | None) -> np.ndarray | None:
-        """Return given conditions as numbers; refuse them where none are expected, and their absence where they are."""
-        columns = self.layout_.columns
-        if not len(columns.condition):
-            if condition is not None:
-                raise ValueError(
-                    "Got condition= for a model without conditions; expected None. Fit with condition_features=[...]."
-                )
-            return None
-        if condition is None:
-            raise ValueError(
-                f"Got no condition; expected values of {columns.condition_names()}, which condition this model. Pass "
-                "condition=, a frame or a mapping with these columns."
-            )
-        return read_condition(condition, columns, n_rows)
-
-    def _own_condition(self, table: np.ndarray, condition: Any) -> np.ndarray | None:
-        """Return given conditions for the rows of a validated table, or their own."""
-        if condition is not None:
-            return self._read_condition(condition, len(table))
-        columns = self.layout_.columns
-        return columns.conditioning(table) if len(columns.condition) else None
-
-    def _encode_condition(self, condition: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
-        return None if condition is None else torch.as_tensor(self.layout_.conditions.encode(condition), dtype=dtype)
-
-    # -- chunks -----------------------------------------------------------------------------------------
+    # -- input ------------------------------------------------------------------------------------------
 
     def _check_codes(self, Z: Any, dtype: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -376,24 +246,15 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         return check_table(self, self.layout_.columns.categories.encode(X), reset=False)
 
-    def _inference(self, dtype: np.dtype) -> tuple[Any, torch.device]:
-        module = self.net_.inference_module(torch.float64 if dtype == np.float64 else torch.float32)
-        return module, next(module.parameters()).device
 
-    def _map_rows(self, function: Callable, X: np.ndarray, *, out: np.ndarray, n_draws: int = 1) -> np.ndarray:
-        """Fill ``out`` with ``function(module, rows)`` of the encoded rows of X, in chunks."""
-        module, device = self._inference(X.dtype)
-        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
-        with torch_settings(n_threads=1, gradients=False):
-            for rows in self._slices(len(X), n_draws):
-                out[rows] = function(module, self.layout_.encode(X[rows], dtype=dtype).to(device))
-        return out
-
-    def _slices(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
-        """Yield parts of about a quarter of a million activations: they stay in the cache."""
-        step = max(1, _CHUNK_ELEMENTS // (max(self.n_features_in_, self.net_.module_.width, 64) * n_draws))
-        for start in range(0, n_rows, step):
-            yield slice(start, min(start + step, n_rows))
+def _common(columns: Columns, tables: list[np.ndarray]) -> np.ndarray | None:
+    """Return the conditions that rows at both ends of a path share."""
+    first, second = (columns.conditioning(table) for table in tables)
+    if not np.array_equal(first, second, equal_nan=True):
+        raise ValueError(
+            "Got a and b with different conditions; expected the same, or condition= for the rows between them."
+        )
+    return first if first.shape[1] else None
 
 
 def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

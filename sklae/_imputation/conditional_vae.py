@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from sklae._autoencoders.base import BaseAutoencoder
+from sklae._autoencoders.training import Training
+from sklae._autoencoders.training_rows import Tables
 from sklae._autoencoders.vae import VAETransformer
 from sklae._imputation.gaussian_start import LinearStart
 from sklae._tables.categories import Categories
@@ -106,7 +108,8 @@ class ConditionalModel:
             if not len(held_out):
                 held_out = None
                 vae.set_params(early_stopping=False)
-        vae._train(*vae._start(pairs, held_out, None, columns=self.columns))
+        training = Training(vae)
+        training.run(training.start(Tables(pairs, held_out, columns=self.columns)))
         self.autoencoder = vae
         return self
 
@@ -153,7 +156,7 @@ class ConditionalModel:
         """Return what the model expects of rows' cells, given those seen and the start's filling."""
         rows = self._rows(self.space.of(table), filled, None)
         codes = antithetic_draws(_N_DRAWS, self.autoencoder.n_components_)
-        expected = self.autoencoder._expect_given(rows, codes.numpy())
+        expected = self.autoencoder.model_.expect_given_condition(rows, codes.numpy())
         is_number = ~self.space.cells.is_coded[self.space.cells.owner]
         return np.where(is_number, expected + filled, expected)
 
@@ -184,19 +187,19 @@ class GivenModel:
 
     def fit(self, table: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> GivenModel:
         """Train on rows with gaps."""
-        model = self.autoencoder
-        model._train(*model._start(table, None, None, columns=self.columns.of_codes()))
+        training = Training(self.autoencoder)
+        training.run(training.start(Tables(table, columns=self.columns.of_codes())))
         return self
 
     def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Return what is expected of rows' cells, given those seen."""
-        model = self.autoencoder
-        expected = model._expect_observed(table, self.n_draws) if _has_density(model) else model._expect(table)
-        return self.space.of_expected(_as_cells(expected, model._cells, self.space.cells))
+        model = self.autoencoder.model_
+        expected = model.expect_given_observed(table, self.n_draws)
+        return self.space.of_expected(_as_cells(expected, model.cells, self.space.cells))
 
     def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
         """Draw rows in the user's units, given the cells seen."""
-        drawn = self.autoencoder._draw_observed(table, n_draws, self.n_draws, random_state)
+        drawn = self.autoencoder.model_.draw_given_observed(table, n_draws, self.n_draws, random_state)
         most = np.where(self.space.cells.is_coded, self.space.cells.n_levels - 1, np.inf)
         codes = np.clip(np.rint(drawn), 0, most)
         return list(np.where(self.space.cells.is_coded, codes, drawn))
@@ -220,10 +223,6 @@ class Average:
     def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
         """Draw rows in the user's units from the first one, given the cells seen."""
         return self.models[0].draw(table, n_draws, random_state)
-
-
-def _has_density(model: BaseAutoencoder) -> bool:
-    return hasattr(model, "posterior_kl")
 
 
 def _as_cells(expected: np.ndarray, given: Cells, wanted: Cells) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import nn
 
+from sklae._model.rows import RowsGiven
 from sklae._tables.layout import Layout, Rows
 from sklae.corruptions import Corruption
 from sklae.divergences import Codes
@@ -26,8 +27,8 @@ class Output(NamedTuple):
 
     Attributes
     ----------
-    params : Tensor of shape (n_samples, n_outputs), or (n_draws, n_samples, n_outputs)
-        Parameters of the likelihood.
+    given : RowsGiven
+        The distribution of rows, given the codes.
     q : RowCodes
         The posterior.
     z : Tensor of shape (n_samples, n_components), or (n_draws, n_samples, n_components)
@@ -36,6 +37,8 @@ class Output(NamedTuple):
         Holds the likelihood and the prior that the objective needs.
     noise : Tensor or None
         What the codes were pushed from; None for posterior means.
+    log_q : callable or None
+        ``log_q()`` is the codes' log-density under the posteriors; None for posterior means.
     condition : Tensor of shape (n_samples, n_condition) or None
     target : Tensor of shape (n_samples, n_features) or None
         What to reconstruct in place of the batch's own target, where training redraws it.
@@ -43,20 +46,27 @@ class Output(NamedTuple):
         For further draws.
     """
 
-    params: torch.Tensor
+    given: RowsGiven
     q: RowCodes
     z: torch.Tensor
     model: Autoencoder
     noise: torch.Tensor | None = None
+    log_q: Callable[[], torch.Tensor] | None = None
     condition: torch.Tensor | None = None
     target: torch.Tensor | None = None
     generator: torch.Generator | None = None
+
+    @property
+    def params(self) -> torch.Tensor:
+        """Parameters of the likelihood, (n_samples, n_outputs), or (n_draws, n_samples, n_outputs)."""
+        return self.given.params
 
     def codes(self, n_rows: int) -> Codes:
         """Return the codes beside what they are held to."""
         prior = self.model.prior_codes(self.condition, self.generator)
         noise = torch.zeros_like(self.z) if self.noise is None else self.noise
-        return Codes(self.q, self.z, noise, prior, n_rows, self.generator)
+        log_q = self.log_q or partial(self.q.path_log_prob, self.z, noise)
+        return Codes(self.q, self.z, noise, prior, n_rows, self.generator, log_q)
 
 
 class Autoencoder(nn.Module):
@@ -99,9 +109,12 @@ class Autoencoder(nn.Module):
     ):
         super().__init__()
         n_features, n_condition = layout.n_features, layout.n_condition
+        self.n_components = n_components
         self.n_draws = n_draws
         self.sees_mask = layout.has_missing or (corruption is not None and corruption.masks)
         self.posterior = posterior.build(n_components)
+        self.has_independent_codes = posterior.independent
+        self.has_density = prior is not None and posterior.has_density
         self.likelihood = likelihood.build(layout)
         self.supports = [(part.support, columns) for _, part, columns in likelihood.assign(layout.columns)]
         self.prior = None if prior is None else prior.build(n_components, layout)
@@ -188,6 +201,15 @@ class Autoencoder(nn.Module):
             return self.decoder(z, generator)
         return self.decoder(z.flatten(0, -2), generator).unflatten(0, z.shape[:-1])
 
+    def given(
+        self,
+        z: torch.Tensor,
+        condition: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> RowsGiven:
+        """Return the distribution of rows given codes z, (..., n_samples, n_components)."""
+        return RowsGiven(self.likelihood, self.decode(z, condition, generator))
+
     def prior_codes(
         self, condition: torch.Tensor | None = None, generator: torch.Generator | None = None
     ) -> CodeDistribution:
@@ -212,9 +234,11 @@ class Autoencoder(nn.Module):
             if self.redraws_target:
                 target = x
         q = self.encode(x, observed, condition, generator)
-        noise = None if generator is None else q.draw_noise(generator, self.n_draws)
-        z = q.mean if noise is None else q.push(noise)
-        return Output(self.decode(z, condition, generator), q, z, self, noise, condition, target, generator)
+        if generator is None:
+            return Output(self.given(q.mean, condition), q, q.mean, self, condition=condition)
+        noise = q.draw_noise(generator, self.n_draws)
+        z, log_q = q.push_with_density(noise)
+        return Output(self.given(z, condition, generator), q, z, self, noise, log_q, condition, target, generator)
 
     def column_weight(self, observed: torch.Tensor | None) -> torch.Tensor | None:
         """Return what the density's terms are multiplied by: 0 for gaps and for constant columns."""
@@ -228,7 +252,7 @@ class Autoencoder(nn.Module):
 
     def column_log_likelihood(self, z: torch.Tensor, rows: Rows) -> torch.Tensor:
         """Return the same by column, (..., n_samples, n_features), 0 for gaps and constant columns."""
-        log_prob = self.likelihood.log_prob(self.decode(z, rows.condition), rows.x)
+        log_prob = self.given(z, rows.condition).log_prob(rows.x)
         weight = self.column_weight(rows.observed)
         return log_prob if weight is None else log_prob * weight
 

@@ -132,13 +132,10 @@ class Objective(nn.Module):
 
 
 def _reconstruction(output: Output, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-    likelihood = output.model.likelihood
-    energy = likelihood.energy(output.params, x)
-    if likelihood.learns_norm:
-        energy = energy + likelihood.log_norm()
+    energy, balance = output.given.energy(x), output.model.likelihood.balance
     weight = output.model.column_weight(observed)
-    if likelihood.balance is not None:
-        weight = likelihood.balance if weight is None else weight * likelihood.balance
+    if balance is not None:
+        weight = balance if weight is None else weight * balance
     return (energy if weight is None else energy * weight).sum(-1)
 
 
@@ -147,7 +144,7 @@ def _importance_weighted(reconstruction: torch.Tensor, codes: Codes) -> dict[str
 
     Their sum is the negative bound, ``tightening`` being its gain over the evidence lower bound.
     """
-    kl = sampled_kl(codes.q, codes.prior, codes.z, codes.noise)
+    kl = sampled_kl(codes.z, codes.log_q, codes.prior)
     log_weights = -(reconstruction + kl)  # (n_draws, n_samples)
     tightest = math.log(len(log_weights)) - log_weights.logsumexp(0)
     if codes.q.path_only:

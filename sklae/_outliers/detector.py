@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
+from sklae._autoencoders.training_rows import read_columns
 from sklae._outliers.combination import Joint
 from sklae._outliers.defaults import default_autoencoder
 from sklae._outliers.ensemble import Ensemble, fit_members, residual_scale, seed_members
@@ -191,8 +192,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         """
         with atomic(self):
             rng = random_state_for(self.random_state)
-            reader = self.autoencoder or AutoencoderTransformer()
-            columns = reader._read_columns(X)
+            columns = read_columns(self.autoencoder or AutoencoderTransformer(), X)
             everything = table = self._read(X, columns, reset=True)
             held_out = None if X_val is None else self._read(X_val, columns, reset=False, name="X_val")
             rows = np.arange(len(table))
@@ -266,7 +266,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         ``positions`` are those of the table's rows in what the user passed. Returns the scores of all of the user's
         rows, if all were looked at.
         """
-        width = max(table.shape[1], len(self.autoencoder_._cells.owner))
+        width = max(table.shape[1], len(self.autoencoder_.model_.cells.owner))
         most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // width))
         rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
         sample = table[rows]

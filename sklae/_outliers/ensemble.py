@@ -9,6 +9,8 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from sklae._autoencoders.base import BaseAutoencoder
+from sklae._autoencoders.training import Training
+from sklae._autoencoders.training_rows import Tables
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells
 from sklae._tables.layout import Layout
@@ -48,21 +50,22 @@ def fit_members(
     max_rows : int or None, default=None
         Train on at most so many random rows. Columns and their scales are learned from all.
     """
-    first, *others = members
-    validate_params(first)
-    data, data_valid = first._start(X, None, None, max_rows, columns)
+    validate_params(members[0])
+    first, *others = trainings = [Training(member) for member in members]
+    rows = first.start(Tables(X, columns=columns, max_rows=max_rows))
     for other in others:
-        other._start_like(first, data)
-    if data_valid is None and first.net_params is None and can_train_together([member.net_ for member in members]):
+        other.start_like(members[0], rows)
+    nets = [member.net_ for member in members]
+    if rows.valid is None and members[0].net_params is None and can_train_together(nets):
         with torch_settings(n_threads=1, gradients=True):
-            interrupted = train_together([member.net_ for member in members], data, epochs=first.max_iter)
-        for member in members:
-            member._conclude(interrupted=interrupted, planned_epochs=True, stacklevel=5)
+            interrupted = train_together(nets, rows.train, epochs=members[0].max_iter)
+        for training in trainings:
+            training.conclude(interrupted=interrupted)
     else:
-        for member in members:
-            member._train(data, data_valid)
-    for member in members:
-        member._fit_code_density(X)
+        for training in trainings:
+            training.run(rows)
+    for training in trainings:
+        training.fit_code_density(X)
 
 
 # Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
@@ -104,7 +107,7 @@ class Ensemble:
     def __init__(self, members: Sequence[BaseAutoencoder], table: np.ndarray):
         self.members = members
         layout = self.layout
-        self.cells = Cells(np.where(layout.varies, members[0]._cells.n_levels, 0))
+        self.cells = Cells(np.where(layout.varies, members[0].model_.cells.n_levels, 0))
         self.mean, self.deviation = layout.mean[self.cells.owner], layout.deviation
         if not self.cells.only_numbers:
             self._learn_levels(self.observe(table))
@@ -131,7 +134,7 @@ class Ensemble:
     def expect(self, table: np.ndarray) -> np.ndarray:
         """Return what is expected in the modelled cells, (n_rows, n_cells), float64."""
         with np.errstate(over="ignore"):  # far out the networks overflow
-            found = [member._expect(table).astype(table.dtype, copy=False) for member in self.members]
+            found = [member.model_.expect(table).astype(table.dtype, copy=False) for member in self.members]
             expected = np.asarray(np.mean(found, axis=0, dtype=np.float64))
         constant = ~self.layout.varies
         expected[:, self.cells.first[constant]] = self.layout.mean[constant]

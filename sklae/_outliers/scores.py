@@ -154,8 +154,8 @@ class Bound(Evidence):
     further_terms = ("kl",)
 
     def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        members = self.ensemble.members
-        return -sum(member._bound_terms(table) for member in members) / len(members)
+        models: list[Any] = [member.model_ for member in self.ensemble.members]
+        return -np.sum([model.bound_terms(table) for model in models], axis=0) / len(models)
 
 
 #: Name -> class, called with the ensemble and the usual residual of each column.

@@ -139,7 +139,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         codes : ndarray or frame of shape (n_samples, n_components)
             In X's dtype; the container follows ``set_output``.
         """
-        return self.autoencoder_._transform(self._check_input(X))
+        return self.autoencoder_.model_.codes(self._check_input(X))
 
     # -- threshold --------------------------------------------------------------------------------------
 

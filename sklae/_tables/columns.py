@@ -124,6 +124,10 @@ class Columns:
         """Return the conditioning columns of a validated table."""
         return table[:, self.condition]
 
+    def own_condition(self, table: np.ndarray) -> np.ndarray | None:
+        """Return the same, or None where nothing conditions the model."""
+        return self.conditioning(table) if len(self.condition) else None
+
     def join(self, data: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
         """Return rows of all columns, from those of the modelled and of the conditioning ones."""
         if condition is None:

@@ -66,8 +66,8 @@ class Conditions:
         return np.concatenate(parts, axis=1)
 
 
-def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray:
-    """Return given conditions as numbers and codes, (n_rows, n_conditions).
+def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray | None:
+    """Return given conditions as numbers and codes, (n_rows, n_conditions); None for a model without conditions.
 
     Parameters
     ----------
@@ -81,9 +81,21 @@ def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.n
     Raises
     ------
     ValueError
-        If columns are absent, values unknown, or the number of rows is another.
+        If they are needed and not given, or given and not asked for, columns are absent, values unknown, or the number
+        of rows is another.
     """
     names = columns.condition_names()
+    if not names:
+        if condition is not None:
+            raise ValueError(
+                "Got condition= for a model without conditions; expected None. Fit with condition_features=[...]."
+            )
+        return None
+    if condition is None:
+        raise ValueError(
+            f"Got no condition; expected values of {names}, which condition this model. Pass condition=, a frame or a "
+            "mapping with these columns."
+        )
     values = _condition_values(condition, names)
     if len({len(column) for column in values}) != 1:
         raise ValueError("Got conditions of unequal lengths; expected one value per row for each of them.")

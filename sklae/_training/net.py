@@ -18,20 +18,10 @@ from skorch.utils import TeeGenerator, to_device
 from sklae._model.module import Output
 from sklae._training.batches import Batches
 from sklae._training.callbacks import Monitor, StopTraining, clone_state, load_state
-from sklae._training.optimizers import LBFGS, Adam, AdamW
 from sklae._utils.random import generate
 from sklae.exceptions import DivergenceError
 
-__all__ = ["SOLVERS", "AutoencoderNet", "Run", "diverged", "n_rows"]
-
-#: Name -> optimizer class and its settings. All but lbfgs also take ``weight_decay``.
-SOLVERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "adam": (Adam, {"fused": True}),
-    "adamw": (AdamW, {"fused": True}),
-    "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
-    "rmsprop": (torch.optim.RMSprop, {}),
-    "lbfgs": (LBFGS, {"line_search_fn": "strong_wolfe"}),
-}
+__all__ = ["AutoencoderNet", "Run", "diverged", "n_rows"]
 
 _GENERATORS = {"noise_", "shuffle_"}
 

@@ -6,13 +6,14 @@ in the fused kernel. The state, the hooks and every bit of the result are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.optim import optimizer as torch_optimizer
 
-__all__ = ["LBFGS", "Adam", "AdamW"]
+__all__ = ["LBFGS", "SOLVERS", "Adam", "AdamW", "Solver"]
 
 
 class _Plan:
@@ -117,3 +118,38 @@ class LBFGS(torch.optim.LBFGS):
         super().__setstate__(state)
         self._params = self.param_groups[0]["params"]
         self._numel_cache = None
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What is true of an optimizer.
+
+    Attributes
+    ----------
+    optimizer : type
+    settings : dict
+        Its arguments.
+    full_batch : bool
+        Whether a step looks at all rows, several times: then the loss must be a function of the weights alone.
+    learning_rate : float or None
+        A rate of its own, in place of the user's.
+    takes_weight_decay : bool
+    """
+
+    optimizer: type[torch.optim.Optimizer]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    full_batch: bool = False
+    learning_rate: float | None = None
+    takes_weight_decay: bool = True
+
+
+#: Name -> solver. A new one is one row here.
+SOLVERS: dict[str, Solver] = {
+    "adam": Solver(Adam, {"fused": True}),
+    "adamw": Solver(AdamW, {"fused": True}),
+    "sgd": Solver(torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
+    "rmsprop": Solver(torch.optim.RMSprop),
+    "lbfgs": Solver(
+        LBFGS, {"line_search_fn": "strong_wolfe"}, full_batch=True, learning_rate=1.0, takes_weight_decay=False
+    ),
+}

@@ -117,6 +117,8 @@ class ColumnDensity(nn.Module):
     n_params: int = 1
     #: Whether `log_norm` depends on learned parameters.
     learns_norm: bool = False
+    #: Whether it says nothing about how rows scatter, so that expected rows stand in for draws.
+    noiseless: bool = False
     #: How many levels each column has, (n_columns,): 0 for one of numbers. None: all are numbers.
     levels: np.ndarray | None = None
     #: What the columns count in training, (n_columns,); None: all the same.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sklae._tables.columns import Columns
     from sklae._tables.layout import Layout
 
-__all__ = ["Mixed"]
+__all__ = ["LeastSquares", "Mixed"]
 
 # What a number costs that is predicted by its mean, at scale 1, in nats.
 _COST_OF_A_NUMBER = 0.5
@@ -123,6 +123,20 @@ class Mixed(Likelihood):
             density = BlockColumns(densities, [indices for _, _, indices in blocks])
         if self.balance:
             density.register_buffer("balance", _balance(layout), persistent=False)
+        return density
+
+
+class LeastSquares(Mixed):
+    """Squared errors, and categories weighed to count as much: what "auto" stands for in a plain autoencoder."""
+
+    _parameter_constraints = {}
+
+    def __init__(self) -> None:
+        super().__init__(Gaussian(1.0), balance=True)
+
+    def build(self, layout: Layout) -> ColumnDensity:
+        density = super().build(layout)
+        density.noiseless = True
         return density
 
 

@@ -1,0 +1,186 @@
+"""What a fitted model makes of rows and codes, in chunks and without state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklae._autoencoders.checks import check_support
+from sklae._model.module import Autoencoder
+from sklae._tables.indicators import Cells
+from sklae._tables.layout import Layout, Rows
+from sklae._training.net import AutoencoderNet
+from sklae._utils.random import torch_generator
+from sklae._utils.torch_settings import torch_settings
+
+__all__ = ["FittedModel"]
+
+_CHUNK_ELEMENTS = 2**18
+
+
+class FittedModel:
+    """A layout and a trained net: codes, expected cells, log-densities and draws.
+
+    What estimators, detector and imputer hold. Tables that come in are validated, with numbers and codes for all
+    columns that were fitted; what comes out is in the user's units.
+
+    Parameters
+    ----------
+    layout : Layout
+    net : AutoencoderNet
+
+    Attributes
+    ----------
+    cells : Cells
+        How the modelled columns fall into cells.
+    """
+
+    def __init__(self, layout: Layout, net: AutoencoderNet):
+        self.layout = layout
+        self.net = net
+
+    @property
+    def n_components(self) -> int:
+        """Width of the code."""
+        return self.net.module_.n_components
+
+    @property
+    def cells(self) -> Cells:
+        return Cells(self.net.module_.likelihood.n_levels(self.layout.n_features))
+
+    # -- codes ------------------------------------------------------------------------------------------
+
+    def codes(self, table: np.ndarray) -> np.ndarray:
+        """Return posterior means, (n_rows, n_components), in the table's dtype."""
+
+        def encode(module: Autoencoder, rows: Rows) -> np.ndarray:
+            return module.encode(*rows).mean.cpu().numpy()
+
+        return self.map_rows(encode, table, out=np.empty((len(table), self.n_components), dtype=table.dtype))
+
+    def decode(self, codes: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
+        """Return the expected rows of codes, all columns that were fitted, in the codes' dtype."""
+        out = np.empty((len(codes), self.layout.n_features), dtype=codes.dtype)
+        module, device = self.inference_module(codes.dtype)
+        with torch_settings(n_threads=1, gradients=False):
+            for rows in self.chunks(len(codes)):
+                z = torch.tensor(codes[rows], device=device)
+                c = self.encode_condition(None if condition is None else condition[rows], z.dtype)
+                mean = module.given(z, None if c is None else c.to(device)).mean
+                out[rows] = self.layout.decode(mean.cpu().numpy())
+        return self.layout.columns.join(out, condition)
+
+    def reconstruct(self, table: np.ndarray) -> np.ndarray:
+        """Return rows encoded and decoded, in the table's dtype."""
+
+        def reconstruct(module: Autoencoder, rows: Rows) -> np.ndarray:
+            mean = module.given(module.encode(*rows).mean, rows.condition).mean
+            return self.layout.decode(mean.cpu().numpy())
+
+        out = np.empty((len(table), self.layout.n_features), dtype=table.dtype)
+        data = self.map_rows(reconstruct, table, out=out)
+        return self.layout.columns.join(data, self.layout.columns.own_condition(table))
+
+    def draw_rows(self, codes: Any, condition: np.ndarray | None, random_state: np.random.RandomState) -> np.ndarray:
+        """Draw a row for each code, all columns that were fitted, float64."""
+        module, device = self.inference_module(np.dtype(np.float64))
+        with torch_settings(n_threads=1, gradients=False):
+            c = self.encode_condition(condition, torch.float64)
+            given = module.given(torch.as_tensor(codes).to(device), None if c is None else c.to(device))
+            rows = given.mean if module.likelihood.noiseless else given.sample(torch_generator(random_state, device))
+        return self.layout.columns.join(self.layout.decode(rows.cpu().numpy()), condition)
+
+    # -- expected cells: numbers, and indicators of levels ------------------------------------------------
+
+    def expect(self, table: np.ndarray) -> np.ndarray:
+        """Return the cells that rows are rebuilt as, (n_rows, n_cells), float64."""
+
+        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
+            return self.decode_cells(module.given(module.encode(*rows).mean, rows.condition).expectation())
+
+        return self.map_rows(expect, table, out=self.empty_cells(table))
+
+    def expect_given_condition(self, table: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return the cells expected under the rows' conditions alone, on the average of codes, shared by all rows."""
+
+        def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
+            z = torch.as_tensor(codes).to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
+            return self.decode_cells(module.given(z, rows.condition).expectation().mean(0))
+
+        return self.map_rows(expect, table, out=self.empty_cells(table), n_draws=len(codes))
+
+    def expect_given_observed(self, table: np.ndarray, n_draws: int) -> np.ndarray:
+        """Return the cells expected given what was observed of rows; here, as they are rebuilt."""
+        return self.expect(table)
+
+    def empty_cells(self, table: np.ndarray) -> np.ndarray:
+        """Return an array for the cells of so many rows."""
+        return np.empty((len(table), len(self.cells.owner)))
+
+    def decode_cells(self, expected: torch.Tensor) -> np.ndarray:
+        """Return expected values with numbers in the user's units."""
+        cells, layout = self.cells, self.layout
+        values = expected.cpu().numpy()
+        if cells.only_numbers:
+            return layout.decode(values)
+        values = values.astype(np.float64)
+        numbers = ~cells.is_coded
+        values[:, cells.first[numbers]] = layout.select(np.flatnonzero(numbers)).decode(values[:, cells.first[numbers]])
+        return values
+
+    # -- scores -----------------------------------------------------------------------------------------
+
+    def score(self, table: np.ndarray) -> np.ndarray:
+        """Return the log-likelihood of rows given their own codes, (n_rows,), in nats."""
+
+        def score(module: Autoencoder, rows: Rows) -> torch.Tensor:
+            return module.log_likelihood(module.encode(*rows).mean, rows)
+
+        return self.score_by(score, table)
+
+    def score_by(self, log_density: Callable, table: np.ndarray, n_draws: int = 1) -> np.ndarray:
+        """Return ``log_density(module, rows)`` of rows in the user's units: with the scaling's Jacobian."""
+
+        def score(module: Autoencoder, rows: Rows) -> np.ndarray:
+            check_support(rows, module.supports)
+            module.likelihood.check(rows.x, rows.observed)
+            scores = log_density(module, rows).cpu() + self.log_jacobians(module, rows).sum(-1)
+            return scores.nan_to_num(nan=-torch.inf).numpy()  # so far out that the network overflowed
+
+        return self.map_rows(score, table, out=np.empty(len(table)), n_draws=n_draws)
+
+    def log_jacobians(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        """Return what turns log-densities of encoded cells into such in the user's units, 0 where nothing counts."""
+        jacobian = torch.as_tensor(self.layout.log_jacobian)
+        weight = module.column_weight(rows.observed)
+        return jacobian if weight is None else jacobian * weight.cpu()
+
+    # -- chunks -----------------------------------------------------------------------------------------
+
+    def encode_condition(self, condition: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
+        """Return conditions, as read, as the module takes them."""
+        return None if condition is None else torch.as_tensor(self.layout.conditions.encode(condition), dtype=dtype)
+
+    def inference_module(self, dtype: np.dtype) -> tuple[Any, torch.device]:
+        """Return the module for float32 or float64 input, and its device."""
+        module = self.net.inference_module(torch.float64 if dtype == np.float64 else torch.float32)
+        return module, next(module.parameters()).device
+
+    def map_rows(self, function: Callable, table: np.ndarray, *, out: np.ndarray, n_draws: int = 1) -> np.ndarray:
+        """Fill ``out`` with ``function(module, rows)`` of the encoded rows of a table, in chunks."""
+        module, device = self.inference_module(table.dtype)
+        dtype = torch.float64 if table.dtype == np.float64 else torch.float32
+        with torch_settings(n_threads=1, gradients=False):
+            for rows in self.chunks(len(table), n_draws):
+                out[rows] = function(module, self.layout.encode(table[rows], dtype=dtype).to(device))
+        return out
+
+    def chunks(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
+        """Yield parts of about a quarter of a million activations: they stay in the cache."""
+        width = max(self.layout.columns.n_total, self.net.module_.width, 64)
+        step = max(1, _CHUNK_ELEMENTS // (width * n_draws))
+        for start in range(0, n_rows, step):
+            yield slice(start, min(start + step, n_rows))

@@ -1,0 +1,188 @@
+"""What a fit trains on: tables, validated, learned from and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sklae._autoencoders.checks import check_support
+from sklae._tables.columns import Columns
+from sklae._tables.frames import check_table
+from sklae._tables.layout import Layout
+from sklae._training.batches import EncodedRows
+from sklae._utils.random import some_rows
+from sklae.likelihoods import Likelihood
+
+__all__ = ["RowReader", "Tables", "TrainingRows", "read_columns"]
+
+_NO_COLUMNS = np.empty(0, dtype=int)
+
+#: Names, likelihoods and columns of the blocks that modelled columns fall into.
+Assignment = list[tuple[str, Likelihood, np.ndarray]]
+
+
+class Tables(NamedTuple):
+    """What the user passed to ``fit``.
+
+    Attributes
+    ----------
+    X : array-like or frame
+    X_val, X_clean : array-like, frame or None
+        Validation rows, and what the rows of X are damaged versions of.
+    columns : Columns or None
+        Read already, from a table that X is a part of.
+    max_rows : int or None
+        Train on at most so many random rows of X. Columns and their scales are learned from all.
+    """
+
+    X: Any
+    X_val: Any = None
+    X_clean: Any = None
+    columns: Columns | None = None
+    max_rows: int | None = None
+
+
+class TrainingRows(NamedTuple):
+    """Encoded rows to train and to validate on, and the layout that encoded them."""
+
+    layout: Layout
+    train: EncodedRows
+    valid: EncodedRows | None
+
+
+def read_columns(estimator: Any, X: Any) -> Columns:
+    """Return the columns of a table that the estimator is to be fitted to."""
+    return Columns.fit(X, estimator.condition_features, estimator.categorical_features)
+
+
+class RowReader:
+    """Validates and encodes the tables of a fit.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+        Whose parameters say how, and which learns names and number of columns.
+    likelihood : Likelihood
+    seed : int
+        For the choice of rows to hold out, or to train on.
+    """
+
+    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
+        self.estimator = estimator
+        self.likelihood = likelihood
+        self.seed = seed
+
+    def read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
+        """Return what to train on, in a given layout or in one that is learned from all training rows."""
+        columns = tables.columns if layout is None else layout.columns
+        if columns is None:
+            columns = read_columns(self.estimator, tables.X if tables.X_clean is None else tables.X_clean)
+
+        def check(table: Any, **settings: Any) -> np.ndarray:
+            return check_table(self.estimator, columns.categories.encode(table), **settings)
+
+        table = check(tables.X, reset=layout is None, min_samples=2)
+        clean = None if tables.X_clean is None else check(tables.X_clean, reset=False, name="X_clean")
+        if clean is not None and len(clean) != len(table):
+            raise ValueError(
+                f"Got {len(table)} rows in X and {len(clean)} in X_clean; expected pairs. Pass the same rows in the "
+                "same order."
+            )
+        valid = None if tables.X_val is None else check(tables.X_val, reset=False, name="X_val")
+        rows, rows_valid = self._split(len(table), has_validation=valid is not None)
+        if layout is None:
+            layout = self._learn(columns, table if clean is None else clean, rows)
+        train = self._encode(layout, table, clean, self._some_of(len(table), rows, tables.max_rows))
+        if valid is not None:
+            return TrainingRows(layout, train, self._encode(layout, valid, None, None))
+        held_out = None if rows_valid is None else self._encode(layout, table, clean, rows_valid)
+        return TrainingRows(layout, train, held_out)
+
+    def _learn(self, columns: Columns, table: np.ndarray, rows: np.ndarray | None) -> Layout:
+        blocks = self.likelihood.assign(columns)
+        columns = columns.treat_as_numbers(_in_blocks(blocks, lambda part: not part.discrete))
+        _check_categories(blocks, columns)
+        return Layout.fit(
+            table,
+            rows=rows,
+            standardize=self._standardizes(blocks),
+            columns=columns,
+            clip=self.estimator.clip,
+            clips=_each_column(blocks, lambda part: part.standardize),
+            blocks=tuple((name, indices) for name, _, indices in blocks),
+            has_grid=_each_column(blocks, lambda part: part.reads_grid),
+        )
+
+    def _standardizes(self, blocks: Assignment) -> np.ndarray:
+        """Return for each modelled column whether it is centred and scaled."""
+        standardize = self.estimator.standardize
+        for _, part, _ in blocks:
+            if standardize is True and not part.standardize:
+                raise ValueError(
+                    f"Got standardize=True with {part!r}, whose data must lie in {part.support}; expected 'auto' or "
+                    "False."
+                )
+        return _each_column(blocks, lambda part: part.standardize if standardize == "auto" else standardize)
+
+    def _encode(
+        self, layout: Layout, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None
+    ) -> EncodedRows:
+        inputs = layout.encode(table, rows=rows)
+        targets = inputs if clean is None else layout.encode(clean, rows=rows)
+        blocks = self.likelihood.assign(layout.columns)
+        check_support(targets, [(part.support, indices) for _, part, indices in blocks])
+        bounds = layout.clip_bounds
+        if bounds is not None:
+            targets.x.clamp_(*bounds)
+        return EncodedRows(inputs, targets)
+
+    def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the rows to train on and those to validate on; None for all, and for none."""
+        if not self.estimator.early_stopping or has_validation:
+            return None, None
+        fraction = self.estimator.validation_fraction
+        n_valid = int(np.ceil(fraction * n_samples))
+        if n_valid < 1 or n_samples - n_valid < 2:
+            raise ValueError(
+                f"Got {n_samples} rows and validation_fraction={fraction}; expected at least 2 rows to "
+                "train on and 1 to validate on. Pass more rows, or X_val, or early_stopping=False."
+            )
+        order = np.random.RandomState(self.seed).permutation(n_samples)
+        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+
+    def _some_of(self, n_samples: int, rows: np.ndarray | None, max_rows: int | None) -> np.ndarray | None:
+        """Return at most so many of the rows (None: of all), at random."""
+        n_rows = n_samples if rows is None else len(rows)
+        if max_rows is None or n_rows <= max_rows:
+            return rows
+        chosen = some_rows(n_rows, max_rows, np.random.RandomState(self.seed))
+        return chosen if rows is None else rows[chosen]
+
+
+def _in_blocks(blocks: Assignment, chosen: Callable[[Likelihood], bool]) -> np.ndarray:
+    """Return the columns of those blocks whose likelihood is chosen."""
+    return np.concatenate([_NO_COLUMNS, *(indices for _, part, indices in blocks if chosen(part))])
+
+
+def _check_categories(blocks: Assignment, columns: Columns) -> None:
+    """Refuse categories under a likelihood of numbers."""
+    levels = columns.n_levels()
+    for _, part, indices in blocks:
+        wrong = indices[levels[indices] > 0]
+        if len(wrong) and not part.discrete:
+            names = columns.labels()[wrong[:5]].tolist()
+            raise ValueError(
+                f"Got columns of categories, {names}, with the likelihood {part!r}, which is one of numbers; expected "
+                "likelihood='auto', or a list of blocks that has these under 'categorical'. Or encode them first, "
+                "with OneHotEncoder."
+            )
+
+
+def _each_column(blocks: Assignment, answer: Callable[[Likelihood], bool]) -> np.ndarray:
+    """Return for each modelled column what is true of its likelihood."""
+    answers = np.empty(sum(len(indices) for _, _, indices in blocks), dtype=bool)
+    for _, part, indices in blocks:
+        answers[indices] = answer(part)
+    return answers
