@@ -8,24 +8,39 @@ from typing import Any
 
 __version__ = "0.2.0.dev0"
 
-# Loaded when first used: torch and skorch cost seconds to import.
+# Both are loaded when first used: torch and skorch cost seconds to import.
 _HOMES = {
     "AutoencoderTransformer": "sklae._autoencoders.autoencoder",
     "VAETransformer": "sklae._autoencoders.vae",
     "AEImputer": "sklae._imputation.imputer",
     "AEOutlierDetector": "sklae._outliers.detector",
 }
+_SUBMODULES = (
+    "corruptions",
+    "divergences",
+    "exceptions",
+    "likelihoods",
+    "metrics",
+    "networks",
+    "penalties",
+    "plotting",
+    "posteriors",
+    "priors",
+    "schedules",
+)
 __all__ = ["AEImputer", "AEOutlierDetector", "AutoencoderTransformer", "VAETransformer"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _SUBMODULES:
+        return import_module(f"sklae.{name}")
     raise AttributeError(f"module 'sklae' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_SUBMODULES})
 
 
 class _FilesOfOtherVersions(MetaPathFinder):

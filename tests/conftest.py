@@ -6,6 +6,8 @@ import os
 os.environ["SCIPY_ARRAY_API"] = "1"
 # the workers of pytest-xdist fill the cores by themselves
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# no test opens a window
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 

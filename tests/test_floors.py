@@ -126,7 +126,7 @@ def test_matplotlib_stays_on_the_top_floors():
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    heavy = "{'torch', 'skorch', 'zuko', 'pandas', 'polars', 'matplotlib'}"
+    heavy = "{'numpy', 'sklearn', 'torch', 'skorch', 'zuko', 'pandas', 'polars', 'matplotlib'}"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, sklae; dir(sklae); print(sorted({heavy} & set(sys.modules)))"],
         capture_output=True,
@@ -143,6 +143,16 @@ def test_public_names_load_when_asked_for():
         assert getattr(sklae, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Autoencoder'"):
         sklae.Autoencoder  # noqa: B018
+
+
+def test_public_submodules_load_when_asked_for():
+    public = {module.split(".")[1] for module in INSIDE if not module.split(".")[1].startswith("_")}
+    assert public <= set(dir(sklae))
+    program = f"import sklae; print(all(getattr(sklae, name).__name__ == 'sklae.' + name for name in {sorted(public)}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
+    )
+    assert done.stdout.strip() == "True"
 
 
 def test_rules_can_fail(tmp_path):

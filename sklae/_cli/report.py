@@ -121,9 +121,12 @@ class Picture:
 
     @classmethod
     def of(cls, name: str, caption: str, ax: Any) -> Picture:
-        """Take a picture of the figure that holds an Axes."""
+        """Take a picture of the figure that holds an Axes, and close the figure: pyplot would keep it."""
+        import matplotlib.pyplot as plt
+
         buffer = io.BytesIO()
         ax.figure.savefig(buffer, format="png", dpi=_DPI)
+        plt.close(ax.figure)
         return cls(name, caption, buffer.getvalue())
 
     def html(self) -> str:

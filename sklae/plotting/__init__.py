@@ -1,8 +1,9 @@
 """Pictures of fitted estimators, drawn on matplotlib Axes.
 
-Every function draws on the Axes it is given, or on a figure of its own that no window system knows about
-(``ax.figure`` is that figure: show it in a notebook, or call its ``savefig``). So they work in threads, in
-servers and without a display. They need matplotlib: ``pip install "sklae[plot]"``.
+Every function draws on the Axes it is given, or on a new figure of pyplot's, and returns the Axes. A notebook shows
+such a figure, ``plt.show()`` does in a script, and ``ax.figure.savefig`` writes it, without a display, too. pyplot
+keeps its figures until ``plt.close()``: a server hands in Axes of its own, ``matplotlib.figure.Figure().subplots()``.
+They need matplotlib: ``pip install "sklae[plot]"``.
 """
 
 from sklae.plotting._curves import score_histogram, training_curve
