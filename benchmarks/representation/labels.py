@@ -1,6 +1,6 @@
 """How much of the labels is in the codes: two probes, beside PCA, FactorAnalysis, NMF and UMAP.
 
-    python benchmarks/representation.py [TABLE ...] [--seeds 1] [--quick]
+    python -m benchmarks.representation.labels [TABLE ...] [--seeds 1] [--quick]
 
 Every method is fitted to the rows without labels, at its own defaults but for the width k of the code, and maps new
 rows. A `LogisticRegression` on the standardised codes and a `KNeighborsClassifier(10)` on the codes as they come are
@@ -29,8 +29,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from _data import Split, mnist, table
-from _harness import measure, one_thread, print_table, versions
 from sklearn.decomposition import NMF, PCA, FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -38,6 +36,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
+from benchmarks.shared.data import Split, mnist, table
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import AutoencoderTransformer, VAETransformer
 
 try:

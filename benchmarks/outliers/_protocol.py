@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from _data import Split, adbench
 from sklearn.base import OutlierMixin
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.shared.data import Split, adbench
 from sklae import AEOutlierDetector
 
 __all__ = [

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from _workloads import Workload
 
+from benchmarks.shared.workloads import Workload
 from sklae._utils import torch_settings as _threads
 
 __all__ = ["Timed", "timed_fit"]

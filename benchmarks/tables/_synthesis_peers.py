@@ -1,6 +1,6 @@
 """Peers that make up rows: CTGAN's TVAE, in an environment of its own, a Gaussian copula, and shuffled columns.
 
-`synthesis.py` starts this file as a script to fit TVAE, with the Python that has ctgan.
+`synthesis.py` runs this module to fit TVAE, with the Python that has ctgan.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _harness import Cost, measure, one_thread
 from scipy.stats import norm
+
+from benchmarks.shared.harness import Cost, measure, one_thread
 
 __all__ = ["TVAE_EPOCHS", "Copula", "Made", "Shuffle", "run_tvae", "side_python", "tvae_version"]
 
@@ -109,7 +110,7 @@ def run_tvae(python: str, table: pd.DataFrame, n_samples: int, seed: int, n_epoc
         told.to_pickle(Path(folder, "train.pkl"))
         job = {"n_samples": n_samples, "seed": seed, "n_epochs": n_epochs, "discrete": discrete}
         Path(folder, "job.json").write_text(json.dumps(job))
-        done = subprocess.run([python, __file__, folder], capture_output=True, text=True)
+        done = subprocess.run([python, "-m", __name__, folder], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"TVAE failed: {done.stderr[-2000:]}")
         fit, sample = (Cost(**cost) for cost in json.loads(Path(folder, "costs.json").read_text()))

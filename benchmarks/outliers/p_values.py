@@ -1,6 +1,6 @@
 """Do p-values hold what they promise: few small ones among normal rows, and few false discoveries?
 
-    python benchmarks/p_values.py [--splits 200] [--fdr-splits 40] [--quick]
+    python -m benchmarks.outliers.p_values [--splits 200] [--fdr-splits 40] [--quick]
 
 `AEOutlierDetector.p_values` are conformal: the share of calibration rows, which the fit hasn't seen, that are at least
 as strange as the new row. For a new normal row P(p <= t) is then at most t, whatever the detector and the data, but
@@ -26,11 +26,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from _data import adbench
-from _harness import one_thread, print_table, versions
 from scipy.stats import false_discovery_control
 from sklearn.ensemble import IsolationForest
 
+from benchmarks.shared.data import adbench
+from benchmarks.shared.harness import one_thread, print_table, versions
 from sklae import AEOutlierDetector
 
 LEVELS = (0.01, 0.05, 0.1, 0.2)

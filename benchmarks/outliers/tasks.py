@@ -1,6 +1,6 @@
 """What tutorials of outlier detection do: images of one digit, a made-up cloud, network attacks, failing machines.
 
-    python benchmarks/outlier_tasks.py [--seeds 3] [--only NAME ...] [--quick]
+    python -m benchmarks.outliers.tasks [--seeds 3] [--only NAME ...] [--quick]
 
 - *digit 1, 4, 8*: fitted to 3,000 MNIST images of a digit (784 columns); 800 test images of it and 200 of others.
 - *cloud, spread* and *cloud, shifted*: 1,000 rows of a correlated normal distribution of 10 columns, and 50 outliers:
@@ -30,12 +30,25 @@ from functools import cache, partial
 
 import numpy as np
 import pandas as pd
-from _data import folder, practical
-from _harness import one_thread, print_table, versions
-from _outliers import CLEAN_SWITCH, SKLAE, Figures, Make, Task, anomalies, judge, peers, sklae, standardize, warm_up
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from benchmarks.outliers._protocol import (
+    CLEAN_SWITCH,
+    SKLAE,
+    Figures,
+    Make,
+    Task,
+    anomalies,
+    judge,
+    peers,
+    sklae,
+    standardize,
+    warm_up,
+)
+from benchmarks.shared.data import folder, practical
+from benchmarks.shared.harness import one_thread, print_table, versions
 
 PEERS = ("AutoEncoder", "VAE", "IForest", "KNN")
 PEERS_WITH_TEXT = ("IForest", "KNN", "LOF")

@@ -1,6 +1,6 @@
 """Data on which the plain VAE collapses: do free bits, warm-up and cycles bring the code back, and is it any good?
 
-    python benchmarks/collapse.py [--seeds 3] [--quick]
+    python -m benchmarks.generative.collapse [--seeds 3] [--quick]
 
 4,000 rows of 35 binary columns, in 5 blocks. A block has 3 hidden fair bits and shows all their 7 parities, each
 flipped with probability 0.05. Any two columns are uncorrelated, and fair: nothing linear is to be found. Only three or
@@ -32,9 +32,9 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from _harness import measure, one_thread, print_table, versions
 from scipy.special import logsumexp
 
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.metrics import active_units, diagnose, kl_per_component, mutual_information
 from sklae.schedules import Cyclical, LinearWarmup

@@ -1,7 +1,8 @@
 """How good are synthetic tables: sklae's VAE beside CTGAN's TVAE, a Gaussian copula and shuffled columns.
 
-    python benchmarks/synthesis.py [--seeds 1] [--tables NAME ...] [--only NAME ...] [--epochs N] [--csv FILE] [--quick]
-    python benchmarks/synthesis.py --peers FILE         take the peers' figures from a FILE that --csv has written
+    python -m benchmarks.tables.synthesis [--seeds 1] [--tables NAME ...] [--only NAME ...] [--epochs N]
+                                          [--csv FILE] [--quick]
+    python -m benchmarks.tables.synthesis --peers FILE  take the peers' figures from a FILE that --csv has written
 
 Three mixed tables as `pandas.read_csv` gives them, gaps and text and all: adult (without `split`), telco_churn (without
 `customerID`) and california_housing. The label is a column like any other. A 70/30 split, `random_state=seed`; every
@@ -22,7 +23,7 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
   with ctgan, whose interpreter the environment variable SKLAE_SIDE_PYTHON names; without it, its row is left out.
 
       python -m venv ../side && ../side/bin/pip install -c constraints.txt torch ctgan threadpoolctl
-      SKLAE_SIDE_PYTHON=../side/bin/python python benchmarks/synthesis.py
+      SKLAE_SIDE_PYTHON=../side/bin/python python -m benchmarks.tables.synthesis
 
 - *copula*: normal scores of ranks and their correlations, for numbers and categories alike.
 
@@ -43,12 +44,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _data import folder
-from _harness import Cost, measure, one_thread, print_table, versions
-from _synthesis_peers import TVAE_EPOCHS, Copula, Made, Shuffle, run_tvae, side_python, tvae_version
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from benchmarks.shared.data import folder
+from benchmarks.shared.harness import Cost, measure, one_thread, print_table, versions
+from benchmarks.tables._synthesis_peers import TVAE_EPOCHS, Copula, Made, Shuffle, run_tvae, side_python, tvae_version
 from sklae import VAETransformer
 from sklae.likelihoods import Mixed
 from sklae.metrics import association_distances, marginal_distances, near_copy_share, train_on_synthetic_score

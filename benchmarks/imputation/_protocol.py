@@ -9,8 +9,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from _data import folder
-from _gaussian_em import GaussianEM
 from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.base import clone
@@ -22,6 +20,9 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+
+from benchmarks.imputation._gaussian_em import GaussianEM
+from benchmarks.shared.data import folder
 
 __all__ = [
     "BAYESIAN_RIDGE",

@@ -33,7 +33,7 @@ class Split(NamedTuple):
 
 def folder() -> Path:
     """Return the folder of the data sets."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     found = Path(os.environ.get("SKLAE_DATA", beside))
     if not found.is_dir():
         raise SystemExit(f"No data in {found}. Point the environment variable SKLAE_DATA to their folder.")

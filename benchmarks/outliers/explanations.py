@@ -1,6 +1,6 @@
 """Does an explanation name the cell that is wrong? One error is planted in each of some rows of six tables.
 
-    python benchmarks/explanations.py [--rows 200] [--shap-rows 100] [--seeds 1] [--quick]
+    python -m benchmarks.outliers.explanations [--rows 200] [--shap-rows 100] [--seeds 1] [--quick]
 
 Six tables of numbers, at most 4,000 rows each: the default detector is fitted to 70 % of the rows. Of the others, up to
 200 get one bad cell each:
@@ -31,12 +31,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _data import numbers
-from _harness import one_thread, print_table, versions
 from scipy.stats import spearmanr
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
+from benchmarks.shared.data import numbers
+from benchmarks.shared.harness import one_thread, print_table, versions
 from sklae import AEOutlierDetector
 
 try:

@@ -1,10 +1,10 @@
 """Which method fills missing cells of new rows best: sklae's imputer beside five peers, on 13 tables.
 
-    python benchmarks/imputation.py [--seeds 3] [--rows 4000] [--only TABLE ...] [--masks MASK ...] [--csv FILE]
-    python benchmarks/imputation.py --peers FILE        keep the peers' figures in FILE: trees take most of the time
-    python benchmarks/imputation.py --contenders sklae "Gaussian EM"        only these
-    python benchmarks/imputation.py --breast-cancer     in-sample, as others have published it
-    python benchmarks/imputation.py --coverage          do intervals from 50 draws hold what they promise?
+    python -m benchmarks.imputation.filling [--seeds 3] [--rows 4000] [--only TABLE ...] [--masks MASK ...] [--csv FILE]
+    python -m benchmarks.imputation.filling --peers FILE     keep peers' figures in FILE: trees take most of the time
+    python -m benchmarks.imputation.filling --contenders sklae "Gaussian EM"     only these
+    python -m benchmarks.imputation.filling --breast-cancer  in-sample, as others have published it
+    python -m benchmarks.imputation.filling --coverage       do intervals from 50 draws hold what they promise?
 
 Of more rows than `--rows` a seeded random subset. Cells are removed; then 70 % of the rows are there to fit on, 30 %
 are new. Contenders see the former and the latter with their gaps, and fill the latter. Numeric columns are standardised
@@ -48,8 +48,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _harness import one_thread, print_table, versions
-from _imputation import (
+
+from benchmarks.imputation._protocol import (
     BAYESIAN_RIDGE,
     GAUSSIAN,
     MASKS,
@@ -66,6 +66,7 @@ from _imputation import (
     sklae,
     sklae_intervals,
 )
+from benchmarks.shared.harness import one_thread, print_table, versions
 
 #: The most that sklae's RMSE may be over Gaussian EM's, on tables of numbers.
 AT_MOST = 1.02

@@ -1,9 +1,9 @@
 """Which rows of 22 tables are outliers: sklae's detector beside 14 of PyOD's.
 
-    python benchmarks/outliers.py [--seeds 3] [--tables NAME ...] [--csv FILE] [--quick]
-    python benchmarks/outliers.py --ablation     sklae's variants instead of peers: what does each ingredient bring?
-    python benchmarks/outliers.py --times        how long do fit and scores take, over PyOD's AutoEncoder?
-    python benchmarks/outliers.py --large        567,498 rows, and 1,555 columns: seconds and memory
+    python -m benchmarks.outliers.detection [--seeds 3] [--tables NAME ...] [--csv FILE] [--quick]
+    python -m benchmarks.outliers.detection --ablation  sklae's variants, no peers: what does each ingredient bring?
+    python -m benchmarks.outliers.detection --times     how long do fit and scores take, over PyOD's AutoEncoder?
+    python -m benchmarks.outliers.detection --large     567,498 rows, and 1,555 columns: seconds and memory
 
 ADBench's tables. Of more than 6,000 rows a seeded, stratified subsample of 6,000 that keeps at least 20 outliers (or
 all that there are). A stratified 70/30 split, `random_state=seed`. Two settings: *contaminated*, fitted to all of the
@@ -33,12 +33,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from _data import adbench_names
-from _harness import one_thread, print_table, versions
-from _outlier_costs import compare_times, print_large
-from _outlier_variants import DEFAULT, variants
-from _outliers import CLEAN_SWITCH, SETTINGS, SKLAE, Make, judge, peers, prepare, sklae, split_adbench, warm_up
 from scipy.stats import wilcoxon
+
+from benchmarks.outliers._costs import compare_times, print_large
+from benchmarks.outliers._protocol import (
+    CLEAN_SWITCH,
+    SETTINGS,
+    SKLAE,
+    Make,
+    judge,
+    peers,
+    prepare,
+    sklae,
+    split_adbench,
+    warm_up,
+)
+from benchmarks.outliers._variants import DEFAULT, variants
+from benchmarks.shared.data import adbench_names
+from benchmarks.shared.harness import one_thread, print_table, versions
 
 HALF_A = (
     "1_ALOI",

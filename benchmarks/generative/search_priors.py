@@ -1,6 +1,6 @@
 """Does a bare grid search over priors and beta choose a model that holds on rows it never saw?
 
-    python benchmarks/search_priors.py [TABLE ...] [--rows 3000] [--quick]
+    python -m benchmarks.generative.search_priors [TABLE ...] [--rows 3000] [--quick]
 
     GridSearchCV(VAETransformer(), {"prior": ["normal", "gaussian_mixture", "vamp", "flow"], "beta": [0.5, 1.0, 2.0]})
 
@@ -23,8 +23,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from _data import Split, table
-from _harness import measure, one_thread, print_table, versions
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -32,6 +30,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.shared.data import Split, table
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import VAETransformer
 
 TABLES = ("wine_quality_white", "california_housing", "letter_recognition", "adult")

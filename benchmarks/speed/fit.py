@@ -1,6 +1,6 @@
 """How long does `fit` take, over a hand-written loop that minimises the same objective?
 
-    python benchmarks/speed.py [W1 W2 W3 W3V W4] [--repeats 5] [--only NAME ...] [--quick]
+    python -m benchmarks.speed.fit [W1 W2 W3 W3V W4] [--repeats 5] [--only NAME ...] [--quick]
 
 Every contender gets the same float32 table, architecture, batch size, number of epochs, Adam at 1e-3, and one thread.
 It is checked, outside the clock, that all have the same number of parameters, took the same number of steps, and
@@ -31,13 +31,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from _harness import Cost, Goal, interleave, median, one_thread, print_table, versions
-from _workloads import LEARNING_RATE, WORKLOADS, Workload
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch.nn import functional
+
+from benchmarks.shared.harness import Cost, Goal, interleave, median, one_thread, print_table, versions
+from benchmarks.shared.workloads import LEARNING_RATE, WORKLOADS, Workload
 
 try:
     from pyod.models.auto_encoder import AutoEncoder

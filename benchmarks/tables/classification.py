@@ -1,6 +1,6 @@
 """Do codes of tables with categories and gaps, straight from a file, hold what a classifier needs?
 
-    python benchmarks/tables.py [TABLE ...] [--width 8] [--seeds 3] [--rows 6000] [--quick]
+    python -m benchmarks.tables.classification [TABLE ...] [--width 8] [--seeds 3] [--rows 6000] [--quick]
 
 Each table goes from `pandas.read_csv` into
 
@@ -26,8 +26,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from _data import folder
-from _harness import measure, one_thread, print_table, versions
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -38,6 +36,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skrub import TableVectorizer
 
+from benchmarks.shared.data import folder
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import VAETransformer
 
 #: Table -> (its label, columns that are not read: free text, identifiers, what gives the label away).

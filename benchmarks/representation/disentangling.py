@@ -1,6 +1,6 @@
 """Do components find the factors that images were drawn from: VAE, beta-VAE and beta-TCVAE over five seeds.
 
-    python benchmarks/disentangling.py [--betas 2 4 8 16] [--seeds 5] [--figure FILE] [--quick]
+    python -m benchmarks.representation.disentangling [--betas 2 4 8 16] [--seeds 5] [--figure FILE] [--quick]
 
 3,456 grey images of 16 x 16 pixels, drawn here: all combinations of a shape (square, ellipse, cross), 12 places across,
 12 down and 8 sizes, each with smooth edges. Four factors, six components. The mutual information gap
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _harness import measure, one_thread, print_table, versions
 
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.metrics import active_units, mutual_information_gap
 

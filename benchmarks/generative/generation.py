@@ -1,6 +1,6 @@
 """Do generated digits look like real ones, and all of them: by prior, and beside a mixture of normals.
 
-    python benchmarks/generation.py [--seeds 2] [--figure FILE] [--quick]
+    python -m benchmarks.generative.generation [--seeds 2] [--figure FILE] [--quick]
 
 MNIST, 10,000 training images; 2,000 test images against 2,000 generated ones. All are zeros and ones: models are fitted
 to images that are binarised anew in every step, draw binary rows, and are compared with test images binarised once.
@@ -31,13 +31,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from _data import Split, mnist
-from _harness import measure, one_thread, print_table, versions
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.shared.data import Split, mnist
+from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae.corruptions import Binarize
 from sklae.metrics import density_coverage, precision_recall

@@ -1,6 +1,6 @@
 """What do `score_samples` and `transform` cost, in time and memory, over a hand-written loop in chunks?
 
-    python benchmarks/inference.py [--repeats 5] [--quick]
+    python -m benchmarks.speed.inference [--repeats 5] [--quick]
 
 W5: 200,000 x 50 through the network of W4 (50-128-64-16-64-128-50), float32 and float64 input, one thread. *score* is
 the reconstruction log-likelihood of every row, *transform* its code. Memory is the peak above the input, of a first
@@ -31,12 +31,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from _harness import Goal, interleave, median, one_thread, peak_memory, print_table, versions
-from _workloads import WORKLOADS, Workload
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNet
 
+from benchmarks.shared.harness import Goal, interleave, median, one_thread, peak_memory, print_table, versions
+from benchmarks.shared.workloads import WORKLOADS, Workload
 from sklae import AutoencoderTransformer
 
 try:

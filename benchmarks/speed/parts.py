@@ -1,6 +1,6 @@
 """What does each part cost, over the standard VAE: priors, posteriors, divergences, likelihoods, importance samples?
 
-    python benchmarks/parts_cost.py [FAMILY ...] [--repeats 5] [--quick]
+    python -m benchmarks.speed.parts [FAMILY ...] [--repeats 5] [--quick]
 
 Families: priors, posteriors, divergences, samples, likelihoods, pythae. The table is W2's: 20,000 x 30, a VAE
 30-64-32-8-32-64-30 with ReLU, batches of 256, Adam at 1e-3; `fit` runs 5 epochs, that is 395 steps, `score_samples`
@@ -12,7 +12,7 @@ costs before its first step is part of it. One thread, contenders in turns.
 
 *pythae*: its models of the same size, as many steps, with the squared error at a fixed scale (it has no other for
 numbers), beside sklae's with `likelihood=Gaussian(1.0)`. "pythae / sklae" above 1 means that sklae is faster. pythae's
-loop is its own, see `_pythae.py`; it runs in the side environment (`side-requirements.txt`).
+loop is its own, see `shared/pythae.py`; it runs in the side environment (`side-requirements.txt`).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from _harness import Cost, interleave, median, one_thread, print_table, versions
-from _workloads import LEARNING_RATE, WORKLOADS, Workload
 
+from benchmarks.shared.harness import Cost, interleave, median, one_thread, print_table, versions
+from benchmarks.shared.workloads import LEARNING_RATE, WORKLOADS, Workload
 from sklae import VAETransformer
 from sklae.likelihoods import LIKELIHOODS, Gaussian
 from sklae.posteriors import IAF
 from sklae.priors import Flow, GaussianMixture, VampPrior
 
 try:
-    import _pythae
+    from benchmarks.shared import pythae
 except ImportError:
-    _pythae = None
+    pythae = None
 
 STANDARD = "standard VAE"
 
@@ -161,8 +161,8 @@ def _fit_sklae(workload: Workload, X: np.ndarray, parameters: dict[str, Any]) ->
 
 
 def _fit_pythae(workload: Workload, X: np.ndarray, name: str, settings: dict[str, Any]) -> None:
-    model = _pythae.build(name, workload.n_features, workload.hidden, workload.n_components, **settings)
-    _pythae.train(model, X, n_epochs=workload.n_epochs, batch_size=workload.batch_size, learning_rate=LEARNING_RATE)
+    model = pythae.build(name, workload.n_features, workload.hidden, workload.n_components, **settings)
+    pythae.train(model, X, n_epochs=workload.n_epochs, batch_size=workload.batch_size, learning_rate=LEARNING_RATE)
 
 
 def main() -> None:
@@ -181,7 +181,7 @@ def main() -> None:
         for family in arguments.families or families:
             if family != "pythae":
                 run_family(family, workload, n_scored, repeats)
-            elif _pythae is not None:
+            elif pythae is not None:
                 run_pythae(workload, repeats)
             else:
                 print("\npythae is not installed: its table is left out")

@@ -1,13 +1,13 @@
-"""Variants of sklae's detector, and no autoencoder at all: what `outliers.py --ablation` compares."""
+"""Variants of sklae's detector, and no autoencoder at all: what `detection.py --ablation` compares."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
 import numpy as np
-from _outliers import Make, sklae
 from sklearn.neighbors import NearestNeighbors
 
+from benchmarks.outliers._protocol import Make, sklae
 from sklae import AEOutlierDetector
 from sklae._outliers.defaults import default_autoencoder
 

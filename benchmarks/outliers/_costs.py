@@ -1,6 +1,8 @@
-"""What sklae's detector takes, beside PyOD's: `outliers.py --times` and `--large`.
+"""What sklae's detector takes, beside PyOD's: `detection.py --times` and `--large`.
 
-As a script it measures one fit in a process of its own: `_outlier_costs.py CONTENDER TABLE N_ROWS`.
+Run as a module, it measures one fit in a process of its own:
+
+    python -m benchmarks.outliers._costs CONTENDER TABLE N_ROWS
 """
 
 from __future__ import annotations
@@ -14,11 +16,24 @@ from typing import Any
 
 import numpy as np
 import psutil
-from _data import adbench
-from _harness import interleave, measure, median, one_thread, peak_memory, print_table
-from _outliers import SETTINGS, SKLAE, Make, Task, anomalies, judge, peers, prepare, sklae, split_adbench, warm_up
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
+
+from benchmarks.outliers._protocol import (
+    SETTINGS,
+    SKLAE,
+    Make,
+    Task,
+    anomalies,
+    judge,
+    peers,
+    prepare,
+    sklae,
+    split_adbench,
+    warm_up,
+)
+from benchmarks.shared.data import adbench
+from benchmarks.shared.harness import interleave, measure, median, one_thread, peak_memory, print_table
 
 __all__ = ["compare_times", "print_large"]
 
@@ -68,7 +83,7 @@ def print_large(*, quick: bool) -> None:
 
 def _row(name: str, table: str, n_rows: int) -> list[Any]:
     """Return what a fit in a fresh process took."""
-    done = subprocess.run([sys.executable, __file__, name, table, str(n_rows)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", __name__, name, table, str(n_rows)], capture_output=True, text=True)
     if done.returncode != 0:
         return [name, *[None] * 8, f"failed: {(done.stderr.strip() or 'killed').splitlines()[-1][:100]}"]
     return [name, *json.loads(done.stdout.splitlines()[-1]), ""]

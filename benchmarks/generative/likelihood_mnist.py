@@ -1,6 +1,6 @@
 """How likely are held-out digits under sklae's models, and under pythae's of the same size after as many steps?
 
-    python benchmarks/likelihood_mnist.py [--only NAME ...] [--seeds 1] [--quick]
+    python -m benchmarks.generative.likelihood_mnist [--only NAME ...] [--seeds 1] [--quick]
 
 MNIST, 10,000 training images, binarised anew in every step with the grey values as probabilities; 1,000 test images,
 binarised once. Pixels that are blank in all training images are left out for everybody. Networks
@@ -23,7 +23,7 @@ with `--seeds 3`, which averages over fits.
 - *IAF*: two transformations by masked networks of three times 128 in both. pythae's do not see the image, sklae's
   do, through 16 more outputs of the encoder.
 
-Times are of one fit each (the mean over seeds), and of `fit` only. pythae's loop is its own, see `_pythae.py`.
+Times are of one fit each (the mean over seeds), and of `fit` only. pythae's loop is its own, see `shared/pythae.py`.
 Runs in the side environment (`side-requirements.txt`); without pythae its rows are left out.
 """
 
@@ -38,10 +38,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from _data import Split, inked, mnist
-from _harness import Cost, measure, one_thread, print_table, versions
 from torch.nn import functional
 
+from benchmarks.shared.data import Split, inked, mnist
+from benchmarks.shared.harness import Cost, measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.corruptions import Binarize
 from sklae.posteriors import IAF
@@ -49,9 +49,9 @@ from sklae.priors import VampPrior
 from sklae.schedules import LinearWarmup
 
 try:
-    import _pythae
+    from benchmarks.shared import pythae
 except ImportError:
-    _pythae = None
+    pythae = None
 
 HIDDEN, N_COMPONENTS, LEARNING_RATE, BATCH_SIZE = (200, 200), 20, 1e-3, 100
 SKLAE, PYTHAE = "sklae", "pythae"
@@ -168,10 +168,10 @@ def model_of_sklae(estimator: VAETransformer) -> Model:
 
 def fit_pythae(name: str, X: np.ndarray, n_epochs: int, seed: int) -> torch.nn.Module:
     kind, settings = PYTHAE_MODELS[name]
-    model = _pythae.build(
+    model = pythae.build(
         kind, X.shape[1], HIDDEN, N_COMPONENTS, activation="tanh", bernoulli=True, seed=seed, **settings
     )
-    return _pythae.train(
+    return pythae.train(
         model,
         X,
         n_epochs=n_epochs,
@@ -277,18 +277,18 @@ def main() -> None:
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else Size()
     print(versions(("numpy", "scikit-learn", "torch", "skorch", "zuko", "pythae")))
-    if _pythae is None:
+    if pythae is None:
         print("pythae is not installed: its rows are left out")
     data = inked(mnist(size.n_train, size.n_test))
     data = data._replace(X_test=np.random.RandomState(0).binomial(1, data.X_test).astype(np.float32))
     names = [n for n in SKLAE_MODELS if not arguments.only or any(word in n for word in arguments.only)]
     results: dict[tuple[str, str], Result] = {}
     with one_thread():
-        for side in (SKLAE, PYTHAE) if _pythae is not None else (SKLAE,):
+        for side in (SKLAE, PYTHAE) if pythae is not None else (SKLAE,):
             _SIDES[side][0]("VAE", data.X_train[:200], 1, 0)  # warms up
         for name in names:
             for side in (SKLAE, PYTHAE):
-                if side == SKLAE or (_pythae is not None and name in PYTHAE_MODELS):
+                if side == SKLAE or (pythae is not None and name in PYTHAE_MODELS):
                     results[side, name] = contend(side, name, data, size, arguments.seeds)
     header = ["model", "by", "NLL", "± SE", "- pythae", "± SE", "fit wall s", "CPU s", "pythae / sklae", "verdict"]
     title = (

@@ -1,6 +1,6 @@
 """Does a fit get faster with two torch threads, and does it ever get slower because of other work or more cores?
 
-    python benchmarks/threads.py [W1 W2 W3 W3V W4] [--repeats 5] [--quick]
+    python -m benchmarks.speed.threads [W1 W2 W3 W3V W4] [--repeats 5] [--quick]
 
 The peer is sklae's own fit on one torch thread, in the same surroundings:
 
@@ -27,10 +27,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from _harness import Cost, Goal, interleave_costs, median, n_cores, print_table, versions
-from _timed_fit import Timed, timed_fit
-from _workloads import WORKLOADS, Workload
 from joblib import Parallel, delayed
+
+from benchmarks.shared.harness import Cost, Goal, interleave_costs, median, n_cores, print_table, versions
+from benchmarks.shared.workloads import WORKLOADS, Workload
+from benchmarks.speed._timed_fit import Timed, timed_fit
 
 ONE, TWO, SHIPPED = "one thread", "two threads", "as shipped"
 N_THREADS: dict[str, int | None] = {ONE: 1, TWO: 2, SHIPPED: None}

@@ -1,0 +1,1 @@
+"""Missing cells: how near they are filled, and whether intervals hold."""

@@ -1,0 +1,1 @@
+"""Outlier detection: scores, explanations, p-values, seconds."""

@@ -1,0 +1,1 @@
+"""Time and memory of fits and of what comes after them."""

@@ -1,0 +1,1 @@
+"""Mixed tables straight from a file: before a classifier, and synthetic ones."""
