@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Real
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import nn
 
 from sklae._utils.compat import Interval
-from sklae._utils.component import Component
+from sklae._utils.component import Component, choices
 from sklae.posteriors import RowCodes
 from sklae.priors import CodeDistribution
+from sklae.schedules import WEIGHTS, WeightSchedule, value_at, weight_of
 
 if TYPE_CHECKING:
     from sklae.posteriors import Posterior
 
-__all__ = ["DIVERGENCES", "KL", "MMD", "Codes", "Divergence", "TotalCorrelation"]
+__all__ = ["DIVERGENCES", "KL", "MMD", "Codes", "Divergence", "DivergenceModule", "TotalCorrelation"]
 
 
 class Codes(NamedTuple):
@@ -39,6 +40,8 @@ class Codes(NamedTuple):
         For draws of the divergence's own.
     log_q : callable
         ``log_q()`` is the log-density of the codes drawn under their posteriors (`RowCodes.path_log_prob`).
+    epoch : float, default=0.0
+        How many epochs have been trained.
     """
 
     q: RowCodes
@@ -48,6 +51,7 @@ class Codes(NamedTuple):
     n_rows: int
     generator: torch.Generator | None
     log_q: Callable[[], torch.Tensor]
+    epoch: float = 0.0
 
 
 class Divergence(Component):
@@ -60,10 +64,13 @@ class Divergence(Component):
     bound_terms : tuple of str
         The terms that, added to the reconstruction at weight 1, make what validation watches: with the KL divergence
         the negative evidence lower bound.
+    is_bound : bool
+        Whether at ``beta=1`` the loss is the negative evidence lower bound, which draws of a row can tighten.
     """
 
     least_beta: float = 0.0
     bound_terms: tuple[str, ...] = ("kl",)
+    is_bound: bool = False
 
     def check(self, posterior: Posterior) -> None:
         """Refuse a posterior that the divergence is not defined for."""
@@ -73,13 +80,55 @@ class Divergence(Component):
                 "density; expected divergence='mmd', or a posterior that spreads its mass, as 'diagonal'."
             )
 
-    @abstractmethod
     def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
         """Return the terms in nats, by name: (n_samples,) each, or () for statistics of the batch."""
+        raise NotImplementedError(f"{type(self).__name__} has neither terms() nor a build() that returns what has.")
 
     def weights(self, beta: float) -> dict[str, float]:
         """Return the terms' weights in the loss."""
         return {"kl": beta}
+
+    @property
+    def schedules(self) -> list[WeightSchedule]:
+        """What changes with the epoch."""
+        return []
+
+    def build(self, n_components: int) -> DivergenceModule:
+        """Return the module of the terms: a subclass where something is learned."""
+        return DivergenceModule(self)
+
+
+class DivergenceModule(nn.Module):
+    """The terms of a divergence. Its parameters, if it has any, are trained with the model's.
+
+    Parameters
+    ----------
+    divergence : Divergence
+
+    Attributes
+    ----------
+    is_opponent : bool
+        Whether its parameters are trained against the model instead: by an optimizer of their own, after each of its
+        steps, on `opponent_loss`.
+    """
+
+    is_opponent: bool = False
+
+    def __init__(self, divergence: Divergence):
+        super().__init__()
+        self.divergence = divergence
+
+    def forward(self, codes: Codes) -> dict[str, torch.Tensor]:
+        """Return the terms in nats, by name: (n_samples,) each, or () for statistics of the batch."""
+        return self.divergence.terms(codes)
+
+    def opponent_loss(self, codes: Codes) -> torch.Tensor:
+        """Return what an opponent's own parameters minimise, (n_samples,); the codes carry no gradient."""
+        raise NotImplementedError
+
+    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
+        """Return the optimizer of an opponent's parameters."""
+        return torch.optim.Adam(self.parameters(), lr=learning_rate)
 
 
 def kl_term(codes: Codes) -> torch.Tensor:
@@ -94,10 +143,77 @@ def sampled_kl(z: torch.Tensor, log_q: Callable[[], torch.Tensor], prior: CodeDi
 
 
 class KL(Divergence):
-    """Kullback-Leibler divergence from the prior: with ``beta=1`` the loss is the negative evidence lower bound."""
+    """Kullback-Leibler divergence from the prior: with ``beta=1`` the loss is the negative evidence lower bound.
 
-    def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
-        return {"kl": kl_term(codes)}
+    Parameters
+    ----------
+    free_bits : float, default=0.0
+        Nats per component, averaged over the batch, that are not charged for (arXiv 1606.04934).
+    capacity : float, str, WeightSchedule or None, default=None
+        Nats per row that the term is pulled to, from either side (arXiv 1804.03599). Excludes ``free_bits``.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.divergences import KL
+    >>> VAETransformer(divergence=KL(free_bits=0.1)).get_params()["divergence__free_bits"]
+    0.1
+    """
+
+    _parameter_constraints = {
+        "free_bits": [Interval(Real, 0, None, closed="left")],
+        "capacity": choices(WEIGHTS, WeightSchedule, Interval(Real, 0, None, closed="left"), None),
+    }
+
+    def __init__(self, free_bits: float = 0.0, *, capacity: Any = None):
+        self.free_bits = free_bits
+        self.capacity = capacity
+
+    @property
+    def is_bound(self) -> bool:  # type: ignore[override]
+        """Whether nothing but the divergence is charged for."""
+        return not self.free_bits and self.capacity is None
+
+    def check(self, posterior: Posterior) -> None:
+        super().check(posterior)
+        if self.free_bits and self.capacity is not None:
+            raise ValueError(
+                f"Got free_bits={self.free_bits} and capacity={self.capacity!r}; expected one of them. Both say how "
+                "many nats the KL term may hold."
+            )
+
+    @property
+    def schedules(self) -> list[WeightSchedule]:
+        capacity = None if self.capacity is None else weight_of(self.capacity)
+        return [capacity] if isinstance(capacity, WeightSchedule) else []
+
+    def weights(self, beta: float) -> dict[str, float]:
+        return {"kl": beta, "free_bits": beta, "capacity": beta}
+
+    def build(self, n_components: int) -> DivergenceModule:
+        return _KLModule(self)
+
+
+class _KLModule(DivergenceModule):
+    """The KL term, and what free bits and capacity add to its mean; the term itself stays what it is."""
+
+    def __init__(self, divergence: KL):
+        super().__init__(divergence)
+        self.free_bits = float(divergence.free_bits)
+        self.capacity = None if divergence.capacity is None else weight_of(divergence.capacity)
+
+    def forward(self, codes: Codes) -> dict[str, torch.Tensor]:
+        kl = kl_term(codes)
+        terms = {"kl": kl}
+        if self.free_bits:
+            components, free = codes.q.component_kl(codes.prior), self.free_bits
+            if components is None:  # not split by component: the allowance holds for their sum
+                components, free = kl[:, None], free * codes.z.shape[-1]
+            terms["free_bits"] = components.mean(0).clamp(min=free).sum() - kl.mean()
+        if self.capacity is not None:
+            mean = kl.mean()
+            terms["capacity"] = (mean - value_at(self.capacity, codes.epoch)).abs() - mean
+        return terms
 
 
 class TotalCorrelation(Divergence):

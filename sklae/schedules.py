@@ -6,9 +6,10 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 from sklae._utils.compat import Interval
-from sklae._utils.component import Component
+from sklae._utils.component import Component, resolve
 
 __all__ = ["LEARNING_RATES", "WEIGHTS", "Cyclical", "LinearWarmup", "WeightSchedule", "cosine", "one_cycle"]
 
@@ -173,3 +174,13 @@ class Cyclical(WeightSchedule):
 
 #: Name -> class. A new schedule of a weight is one class and one row here.
 WEIGHTS: dict[str, type[WeightSchedule]] = {"linear_warmup": LinearWarmup, "cyclical": Cyclical}
+
+
+def weight_of(value: Any) -> float | WeightSchedule:
+    """Return a weight, or its schedule, from what a constructor takes for one."""
+    return resolve(value, WEIGHTS) if isinstance(value, (str, WeightSchedule)) else float(value)
+
+
+def value_at(weight: float | WeightSchedule, epoch: float) -> float:
+    """Return a weight as it is after so many epochs."""
+    return weight.value(epoch) if isinstance(weight, WeightSchedule) else weight

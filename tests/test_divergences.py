@@ -224,10 +224,10 @@ class _Output:
         return self._codes
 
 
-def _adjusted(codes, **settings):
-    objective = Objective(KL(), n_rows=len(codes.z), **settings)
-    terms = KL().terms(codes)
-    return objective._adjustments(codes, terms), terms, objective
+def _adjusted(codes, *, beta=1.0, **settings):
+    objective = Objective(KL(**settings), beta, n_rows=len(codes.z))
+    terms = objective.divergence(codes)
+    return terms, {"kl": terms.pop("kl")}, objective
 
 
 def test_free_bits_charge_what_lies_above_the_allowance():
@@ -278,7 +278,7 @@ def test_free_bits_keep_components_alive():
 
 
 def test_bound_counts_neither_weights_nor_adjustments():
-    objective = Objective(KL(), beta=5.0, free_bits=1.0)
+    objective = Objective(KL(free_bits=1.0), beta=5.0)
     assert objective.bound({"reconstruction": 2.0, "kl": 3.0, "free_bits": 7.0, "penalty": 11.0}) == 5.0
     assert Objective(MMD()).bound({"reconstruction": 2.0, "mmd": 3.0}) == 5.0
     assert Objective().bound({"reconstruction": 2.0, "penalty": 3.0}) == 2.0

@@ -11,6 +11,7 @@ from torch import nn
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._model.module import Autoencoder
 from sklae._model.objective import Objective
+from sklae._tables.layout import Rows
 from sklae._utils.random import generate
 from sklae.divergences import KL
 from sklae.likelihoods import ColumnDensity, Gaussian, Likelihood
@@ -90,7 +91,7 @@ def test_loss_and_gradient_see_observed_values_only():
     output = model(x, observed, generator=seeded(3))
     output.params.retain_grad()
     objective = Objective(KL())
-    terms = objective.terms(output, (x, observed))
+    terms = objective.terms(output, Rows(x, observed))
     objective.loss(terms).backward()
     assert torch.all(output.params.grad[observed == 0] == 0)
     assert torch.all(output.params.grad[observed == 1] != 0)
@@ -98,7 +99,7 @@ def test_loss_and_gradient_see_observed_values_only():
     by_column = -model.likelihood.log_prob(output.params, x)
     torch.testing.assert_close(terms["reconstruction"], torch.where(observed > 0, by_column, 0.0).sum(1))
     elsewhere = torch.where(observed > 0, x, 1e3)
-    assert torch.equal(objective.terms(output, (elsewhere, observed))["reconstruction"], terms["reconstruction"])
+    assert torch.equal(objective.terms(output, Rows(elsewhere, observed))["reconstruction"], terms["reconstruction"])
 
 
 def test_complete_rows_lose_nothing_to_the_mask():
@@ -106,7 +107,7 @@ def test_complete_rows_lose_nothing_to_the_mask():
     model = _model(make_layout(4))
     x = torch.randn(30, 4, generator=seeded(1))
     output = model(x, generator=seeded(3))
-    plain, masked = (Objective(KL()).terms(output, target) for target in (x, (x, torch.ones_like(x))))
+    plain, masked = (Objective(KL()).terms(output, target) for target in (Rows(x), Rows(x, torch.ones_like(x))))
     for name in ("reconstruction", "kl"):
         torch.testing.assert_close(plain[name], masked[name], rtol=1e-6, atol=1e-6)
 

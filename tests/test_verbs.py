@@ -206,7 +206,7 @@ def test_kl_is_that_of_training(model):
     module, objective = model.net_.module_, model.net_.criterion_
     rows = model.layout_.encode(X)
     with torch.no_grad():
-        terms = objective.terms(module(rows.x, generator=torch.Generator().manual_seed(0)), rows.x)
+        terms = objective.terms(module(rows.x, generator=torch.Generator().manual_seed(0)), rows)
     np.testing.assert_allclose(model.posterior_kl(X).sum(1), terms["kl"].numpy(), rtol=1e-4, atol=1e-5)
 
 

@@ -18,6 +18,7 @@ from sklae.networks import MLP, NETWORKS, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import Posterior
 from sklae.priors import Prior
+from sklae.schedules import WeightSchedule
 
 __all__ = ["Parts", "resolve_likelihood"]
 
@@ -55,6 +56,13 @@ class Parts:
     prior: Prior | None = None
     objective: dict[str, Any] = field(default_factory=dict)
     n_draws: int = 1
+
+    @property
+    def schedules(self) -> list[WeightSchedule]:
+        """What changes with the epoch."""
+        beta, divergence = self.objective.get("beta"), self.objective.get("divergence")
+        of_divergence = [] if divergence is None else divergence.schedules
+        return [*([beta] if isinstance(beta, WeightSchedule) else []), *of_divergence]
 
     @property
     def corruption(self) -> Corruption | None:

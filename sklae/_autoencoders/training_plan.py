@@ -46,8 +46,8 @@ class TrainingPlan:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
         estimator, solver, data = self.estimator, self.solver, rows.train
         parts = self._module_parts(rows)
-        objective = {"penalty": self.parts.penalty, **self.parts.objective}
-        schedules = Objective(**objective).schedules
+        objective = {"penalty": self.parts.penalty, "n_components": parts["n_components"], **self.parts.objective}
+        schedules = self.parts.schedules
         n_samples = len(data)
         batch_size = n_samples if solver.full_batch else self._batch_size(n_samples)
         settings = {

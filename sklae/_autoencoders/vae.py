@@ -16,11 +16,11 @@ from sklae._autoencoders.latent_verbs import LatentVerbs, has_density
 from sklae._autoencoders.parts import Parts, resolve_likelihood
 from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
-from sklae.divergences import DIVERGENCES, Divergence
+from sklae.divergences import DIVERGENCES, KL, Divergence
 from sklae.likelihoods import Blocks, Gaussian, Likelihood, Mixed
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, Prior
-from sklae.schedules import WEIGHTS, WeightSchedule
+from sklae.schedules import WEIGHTS, WeightSchedule, weight_of
 
 __all__ = ["VAETransformer"]
 
@@ -285,45 +285,32 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 
     def _objective(self, posterior: Posterior) -> dict[str, Any]:
         """Return what holds the codes to the prior: arguments of `Objective`."""
-        divergence = resolve(self.divergence, DIVERGENCES)
+        divergence, beta = self._resolve_divergence(), weight_of(self.beta)
         divergence.check(posterior)
-        parts = {
-            "divergence": divergence,
-            "beta": _weight(self.beta),
-            "capacity": None if self.capacity is None else _weight(self.capacity),
-            "free_bits": float(self.free_bits),
-        }
-        self._check_combination(parts)
-        return parts
-
-    def _check_combination(self, parts: dict[str, Any]) -> None:
-        """Refuse settings that exclude each other."""
-        beta = parts["beta"]
-        if (beta.final if isinstance(beta, WeightSchedule) else beta) < parts["divergence"].least_beta:
+        if (beta.final if isinstance(beta, WeightSchedule) else beta) < divergence.least_beta:
             raise ValueError(
                 f"Got beta={self.beta!r} with divergence={self.divergence!r}; expected at least "
-                f"{parts['divergence'].least_beta:g}. Raise it, or use divergence='kl'."
+                f"{divergence.least_beta:g}. Raise it, or use divergence='kl'."
             )
-        plain_kl = type(parts["divergence"]) is DIVERGENCES["kl"]
-        if parts["free_bits"] and parts["capacity"] is not None:
-            raise ValueError(
-                f"Got free_bits={self.free_bits} and capacity={self.capacity!r}; expected one of them. Both say how "
-                "many nats the KL term may hold."
-            )
-        if not plain_kl and (parts["free_bits"] or parts["capacity"] is not None):
-            raise ValueError(
-                f"Got free_bits={self.free_bits} and capacity={self.capacity!r} with divergence={self.divergence!r}; "
-                "expected divergence='kl', whose term they change."
-            )
-        if self.n_importance_samples > 1 and not (plain_kl and parts["beta"] == 1.0 and self._is_plain_bound(parts)):
+        if self.n_importance_samples > 1 and not (divergence.is_bound and beta == 1.0 and self.penalty is None):
             raise ValueError(
                 f"Got n_importance_samples={self.n_importance_samples}, which trains the importance-weighted bound; "
                 "expected divergence='kl', beta=1.0, free_bits=0.0, capacity=None and penalty=None. Set them so, or "
                 "n_importance_samples=1."
             )
+        return {"divergence": divergence, "beta": beta}
 
-    def _is_plain_bound(self, parts: dict[str, Any]) -> bool:
-        return not parts["free_bits"] and parts["capacity"] is None and self.penalty is None
+    def _resolve_divergence(self) -> Divergence:
+        """Return the divergence; ``free_bits`` and ``capacity`` are short for those of `KL`."""
+        divergence = resolve(self.divergence, DIVERGENCES)
+        if not self.free_bits and self.capacity is None:
+            return divergence
+        if not (isinstance(divergence, KL) and divergence.is_bound):
+            raise ValueError(
+                f"Got free_bits={self.free_bits} and capacity={self.capacity!r} with divergence={self.divergence!r}; "
+                "expected divergence='kl', whose term they change."
+            )
+        return KL(self.free_bits, capacity=self.capacity)
 
     # -- scores -----------------------------------------------------------------------------------------
 
@@ -372,8 +359,3 @@ def _auto_likelihood() -> Likelihood:
     # measured on held-out rows: 8 nats better than a shared scale on breast_cancer, 1 to 2 on white wine and
     # diabetes, within 0.3 elsewhere
     return Mixed(Gaussian("per_feature"))
-
-
-def _weight(value: Any) -> float | WeightSchedule:
-    """Return a weight, or its schedule."""
-    return resolve(value, WEIGHTS) if isinstance(value, (str, WeightSchedule)) else float(value)

@@ -268,6 +268,14 @@ class Autoencoder(nn.Module):
         no_noise = self.corruption is None and self.prior is None
         return no_noise and not any(_draws(part) for part in (self.encoder, self.decoder))
 
+    @property
+    def can_stack(self) -> bool:
+        """Whether the same step can be taken for several modules at once, their weights stacked."""
+        networks = [self.encoder, self.decoder]
+        n_weights = sum(len(list(network.parameters())) for network in networks)
+        all_stack = all(getattr(network, "can_stack", False) for network in networks)
+        return all_stack and self.is_deterministic and n_weights == len(list(self.parameters()))
+
 
 def _beside(*parts: torch.Tensor | None) -> torch.Tensor:
     """Join along the last axis what there is."""

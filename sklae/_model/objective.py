@@ -9,15 +9,12 @@ import torch
 from torch import nn
 
 from sklae._model.module import Output
-from sklae.divergences import Codes, Divergence, sampled_kl
+from sklae._tables.layout import Rows
+from sklae.divergences import Codes, Divergence, DivergenceModule, sampled_kl
 from sklae.penalties import Penalty
-from sklae.schedules import WeightSchedule
+from sklae.schedules import WeightSchedule, value_at
 
 __all__ = ["Objective"]
-
-#: What is reconstructed: encoded rows, or (encoded rows, 1 where observed).
-Target = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
-
 
 # At weight 1 codes are kept from spreading, too, which costs up to 3 nats on digits of 8 x 8. At 0 a Vamp prior on
 # binarised MNIST stays collapsed: 208 nats after 800 steps, against 146 at weight 1, and 168 at this one.
@@ -33,14 +30,12 @@ class Objective(nn.Module):
         What holds the codes to the prior. None for a plain autoencoder.
     beta : float or WeightSchedule, default=1.0
         Weight of the divergence (Higgins et al., ICLR 2017).
-    free_bits : float, default=0.0
-        Nats per component, averaged over the batch, that the KL term doesn't charge for (arXiv 1606.04934).
-    capacity : float, WeightSchedule or None, default=None
-        Nats per row that the KL term is pulled to, from either side (arXiv 1804.03599).
     penalty : Penalty or None, default=None
         What else is added; carries its own weight.
     n_rows : int, default=1
         Number of training rows.
+    n_components : int, default=1
+        Width of the code.
 
     Attributes
     ----------
@@ -52,62 +47,50 @@ class Objective(nn.Module):
         self,
         divergence: Divergence | None = None,
         beta: float | WeightSchedule = 1.0,
-        free_bits: float = 0.0,
-        capacity: float | WeightSchedule | None = None,
         penalty: Penalty | None = None,
         n_rows: int = 1,
+        n_components: int = 1,
     ):
         super().__init__()
-        self.divergence = divergence
+        self.divergence = None if divergence is None else divergence.build(n_components)
         self.beta = beta
-        self.free_bits = free_bits
-        self.capacity = capacity
         self.penalty = penalty
         self.n_rows = n_rows
         self.epoch = 0.0
 
     @property
-    def schedules(self) -> list[WeightSchedule]:
-        """What changes with the epoch."""
-        return [value for value in (self.beta, self.capacity) if isinstance(value, WeightSchedule)]
+    def opponents(self) -> list[DivergenceModule]:
+        """What is trained against the model."""
+        return [part for part in (self.divergence,) if part is not None and part.is_opponent]
 
-    def terms(self, output: Output, target: Target) -> dict[str, torch.Tensor]:
+    @property
+    def can_stack(self) -> bool:
+        """Whether the loss of several models at once is a reconstruction error of each, and nothing else."""
+        return self.divergence is None and self.penalty is None
+
+    def terms(self, output: Output, target: Rows) -> dict[str, torch.Tensor]:
         """Return each term by name, one value a row (batch statistics: one value).
 
         ``reconstruction`` is -log p(x | z), without constants that nothing learned changes.
         """
-        x, observed = target if isinstance(target, tuple) else (target, None)
-        terms = {"reconstruction": _reconstruction(output, x if output.target is None else output.target, observed)}
+        x = target.x if output.target is None else output.target
+        terms = {"reconstruction": _reconstruction(output, x, target.observed)}
         if self.divergence is not None:
-            codes = output.codes(self.n_rows)
+            codes = output.codes(self.n_rows)._replace(epoch=self.epoch)
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
             else:
-                terms |= self.divergence.terms(codes)
-                terms |= self._adjustments(codes, terms)
+                terms |= self.divergence(codes)
             if output.model.prior is not None and output.model.prior.floats:
                 terms["anchor"] = _anchor(codes)
         if self.penalty is not None:
             terms["penalty"] = self.penalty.term(output.z)
         return terms
 
-    def _adjustments(self, codes: Codes, terms: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return what free bits and capacity add to the mean KL term; the term itself stays what it is."""
-        if self.free_bits:
-            components = codes.q.component_kl(codes.prior)
-            if components is None:  # not split by component: the allowance holds for their sum
-                components, free = terms["kl"][:, None], self.free_bits * codes.z.shape[-1]
-            else:
-                free = self.free_bits
-            charged = components.mean(0).clamp(min=free).sum()
-            return {"free_bits": charged - terms["kl"].mean()}
-        if self.capacity is not None:
-            mean = terms["kl"].mean()
-            return {"capacity": (mean - self._now(self.capacity)).abs() - mean}
-        return {}
-
-    def _now(self, value: float | WeightSchedule) -> float:
-        return value.value(self.epoch) if isinstance(value, WeightSchedule) else value
+    def opponent_loss(self, opponent: DivergenceModule, output: Output) -> torch.Tensor:
+        """Return what an opponent minimises; neither the model's gradients nor its graph are touched."""
+        codes = output.codes(self.n_rows)
+        return opponent.opponent_loss(codes._replace(z=codes.z.detach(), epoch=self.epoch)).mean()
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""
@@ -117,16 +100,19 @@ class Objective(nn.Module):
 
     def bound(self, terms: dict[str, float]) -> float:
         """Return the negative bound from the terms' means: every weight 1, and nothing that is only in the loss."""
-        names = ("reconstruction", "tightening", *(() if self.divergence is None else self.divergence.bound_terms))
+        names = (
+            "reconstruction",
+            "tightening",
+            *(() if self.divergence is None else self.divergence.divergence.bound_terms),
+        )
         return sum(terms[name] for name in names if name in terms)
 
     def _weights(self) -> dict[str, float]:
         if self.divergence is None:
             return {}
-        beta = self._now(self.beta)
-        return {"free_bits": beta, "capacity": beta, **self.divergence.weights(beta)}
+        return self.divergence.divergence.weights(value_at(self.beta, self.epoch))
 
-    def forward(self, output: Output, target: Target) -> torch.Tensor:
+    def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""
         return self.loss(self.terms(output, target))
 

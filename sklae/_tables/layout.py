@@ -42,6 +42,12 @@ class Rows(NamedTuple):
         """Return the rows on a device."""
         return Rows(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
+    def take(self, index: slice | torch.Tensor) -> Rows:
+        """Return some of the rows, by a slice or by positions."""
+        if isinstance(index, slice):
+            return Rows(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+        return Rows(*(None if part is None else part.index_select(0, index) for part in self))  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:

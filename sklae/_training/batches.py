@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from skorch.dataset import Dataset
 
 from sklae._tables.layout import Rows
 
-__all__ = ["Batches", "EncodedRows", "n_batches"]
+__all__ = ["Batch", "Batches", "EncodedRows", "n_batches"]
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
+
+
+class Batch(NamedTuple):
+    """Rows to train on.
+
+    Attributes
+    ----------
+    rows : Rows
+        The inputs.
+    target : Rows
+        What to reconstruct; the inputs themselves, or others.
+    """
+
+    rows: Rows
+    target: Rows
+
+    @classmethod
+    def of(cls, inputs: Any, target: Any = None) -> Batch:
+        """Return a batch of what skorch's datasets hold: tensors, arrays, dicts or tuples of these."""
+        rows = _as_rows(inputs)
+        return cls(rows, rows if target is None or target is inputs else _as_rows(target))
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.rows.x)
+
+    def to(self, device: Any) -> Batch:
+        """Return the batch on a device."""
+        rows = self.rows.to(device)
+        return Batch(rows, rows if self.target is self.rows else self.target.to(device))
+
+    def take(self, index: slice | torch.Tensor) -> Batch:
+        """Return some of the rows, taken once where inputs and target are the same tensors."""
+        rows = self.rows.take(index)
+        return Batch(rows, rows if self.target is self.rows else self.target.take(index))
+
+
+def _as_rows(data: Any) -> Rows:
+    if isinstance(data, Rows):
+        return data
+    if isinstance(data, Mapping):
+        return Rows(**{name: torch.as_tensor(part) for name, part in data.items()})
+    parts = data if isinstance(data, (tuple, list)) else (data,)
+    return Rows(*(torch.as_tensor(part) for part in parts))
 
 
 class EncodedRows(Dataset):
@@ -30,9 +75,15 @@ class EncodedRows(Dataset):
     def __init__(self, rows: Rows, targets: Rows | None = None):
         self.rows = rows
         self.targets = rows if targets is None else targets
+        # as PyTorch's own DataLoader can collate it
         there = {name: part for name, part in rows._asdict().items() if part is not None}
         x, observed = self.targets.x, self.targets.observed
         super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
+
+    @property
+    def batch(self) -> Batch:
+        """All rows as one batch."""
+        return Batch(self.rows, self.targets)
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
@@ -41,22 +92,13 @@ def n_batches(n_samples: int, batch_size: int) -> int:
     return full + (rest > 1 or full == 0)
 
 
-def _apply(function: Callable[[torch.Tensor], torch.Tensor], data: Any) -> Any:
-    """Apply a function to a tensor, or to each one in a dict or tuple of tensors."""
-    if isinstance(data, Mapping):
-        return {key: function(value) for key, value in data.items()}
-    if isinstance(data, (tuple, list)):
-        return tuple(function(value) for value in data)
-    return function(data)
-
-
 class Batches:
     """Batches as slices of in-memory tensors: what a DataLoader does, without its per-row cost.
 
     Parameters
     ----------
-    dataset : skorch.dataset.Dataset
-        Its ``X`` and ``y`` are tensors, arrays, or dicts or tuples of these; ``y=None`` means X.
+    dataset : EncodedRows, or another skorch.dataset.Dataset
+        Whose ``X`` and ``y`` are tensors, arrays, or dicts or tuples of these; ``y=None`` means X.
     batch_size : int
     shuffle : bool, default=False
     generator : torch.Generator or None, default=None
@@ -76,10 +118,9 @@ class Batches:
         generator: torch.Generator | None = None,
         device: Any = "cpu",
     ):
-        target = dataset.X if dataset.y is None else dataset.y
+        whole = dataset.batch if isinstance(dataset, EncodedRows) else Batch.of(dataset.X, dataset.y)
+        self.whole = whole.to(device)
         self.device = device
-        inputs = self._tensors(dataset.X, device)
-        self.data = (inputs, inputs if target is dataset.X else self._tensors(target, device))
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
@@ -89,43 +130,16 @@ class Batches:
             del starts[-1]
         self.slices = [slice(*ends) for ends in zip(starts, [*starts[1:], self.n_rows], strict=True)]
 
-    @staticmethod
-    def _tensors(data: Any, device: Any) -> Any:
-        def move(value: Any) -> torch.Tensor:
-            return torch.as_tensor(value).to(device)
-
-        return _apply(move, data)
-
     def __len__(self) -> int:
         return len(self.slices)
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+    def __iter__(self) -> Iterator[Batch]:
         if not self.shuffle:
-            yield from self._slices_of(self.data)
+            yield from map(self.whole.take, self.slices)
             return
         order = torch.randperm(self.n_rows, generator=self.generator).to(self.device)
-        if self._n_elements() <= _SMALL_ELEMENTS:
-            yield from self._slices_of(self._take(self.data, order))
+        if sum(part.numel() for part in self.whole.rows if part is not None) <= _SMALL_ELEMENTS:
+            yield from map(self.whole.take(order).take, self.slices)
         else:
             for rows in self.slices:
-                yield self._take(self.data, order[rows])
-
-    def _slices_of(self, data: tuple[Any, Any]) -> Iterator[tuple[Any, Any]]:
-        for rows in self.slices:
-            yield self._take(data, rows)
-
-    @staticmethod
-    def _take(data: tuple[Any, Any], rows: slice | torch.Tensor) -> tuple[Any, Any]:
-        """Take rows of inputs and target, once where they are the same tensors."""
-
-        def take(value: torch.Tensor) -> torch.Tensor:
-            return value[rows] if isinstance(rows, slice) else value.index_select(0, rows)
-
-        inputs, target = data
-        taken = _apply(take, inputs)
-        return taken, taken if target is inputs else _apply(take, target)
-
-    def _n_elements(self) -> int:
-        inputs = self.data[0]
-        tensors = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-        return sum(tensor.numel() for tensor in tensors)
+                yield self.whole.take(order[rows])

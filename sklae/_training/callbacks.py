@@ -11,8 +11,9 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from sklae._training.batches import n_batches
+from sklae._training.state import clone_tensors, load_tensors
 
-__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining", "clone_state", "load_state"]
+__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining"]
 
 
 class StopTraining(Exception):  # noqa: N818 - not an error
@@ -44,6 +45,11 @@ class Monitor(Callback):
         self.adaptive = adaptive
         self.settles = settles
 
+    @property
+    def can_stack(self) -> bool:
+        """Whether several nets that are watched so can be trained in one pass: none stops before the others."""
+        return math.isinf(self.patience) and not self.validate
+
     def initialize(self) -> Monitor:
         self.best_ = math.inf
         self.stalled_ = 0
@@ -73,7 +79,7 @@ class Monitor(Callback):
         self.stalled_ = 0 if changing or loss < self.best_ - self.tol else self.stalled_ + 1
         if loss < self.best_:
             self.best_ = loss
-            self.snapshot_ = clone_state(net.module_)
+            self.snapshot_ = clone_tensors(net.learners)
         if self.stalled_ > self.patience and not self._lower_rate(net):
             self.converged_ = True
             raise StopTraining
@@ -82,30 +88,19 @@ class Monitor(Callback):
         if not self.adaptive:
             return False
         self.stalled_ = 0
-        for group in net.optimizer_.param_groups:
+        for group in _groups(net):
             group["lr"] /= 5.0
         return all(group["lr"] >= 1e-6 for group in net.optimizer_.param_groups)
 
     def finish(self, net: NeuralNet, *, interrupted: bool) -> None:
         """Put the best weights back where that is promised, and let go of them."""
         if self.snapshot_ is not None and (interrupted or self.validate):
-            load_state(net.module_, self.snapshot_)
+            load_tensors(net.learners, self.snapshot_)
         self.snapshot_ = None
 
 
-def clone_state(module: torch.nn.Module) -> list[torch.Tensor]:
-    with torch.no_grad():
-        return [value.clone() for value in _tensors_of(module)]
-
-
-def load_state(module: torch.nn.Module, state: list[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for value, saved in zip(_tensors_of(module), state, strict=True):
-            value.copy_(saved)
-
-
-def _tensors_of(module: torch.nn.Module) -> list[torch.Tensor]:
-    return [*module.parameters(), *module.buffers()]
+def _groups(net: Any) -> list[dict[str, Any]]:
+    return [group for optimizer in net.optimizers for group in optimizer.param_groups]
 
 
 class StepSchedule(Callback):
@@ -119,20 +114,22 @@ class StepSchedule(Callback):
         The horizon.
     """
 
+    can_stack = True
+
     def __init__(self, factor: Callable[[float], float], n_steps: int):
         self.factor = factor
         self.n_steps = n_steps
 
     def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.step_ = 0
-        for group in net.optimizer_.param_groups:
+        for group in _groups(net):
             group.setdefault("initial_lr", group["lr"])
 
     def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
         if not training:
             return
         factor = self.factor(min(1.0, self.step_ / max(1, self.n_steps - 1)))
-        for group in net.optimizer_.param_groups:
+        for group in _groups(net):
             group["lr"] = group["initial_lr"] * factor
         self.step_ += 1
 

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from skorch.utils import TeeGenerator, to_device
 
-from sklae._model.module import Output
 from sklae._training.batches import Batches
-from sklae._training.callbacks import Monitor, StopTraining, clone_state, load_state
+from sklae._training.callbacks import Monitor, StopTraining
+from sklae._training.loop import LeanLoop, diverged
+from sklae._training.state import TrainingState
 from sklae._utils.random import generate
-from sklae.exceptions import DivergenceError
 
-__all__ = ["AutoencoderNet", "Run", "diverged", "n_rows"]
+__all__ = ["AutoencoderNet", "Run"]
 
 _GENERATORS = {"noise_", "shuffle_"}
-
-_EVENTS = (
-    "on_train_begin",
-    "on_train_end",
-    "on_epoch_begin",
-    "on_epoch_end",
-    "on_batch_begin",
-    "on_batch_end",
-    "on_grad_computed",
-)
 
 
 class Run:
@@ -52,7 +39,7 @@ class Run:
             self.interrupted = True
 
 
-class AutoencoderNet(NeuralNet):
+class AutoencoderNet(LeanLoop):
     """A skorch net over `Autoencoder`, that skips what nobody listens to.
 
     Parameters and history are bit-equal to stock skorch's on the same batches. What differs:
@@ -118,6 +105,34 @@ class AutoencoderNet(NeuralNet):
         self.shuffle_ = torch.Generator().manual_seed(shuffle)
         return self
 
+    def initialize_criterion(self) -> AutoencoderNet:
+        """Build the objective, whose parts may learn, from the first seed as well."""
+        with generate(torch.Generator().manual_seed(self.seeds[0])):
+            super().initialize_criterion()
+        self.criterion_.float()
+        return self
+
+    def initialize_optimizer(self, triggered_directly: bool | None = None) -> AutoencoderNet:
+        """Build the model's optimizer, and one for each of its opponents."""
+        super().initialize_optimizer()
+        self.opponent_optimizers_ = [opponent.make_optimizer(self.lr) for opponent in self.criterion_.opponents]
+        return self
+
+    def get_all_learnable_params(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """Yield the parameters that the model's own optimizer trains, with their names."""
+        against = {id(parameter) for opponent in self.criterion_.opponents for parameter in opponent.parameters()}
+        yield from ((name, each) for name, each in super().get_all_learnable_params() if id(each) not in against)
+
+    @property
+    def learners(self) -> list[torch.nn.Module]:
+        """What training changes: the model, and the objective where its parts learn."""
+        return [self.module_, self.criterion_]
+
+    @property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """The model's optimizer, and those of its opponents."""
+        return [self.optimizer_, *self.opponent_optimizers_]
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the batches of a dataset, shuffled in training."""
         iterator = self.iterator_train if training else self.iterator_valid
@@ -154,7 +169,7 @@ class AutoencoderNet(NeuralNet):
         """Begin and end training around whatever trains; all or nothing if an exception gets out."""
         if not self.initialized_:
             self.initialize()
-        before = self._state()
+        before = TrainingState(self)
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         run = Run()
         try:
@@ -165,14 +180,14 @@ class AutoencoderNet(NeuralNet):
             self.notify("on_train_end", X=dataset, y=None)
             self._check_finite()
         except BaseException:
-            self._restore(before)
+            before.restore(self)
             raise
         finally:
             self._float64 = None
             self.monitor.snapshot_ = None
             self.train_split = None  # it holds the validation rows
-            for parameter in self.module_.parameters():
-                parameter.grad = None
+            for learner in self.learners:
+                learner.zero_grad()
             self.module_.eval()
 
     def _drop_unfinished_epoch(self, validates: bool) -> None:
@@ -180,133 +195,11 @@ class AutoencoderNet(NeuralNet):
         if history and ("train_loss" not in history[-1] or (validates and "valid_loss" not in history[-1])):
             del self.history[-1]
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "module": clone_state(self.module_),
-            "optimizer": copy.deepcopy(self.optimizer_.state_dict()),
-            "noise": self.noise_.get_state(),
-            "shuffle": self.shuffle_.get_state(),
-            "epochs": len(self.history),
-            "monitor": dict(vars(self.monitor)),
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        load_state(self.module_, state["module"])
-        self.optimizer_.load_state_dict(state["optimizer"])
-        self.noise_.set_state(state["noise"])
-        self.shuffle_.set_state(state["shuffle"])
-        del self.history[state["epochs"] :]
-        self.monitor.__dict__.update(state["monitor"])
-
     def _check_finite(self) -> None:
-        if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
+        if not all(bool(p.isfinite().all()) for learner in self.learners for p in learner.parameters()):
             raise diverged("weights")
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
-        if method_name == "on_train_begin":
-            self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
-        getattr(self, method_name)(self, **cb_kwargs)
-        try:
-            for callback in self.listeners(method_name):
-                getattr(callback, method_name)(self, **cb_kwargs)
-        except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
-            if method_name == "on_epoch_end":
-                raise StopTraining from stop
-            raise
-
-    def listeners(self, method_name: str) -> list[Callback]:
-        """Return the callbacks that override a hook."""
-        return self._listeners[method_name]
-
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **fit_params: Any
-    ) -> None:
-        """Run one pass over the batches, recording the mean of every term per batch and per epoch."""
-        if iterator is None:
-            return
-        if self.module_.training != training:
-            self._set_training(training)
-        if not training:  # the same noise in every epoch, so that epochs can be compared
-            self._valid_noise = torch.Generator(self.device).manual_seed(self.seeds[1])
-        begin, end = self.listeners("on_batch_begin"), self.listeners("on_batch_end")
-        epoch = self.history.to_list()[-1]
-        first = len(epoch["batches"])
-        for batch in iterator:
-            row: dict[str, Any] = {}
-            epoch["batches"].append(row)
-            for callback in begin:
-                callback.on_batch_begin(self, batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            terms = step.pop("terms")
-            row[f"{prefix}_loss"] = loss = step["loss"].item()
-            if not math.isfinite(loss):
-                raise diverged(f"{prefix} loss")
-            for name, term in terms.items():
-                row[f"{prefix}_{name}"] = loss if len(terms) == 1 else term.detach().mean().item()
-            row[f"{prefix}_batch_size"] = n_rows(batch[0])
-            for callback in end:
-                callback.on_batch_end(self, batch=batch, training=training, **step)
-        epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
-        self.record_terms(epoch, epoch["batches"][first:], prefix)
-
-    def record_terms(self, epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str) -> None:
-        """Record the epoch's mean of every term, and (validation) of the negative bound at beta = 1."""
-        sizes = [row[f"{prefix}_batch_size"] for row in rows]
-        skip = {f"{prefix}_loss", f"{prefix}_batch_size"}
-        terms = {}
-        for key in [key for key in rows[0] if key.startswith(f"{prefix}_") and key not in skip]:
-            total = sum(row[key] * size for row, size in zip(rows, sizes, strict=True))
-            terms[key.removeprefix(f"{prefix}_")] = total / sum(sizes)
-        epoch.update({f"{prefix}_{name}": value for name, value in terms.items()})
-        if prefix == "valid":
-            epoch["valid_bound"] = self.criterion_.bound(terms)
-
-    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Take one optimizer step."""
-        if isinstance(self.optimizer_, torch.optim.LBFGS):
-            return super().train_step(batch, **fit_params)
-        for group in self.optimizer_.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-        step = self.train_step_single(batch, **fit_params)
-        if self.listeners("on_grad_computed"):
-            parameters = TeeGenerator(self.get_all_learnable_params())
-            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
-        self.optimizer_.step()
-        return step
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute the loss of a batch and its gradient."""
-        step = self._step(batch, self.noise_, fit_params)
-        step["loss"].backward()
-        return step
-
-    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Compute the loss of a validation batch."""
-        with torch.no_grad():
-            return self._step(batch, self._valid_noise, fit_params)
-
-    def _step(self, batch: Any, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
-        inputs, target = batch
-        output = self.infer(inputs, generator=generator, **fit_params)
-        terms = self.criterion_.terms(output, target)
-        return {"loss": self.criterion_.loss(terms), "y_pred": output, "terms": terms}
-
-    def infer(self, x: Any, **fit_params: Any) -> Output:
-        """Run the module on inputs that may come as tensors, arrays, or dicts of these."""
-        if isinstance(x, Mapping):
-            return self.module_(**x, **fit_params)
-        return self.module_(x, **fit_params)
-
     # -- prediction -----------------------------------------------------------------------------------
-
-    def evaluation_step(self, batch: Any, training: bool = False) -> torch.Tensor:
-        """Return the decoder's output, so that ``net.predict`` gives (encoded) reconstructions."""
-        self.check_is_fitted()
-        with torch.set_grad_enabled(training):
-            self._set_training(training)
-            return self.infer(to_device(batch[0], self.device)).params
 
     def inference_module(self, dtype: torch.dtype) -> torch.nn.Module:
         """Return the module for prediction in float32 or float64, in evaluation mode.
@@ -349,19 +242,3 @@ class AutoencoderNet(NeuralNet):
             super().__setstate__(state)
         else:
             self.__dict__.update(state)
-
-
-def _overrides(callback: Callback, event: str) -> bool:
-    return getattr(type(callback), event, None) is not getattr(Callback, event)
-
-
-def n_rows(inputs: Any) -> int:
-    return len(next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs)
-
-
-def diverged(what: str) -> DivergenceError:
-    return DivergenceError(
-        f"Got a non-finite {what} in training; expected finite numbers. Lower learning_rate_init, clip gradients "
-        "(callbacks=[GradientNormClipping(1.0)]), or look for extreme values in the data. "
-        "The estimator is as it was before this call."
-    )

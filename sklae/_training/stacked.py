@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -12,45 +12,35 @@ import torch
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 
-from sklae._training.batches import EncodedRows
-from sklae._training.callbacks import Monitor, StepSchedule
-from sklae._training.net import AutoencoderNet, diverged, n_rows
-from sklae.networks import ACTIVATIONS
+from sklae._tables.layout import Rows
+from sklae._training.batches import Batch, EncodedRows
+from sklae._training.loop import record_terms
+from sklae._training.net import AutoencoderNet, diverged
 
 __all__ = ["can_train_together", "train_together"]
 
 
-_CALLBACKS = (EpochTimer, PassthroughScoring, Monitor, StepSchedule)
+# skorch's own callbacks that don't look into a step
+_CALLBACKS = (EpochTimer, PassthroughScoring)
 
 
 def can_train_together(nets: Sequence[AutoencoderNet]) -> bool:
     """Return whether a single pass does to each net what training it alone would do.
 
-    So it is for plain autoencoders on the CPU whose weights are all in linear layers with nothing but activations
-    between, that draw no noise, stop by plan, have a reconstruction error as their whole loss, and callbacks that don't
-    look into a step.
+    So it is on the CPU where all parts say that they can be stacked: networks of linear layers with nothing but
+    activations between, a module that draws no noise, a reconstruction error as the whole loss, an optimizer of one
+    look at a batch, and callbacks that don't look into a step.
     """
-    return len(nets) > 1 and all(_is_stackable(net) for net in nets)
+    return len(nets) > 1 and all(_can_stack(net) for net in nets)
 
 
-def _is_stackable(net: AutoencoderNet) -> bool:
-    module, objective = net.module_, net.criterion_
-    parts = [part for part in (module.encoder, module.decoder) if isinstance(part, nn.Sequential)]
-    known = {nn.Linear, *ACTIVATIONS.values()}
-    layers = [layer for part in parts for layer in part]
-    n_weights = sum(len(list(layer.parameters())) for layer in layers if type(layer) is nn.Linear)
+def _can_stack(net: AutoencoderNet) -> bool:
     return (
-        len(parts) == 2
-        and all(type(layer) in known for layer in layers)
-        and n_weights == len(list(module.parameters()))
-        and module.is_deterministic
-        and objective.divergence is None
-        and objective.penalty is None
-        and net.device == "cpu"
-        and math.isinf(net.monitor.patience)
-        and not net.monitor.validate
+        net.device == "cpu"
+        and net.module_.can_stack
+        and net.criterion_.can_stack
         and not isinstance(net.optimizer_, torch.optim.LBFGS)
-        and all(type(callback) in _CALLBACKS for _, callback in net.callbacks_)
+        and all(getattr(callback, "can_stack", type(callback) in _CALLBACKS) for _, callback in net.callbacks_)
     )
 
 
@@ -146,18 +136,18 @@ def _run_epoch(
         for epoch, loss in zip(epochs, losses, strict=True):
             if not math.isfinite(loss):
                 raise diverged("train loss")
-            size = n_rows(batches[0][0])
+            size = batches[0].n_rows
             epoch["batches"][-1].update(train_loss=loss, train_reconstruction=loss, train_batch_size=size)
     for net, epoch in zip(nets, epochs, strict=True):
         epoch["train_batch_count"] = len(epoch["batches"])
-        net.record_terms(epoch, epoch["batches"], "train")
+        record_terms(epoch, epoch["batches"], "train", net.criterion_)
         net.notify("on_epoch_end", dataset_train=dataset, dataset_valid=None)
 
 
-def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Any]) -> list[float]:
+def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Batch]) -> list[float]:
     """Take one step for all nets, and return the loss of each."""
-    inputs, target = _below_each_other(batches)
-    terms = objective.terms(module(**inputs) if isinstance(inputs, Mapping) else module(inputs), target)
+    rows, target = (_below_each_other([getattr(batch, name) for batch in batches]) for name in Batch._fields)
+    terms = objective.terms(module(*rows), target)
     optimizer.zero_grad()
     losses = terms["reconstruction"].view(len(batches), -1).mean(1)
     losses.sum().backward()  # each net has the gradient of its own loss
@@ -165,11 +155,7 @@ def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, b
     return losses.tolist()
 
 
-def _below_each_other(batches: Sequence[Any]) -> Any:
-    """Concatenate batches: tensors, or tuples or dicts of these."""
-    first = batches[0]
-    if isinstance(first, Mapping):
-        return {key: _below_each_other([batch[key] for batch in batches]) for key in first}
-    if isinstance(first, (tuple, list)):
-        return tuple(_below_each_other(parts) for parts in zip(*batches, strict=True))
-    return torch.cat(list(batches))
+def _below_each_other(parts: Sequence[Rows]) -> Rows:
+    """Concatenate rows."""
+    joined: Any = (None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
+    return Rows(*joined)

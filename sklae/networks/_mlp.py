@@ -89,6 +89,12 @@ class Dropout(nn.Module):
 class _Stack(nn.Sequential):
     """Layers in a row, handing the generator to those that draw."""
 
+    @property
+    def can_stack(self) -> bool:
+        """Whether there is nothing but linear layers and activations, so that several of these can be one."""
+        known = {nn.Linear, *ACTIVATIONS.values()}
+        return all(type(layer) in known for layer in self)
+
     def forward(self, h: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         for layer in self._modules.values():
             h = layer(h, generator) if isinstance(layer, Dropout) else layer(h)

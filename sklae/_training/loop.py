@@ -1,0 +1,161 @@
+"""skorch's training loop, without what nobody listens to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.utils import TeeGenerator
+
+from sklae._model.module import Output
+from sklae._training.batches import Batch
+from sklae._training.callbacks import StopTraining
+from sklae.exceptions import DivergenceError
+
+__all__ = ["LeanLoop", "diverged", "record_terms"]
+
+_EVENTS = (
+    "on_train_begin",
+    "on_train_end",
+    "on_epoch_begin",
+    "on_epoch_end",
+    "on_batch_begin",
+    "on_batch_end",
+    "on_grad_computed",
+)
+
+
+class LeanLoop(NeuralNet):
+    """The part of a net that steps: callbacks are called only where they override a hook, modes set once per epoch.
+
+    Every loss term is in the history under its name.
+    """
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
+        if method_name == "on_train_begin":
+            self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
+        getattr(self, method_name)(self, **cb_kwargs)
+        try:
+            for callback in self.listeners(method_name):
+                getattr(callback, method_name)(self, **cb_kwargs)
+        except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
+            if method_name == "on_epoch_end":
+                raise StopTraining from stop
+            raise
+
+    def listeners(self, method_name: str) -> list[Callback]:
+        """Return the callbacks that override a hook."""
+        return self._listeners[method_name]
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **fit_params: Any
+    ) -> None:
+        """Run one pass over the batches, recording the mean of every term per batch and per epoch."""
+        if iterator is None:
+            return
+        if self.module_.training != training:
+            self._set_training(training)
+        if not training:  # the same noise in every epoch, so that epochs can be compared
+            self._valid_noise = torch.Generator(self.device).manual_seed(self.seeds[1])
+        begin, end = self.listeners("on_batch_begin"), self.listeners("on_batch_end")
+        epoch = self.history.to_list()[-1]
+        first = len(epoch["batches"])
+        for batch in map(_as_batch, iterator):
+            row: dict[str, Any] = {}
+            epoch["batches"].append(row)
+            for callback in begin:
+                callback.on_batch_begin(self, batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            terms = step.pop("terms")
+            row[f"{prefix}_loss"] = loss = step["loss"].item()
+            if not math.isfinite(loss):
+                raise diverged(f"{prefix} loss")
+            for name, term in terms.items():
+                row[f"{prefix}_{name}"] = loss if len(terms) == 1 else term.detach().mean().item()
+            row[f"{prefix}_batch_size"] = batch.n_rows
+            for callback in end:
+                callback.on_batch_end(self, batch=batch, training=training, **step)
+        epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
+        record_terms(epoch, epoch["batches"][first:], prefix, self.criterion_)
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take one optimizer step, and one for each of the model's opponents."""
+        if isinstance(self.optimizer_, torch.optim.LBFGS):
+            return super().train_step(batch, **fit_params)
+        for group in self.optimizer_.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+        step = self.train_step_single(batch, **fit_params)
+        if self.listeners("on_grad_computed"):
+            parameters = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        for opponent, optimizer in zip(self.criterion_.opponents, self.optimizers[1:], strict=True):
+            optimizer.zero_grad()  # of the model's own step
+            loss = self.criterion_.opponent_loss(opponent, step["y_pred"])
+            loss.backward()
+            optimizer.step()
+            step["terms"]["opponent"] = loss.detach()
+        return step
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the loss of a batch and its gradient."""
+        step = self._step(batch, self.noise_, fit_params)
+        step["loss"].backward()
+        return step
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the loss of a validation batch."""
+        with torch.no_grad():
+            return self._step(batch, self._valid_noise, fit_params)
+
+    def _step(self, batch: Batch, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
+        output = self.infer(batch.rows, generator=generator, **fit_params)
+        terms = self.criterion_.terms(output, batch.target)
+        return {"loss": self.criterion_.loss(terms), "y_pred": output, "terms": terms}
+
+    def infer(self, x: Any, **fit_params: Any) -> Output:
+        """Run the module on rows, or on what stands for them: tensors, arrays, dicts or tuples of these."""
+        return self.module_(*Batch.of(x).rows, **fit_params)
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> torch.Tensor:
+        """Return the decoder's output, so that ``net.predict`` gives (encoded) reconstructions."""
+        self.check_is_fitted()
+        with torch.set_grad_enabled(training):
+            self._set_training(training)
+            return self.infer(_as_batch(batch).rows.to(self.device)).params
+
+
+def _overrides(callback: Callback, event: str) -> bool:
+    return getattr(type(callback), event, None) is not getattr(Callback, event)
+
+
+def _as_batch(batch: Any) -> Batch:
+    """Return the batch of an iterator of the user's own as one of ours."""
+    return batch if isinstance(batch, Batch) else Batch.of(*batch)
+
+
+def record_terms(epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str, objective: Any) -> None:
+    """Record the epoch's mean of every term, and (validation) of the negative bound at beta = 1."""
+    sizes = [row[f"{prefix}_batch_size"] for row in rows]
+    skip = {f"{prefix}_loss", f"{prefix}_batch_size"}
+    terms = {}
+    for key in [key for key in rows[0] if key.startswith(f"{prefix}_") and key not in skip]:
+        total = sum(row[key] * size for row, size in zip(rows, sizes, strict=True))
+        terms[key.removeprefix(f"{prefix}_")] = total / sum(sizes)
+    epoch.update({f"{prefix}_{name}": value for name, value in terms.items()})
+    if prefix == "valid":
+        epoch["valid_bound"] = objective.bound(terms)
+
+
+def diverged(what: str) -> DivergenceError:
+    return DivergenceError(
+        f"Got a non-finite {what} in training; expected finite numbers. Lower learning_rate_init, clip gradients "
+        "(callbacks=[GradientNormClipping(1.0)]), or look for extreme values in the data. "
+        "The estimator is as it was before this call."
+    )

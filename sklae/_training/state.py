@@ -1,0 +1,58 @@
+"""What training changes: taken before a run, and put back where it fails."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from sklae._training.net import AutoencoderNet
+
+__all__ = ["TrainingState", "clone_tensors", "load_tensors"]
+
+
+def clone_tensors(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
+    """Return copies of all parameters and buffers."""
+    with torch.no_grad():
+        return [value.clone() for value in _tensors_of(modules)]
+
+
+def load_tensors(modules: Sequence[nn.Module], saved: Sequence[torch.Tensor]) -> None:
+    """Put such copies back."""
+    with torch.no_grad():
+        for value, old in zip(_tensors_of(modules), saved, strict=True):
+            value.copy_(old)
+
+
+def _tensors_of(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
+    return [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+
+
+class TrainingState:
+    """Weights, optimizers, generators, history and monitor of a net as they are now.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    """
+
+    def __init__(self, net: AutoencoderNet):
+        self.tensors = clone_tensors(net.learners)
+        self.optimizers = [copy.deepcopy(optimizer.state_dict()) for optimizer in net.optimizers]
+        self.noise, self.shuffle = net.noise_.get_state(), net.shuffle_.get_state()
+        self.n_epochs = len(net.history)
+        self.monitor: dict[str, Any] = dict(vars(net.monitor))
+
+    def restore(self, net: AutoencoderNet) -> None:
+        """Make the net what it was."""
+        load_tensors(net.learners, self.tensors)
+        for optimizer, saved in zip(net.optimizers, self.optimizers, strict=True):
+            optimizer.load_state_dict(saved)
+        net.noise_.set_state(self.noise)
+        net.shuffle_.set_state(self.shuffle)
+        del net.history[self.n_epochs :]
+        net.monitor.__dict__.update(self.monitor)
