@@ -14,8 +14,9 @@ from sklae._tables.layout import Layout, Rows
 from sklae.corruptions import Corruption
 from sklae.divergences import Codes
 from sklae.likelihoods import BlockColumns, ColumnDensity, Likelihood
-from sklae.networks import Network
-from sklae.networks._custom import _build, _draws
+from sklae.networks import Inputs, Network
+from sklae.networks._base import call
+from sklae.networks._custom import build, draws, n_activations
 from sklae.posteriors import Posterior, RowCodes
 from sklae.priors import CodeDistribution, Prior, PriorModule
 
@@ -123,12 +124,12 @@ class Autoencoder(nn.Module):
         self.per_block = posterior.per_block
         n_latent = posterior.n_outputs(n_components)
         encoders = [
-            _build("encoder", encoder, network, n_inputs + n_columns * self.sees_mask + n_condition, n_latent)
-            for n_inputs, n_columns in self._encoder_widths(layout)
+            build("encoder", network, encoder, Inputs(n, n_columns * self.sees_mask, n_condition, n_columns), n_latent)
+            for n, n_columns in self._encoder_widths(layout)
         ]
         self.encoder = nn.ModuleList(encoders) if self.per_block else encoders[0]
         n_outputs = self.likelihood.n_outputs(n_features)
-        self.decoder = _build("decoder", decoder, network, n_components + n_condition, n_outputs)
+        self.decoder = build("decoder", network, decoder, Inputs(n_components, 0, n_condition, n_features), n_outputs)
         for i, (_, columns) in enumerate(layout.blocks if self.per_block else ()):
             self.register_buffer(f"block_{i}", torch.as_tensor(columns), persistent=False)
         low, high = layout.clip_bounds or (None, None)
@@ -166,7 +167,7 @@ class Autoencoder(nn.Module):
         if self.per_block:
             return self.posterior(self._encode_blocks(x, observed, condition, generator))
         told = (torch.ones_like(x) if observed is None else observed) if self.sees_mask else None
-        return self.posterior(self.encoder(_beside(self.likelihood.inputs(x, observed), told, condition), generator))
+        return self.posterior(call(self.encoder, self.likelihood.inputs(x, observed), told, condition, generator))
 
     def _encode_blocks(
         self,
@@ -184,7 +185,7 @@ class Autoencoder(nn.Module):
         for i, (encoder, h) in enumerate(zip(encoders, inputs, strict=True)):
             columns = getattr(self, f"block_{i}")
             told = known.index_select(-1, columns) if self.sees_mask else None
-            outputs.append(encoder(_beside(h, told, condition), generator))
+            outputs.append(call(encoder, h, told, condition, generator))
             present.append((says.index_select(-1, columns) > 0).any(-1, keepdim=True).to(x.dtype))
         return torch.cat([*outputs, *present], dim=-1)
 
@@ -195,11 +196,11 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
         """Return the likelihood's parameters for codes z, (..., n_samples, n_components)."""
-        if condition is not None:
-            z = _beside(z, condition.expand(*z.shape[:-1], -1))
         if z.ndim == 2:
-            return self.decoder(z, generator)
-        return self.decoder(z.flatten(0, -2), generator).unflatten(0, z.shape[:-1])
+            return call(self.decoder, z, None, condition, generator)
+        if condition is not None:
+            condition = condition.expand(*z.shape[:-1], -1).flatten(0, -2)
+        return call(self.decoder, z.flatten(0, -2), None, condition, generator).unflatten(0, z.shape[:-1])
 
     def given(
         self,
@@ -208,6 +209,9 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> RowsGiven:
         """Return the distribution of rows given codes z, (..., n_samples, n_components)."""
+        given = getattr(self.decoder, "given", None)
+        if given is not None:
+            return given(z, condition, self.likelihood, generator)
         return RowsGiven(self.likelihood, self.decode(z, condition, generator))
 
     def prior_codes(
@@ -259,25 +263,25 @@ class Autoencoder(nn.Module):
     @property
     def width(self) -> int:
         """How many numbers a row, or a code, takes at the widest place."""
-        widths = [max(parameter.shape) for parameter in self.parameters() if parameter.ndim > 1]
-        return max([0 if self.prior is None else self.prior.width, *widths])
+        networks = self.networks
+        own = {id(weight) for network in networks for weight in network.parameters()}
+        widths = [max(weight.shape) for weight in self.parameters() if weight.ndim > 1 and id(weight) not in own]
+        return max([0 if self.prior is None else self.prior.width, *map(n_activations, networks), *widths])
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """Encoders and decoder."""
+        return [*(cast(nn.ModuleList, self.encoder) if self.per_block else [self.encoder]), self.decoder]
 
     @property
     def is_deterministic(self) -> bool:
         """Whether a training step draws no random numbers."""
-        no_noise = self.corruption is None and self.prior is None
-        return no_noise and not any(_draws(part) for part in (self.encoder, self.decoder))
+        return self.corruption is None and self.prior is None and not any(map(draws, self.networks))
 
     @property
     def can_stack(self) -> bool:
         """Whether the same step can be taken for several modules at once, their weights stacked."""
-        networks = [self.encoder, self.decoder]
+        networks = self.networks
         n_weights = sum(len(list(network.parameters())) for network in networks)
         all_stack = all(getattr(network, "can_stack", False) for network in networks)
         return all_stack and self.is_deterministic and n_weights == len(list(self.parameters()))
-
-
-def _beside(*parts: torch.Tensor | None) -> torch.Tensor:
-    """Join along the last axis what there is."""
-    there = [part for part in parts if part is not None]
-    return torch.cat(there, dim=-1) if len(there) > 1 else there[0]

@@ -1,9 +1,9 @@
 """Networks: what maps rows to codes and codes to rows."""
 
-from sklae.networks._base import Network
+from sklae.networks._base import Inputs, Network
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 
-__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "NORMALIZATIONS", "Dropout", "Network"]
+__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "NORMALIZATIONS", "Dropout", "Inputs", "Network"]
 
 #: Name -> class. A new network is one class and one row here.
 NETWORKS: dict[str, type[Network]] = {"mlp": MLP}

@@ -1,27 +1,96 @@
-"""The contract of a network."""
+"""The contract of a network, and how its modules are called."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from sklae._utils.component import Component
 
-__all__ = ["Network"]
+__all__ = ["Inputs", "Network", "beside", "call"]
+
+
+class Inputs(NamedTuple):
+    """How many numbers of each kind a module is called with.
+
+    Attributes
+    ----------
+    n_values : int
+        What the likelihood tells of a row's columns; or the components of a code.
+    n_mask : int, default=0
+        One per column where the model sees what was observed, else 0.
+    n_condition : int, default=0
+        What encodes a row's conditions.
+    n_columns : int, default=0
+        Modelled columns: each is told, or rebuilt, by one value or by several. 0 where that is not known.
+    """
+
+    n_values: int
+    n_mask: int = 0
+    n_condition: int = 0
+    n_columns: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many numbers there are in all."""
+        return self.n_values + self.n_mask + self.n_condition
 
 
 class Network(Component):
     """A component that builds an encoder and a decoder.
 
-    Both are modules with ``forward(h, generator=None)``: random draws (dropout) come from the generator
-    that is handed along, never from torch's global one.
+    Most networks treat all inputs alike: they override `build_encoder` and `build_decoder`, whose modules have
+    ``forward(h, generator=None)``. A network to which values, mask and condition are different things overrides
+    `encoder` and `decoder`, whose modules say ``sees_parts = True`` and have
+    ``forward(values, mask, condition, generator)``, where what there is none of is None.
+
+    Random draws (dropout) come from the generator that is handed along, never from torch's global one.
+
+    Modules may say more:
+
+    - ``n_activations``: how many numbers a row takes at the widest place, where that is more than weights tell;
+    - ``draws``: whether a training step draws random numbers, where that is not to be seen from its layers;
+    - of a decoder, ``given(z, condition, density, generator)``: the distribution of rows, as `RowsGiven` has it, where
+      the likelihood's parameters depend on the row itself.
     """
 
-    @abstractmethod
     def build_encoder(self, n_inputs: int, n_outputs: int) -> nn.Module:
         """Return a module from (n_samples, n_inputs) to (n_samples, n_outputs)."""
+        raise NotImplementedError(f"{type(self).__name__} has neither build_encoder() nor encoder().")
 
-    @abstractmethod
     def build_decoder(self, n_inputs: int, n_outputs: int) -> nn.Module:
         """Return a module from (n_samples, n_inputs) to (n_samples, n_outputs)."""
+        raise NotImplementedError(f"{type(self).__name__} has neither build_decoder() nor decoder().")
+
+    def encoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return the module that reads rows: side by side, unless it sees values, mask and condition apart."""
+        return self.build_encoder(inputs.total, n_outputs)
+
+    def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return the module that reads codes: conditions beside them, unless it sees both apart."""
+        return self.build_decoder(inputs.total, n_outputs)
+
+    def fitting_size(self, at_least: int) -> int:
+        """Return the least number of columns, from so many on, that the network can be built for."""
+        return at_least
+
+
+def beside(*parts: torch.Tensor | None) -> torch.Tensor:
+    """Join along the last axis what there is."""
+    there = [part for part in parts if part is not None]
+    return torch.cat(there, dim=-1) if len(there) > 1 else there[0]
+
+
+def call(
+    module: Any,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    condition: torch.Tensor | None,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    """Run a network's module on rows: with their parts apart, or side by side."""
+    if getattr(module, "sees_parts", False):
+        return module(values, mask, condition, generator)
+    return module(beside(values, mask, condition), generator)

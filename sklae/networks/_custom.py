@@ -1,16 +1,63 @@
-"""Users' own modules: built, tried out, and given a generator where they draw."""
+"""Modules built and tried out before training, users' own ones too; what they say of themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 from sklae._utils.random import generate
-from sklae.networks._base import Network
+from sklae.networks._base import Inputs, Network, call
 
-__all__ = []
+__all__ = ["build", "draws", "n_activations"]
+
+
+def build(
+    role: str, network: Network, factory: Callable[[int, int], nn.Module] | None, inputs: Inputs, n_outputs: int
+) -> nn.Module:
+    """Build the encoder or decoder, by the user's factory if there is one, and run two rows through it.
+
+    Wrong shapes are refused before any work, and lazy layers initialised.
+    """
+    if factory is None:
+        module = getattr(network, role)(inputs, n_outputs)
+        return _try_out(module, f"{network!r}.{role}({inputs!r}, n_outputs={n_outputs})", inputs, n_outputs)
+    named = f"{role}(n_inputs={inputs.total}, n_outputs={n_outputs})"
+    try:
+        module = factory(inputs.total, n_outputs)
+    except TypeError as error:
+        raise ValueError(
+            f"Got {role}={factory!r}, which failed with {error}; expected a function or class of two arguments. It is "
+            f"called as {named} and returns an nn.Module."
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. Pass a function or "
+            f"class that is called as {named}."
+        )
+    return _try_out(_Foreign(module), named, inputs, n_outputs)
+
+
+def _try_out(module: nn.Module, named: str, inputs: Inputs, n_outputs: int) -> nn.Module:
+    remedy = f"Build the first and the last layer with the arguments of {named}."
+    values = torch.zeros(2, inputs.n_values)
+    mask, condition = (torch.zeros(2, n) if n else None for n in (inputs.n_mask, inputs.n_condition))
+    module.eval()
+    try:
+        with torch.no_grad():
+            shape = None if hasattr(module, "given") else tuple(call(module, values, mask, condition).shape)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"Got a module from {named} that fails on inputs of shape (2, {inputs.total}): {error}; expected it to "
+            f"take them. {remedy}"
+        ) from error
+    if shape not in (None, (2, n_outputs)):
+        raise ValueError(
+            f"Got a module from {named} whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). {remedy}"
+        )
+    return module.train()
 
 
 class _Foreign(nn.Module):
@@ -19,7 +66,7 @@ class _Foreign(nn.Module):
     def __init__(self, module: nn.Module):
         super().__init__()
         self.module = module
-        self.draws = _draws(module)
+        self.draws = draws(module)
 
     def forward(self, h: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         if generator is None or not self.draws:
@@ -28,8 +75,21 @@ class _Foreign(nn.Module):
             return self.module(h)
 
 
-def _draws(module: nn.Module) -> bool:
-    """Whether a module may draw random numbers in training; unknown classes count as if they do."""
+def n_activations(module: nn.Module) -> int:
+    """Return how many numbers a row takes at the widest place of a network's module."""
+    said = getattr(module, "n_activations", None)
+    return (
+        max((max(weight.shape) for weight in module.parameters() if weight.ndim > 1), default=0)
+        if said is None
+        else said
+    )
+
+
+def draws(module: nn.Module) -> bool:
+    """Return whether a module may draw random numbers in training; unknown classes count as if they do."""
+    said = getattr(module, "draws", None)
+    if isinstance(said, bool):
+        return said
     return any(not _is_known(part) or _chance(part) > 0 for part in module.modules())
 
 
@@ -37,7 +97,7 @@ def _is_known(part: nn.Module) -> bool:
     return type(part).__module__.startswith(("torch.nn.modules.", "sklae."))
 
 
-def _chance(part: nn.Module) -> float:
+def _chance(part: Any) -> float:
     if isinstance(part, nn.RReLU):
         return 1.0
     return float(getattr(part, "p", 0.0) or getattr(part, "dropout", 0.0) or 0.0) if _has_rate(part) else 0.0
@@ -45,49 +105,3 @@ def _chance(part: nn.Module) -> float:
 
 def _has_rate(part: nn.Module) -> bool:
     return any(isinstance(getattr(part, name, None), (int, float)) for name in ("p", "dropout"))
-
-
-def _build(
-    role: str,
-    factory: Callable[[int, int], nn.Module] | None,
-    network: Network,
-    n_inputs: int,
-    n_outputs: int,
-) -> nn.Module:
-    """Build the encoder or decoder, by the user's factory if there is one."""
-    if factory is None:
-        build = network.build_encoder if role == "encoder" else network.build_decoder
-        return build(n_inputs, n_outputs)
-    call = f"{role}(n_inputs={n_inputs}, n_outputs={n_outputs})"
-    try:
-        module = factory(n_inputs, n_outputs)
-    except TypeError as error:
-        raise ValueError(
-            f"Got {role}={factory!r}, which failed with {error}; expected a function or class of two arguments. It is "
-            f"called as {call} and returns an nn.Module."
-        ) from error
-    if not isinstance(module, nn.Module):
-        raise ValueError(
-            f"Got {role}= that returned {type(module).__name__}; expected an nn.Module. Pass a function or "
-            f"class that is called as {call}."
-        )
-    return _Foreign(_try_out(module, call, n_inputs, n_outputs))
-
-
-def _try_out(module: nn.Module, call: str, n_inputs: int, n_outputs: int) -> nn.Module:
-    """Run two rows through a user's module: wrong shapes are refused before any work, lazy layers initialised."""
-    remedy = f"Build the first and the last layer with the arguments of {call}."
-    module.eval()
-    try:
-        with torch.no_grad():
-            shape = tuple(module(torch.zeros(2, n_inputs)).shape)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"Got a module from {call} that fails on inputs of shape (2, {n_inputs}): {error}; expected it to "
-            f"take them. {remedy}"
-        ) from error
-    if shape != (2, n_outputs):
-        raise ValueError(
-            f"Got a module from {call} whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). {remedy}"
-        )
-    return module.train()
