@@ -13,7 +13,7 @@ from support import ESTIMATORS, LISTED, OWN, QUICK, TRANSFORMERS, estimator_for
 from toys import hurry
 
 from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._training.net import SOLVERS
+from sklae._training.optimizers import SOLVERS
 from sklae.schedules import LEARNING_RATES
 
 # Checks that scikit-learn defines, does not yield for these estimators, and that apply to them.

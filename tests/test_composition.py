@@ -22,7 +22,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from support import ESTIMATORS, OWN, QUICK, TRANSFORMERS, make_table, quick
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._training.net import SOLVERS
+from sklae._training.optimizers import SOLVERS
 from sklae.corruptions import CORRUPTIONS, GaussianNoise, Masking
 from sklae.likelihoods import LIKELIHOODS, Gaussian
 from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS
