@@ -85,8 +85,8 @@ def test_blocks_leave_columns_on_their_scales():
     blocks = Blocks([("real", "gaussian", slice(0, 3)), ("counts", "poisson", slice(3, 5))])
     for cls in (AutoencoderTransformer, VAETransformer):
         fitted = cls(2, likelihood=blocks, **QUICK).fit(X)
-        assert np.array_equal(fitted.layout_.scale[3:], [1.0, 1.0])
-        assert np.allclose(fitted.layout_.scale[:3], X[:, :3].std(0))
+        assert np.array_equal(fitted.layout_.scaling.scale[3:], [1.0, 1.0])
+        assert np.allclose(fitted.layout_.scaling.scale[:3], X[:, :3].std(0))
         scores = fitted.score_samples(X)
         scaled = X * np.array([1e3, 1.0, 1.0, 1.0, 1.0])
         np.testing.assert_allclose(fitted.fit(scaled).score_samples(scaled), scores - np.log(1e3), atol=1e-3)

@@ -130,7 +130,7 @@ def test_score_is_the_density_given_the_condition():
     codes = np.zeros((2, 1))
     origin = model.inverse_transform(codes, condition=[0, 1])[:, 1:]
     loadings = model.inverse_transform(codes + 1.0, condition=[0, 1])[:, 1:] - origin
-    noise = np.exp(2 * _log_scale(model)) * model.layout_.scale**2
+    noise = np.exp(2 * _log_scale(model)) * model.layout_.scaling.scale**2
     covariance = loadings[0][:, None] @ loadings[0][None] + np.diag(noise)
     density = [multivariate_normal(origin[g], covariance).logpdf(row) for g, row in zip(CODES, DATA, strict=True)]
     tightest = model.score_samples(ARRAY, n_importance_samples=2_000)

@@ -825,12 +825,12 @@ def test_a_linear_vae_fills_with_its_own_conditional_means():
     decoder = inner.net_.module_.decoder[-1]
     weight, bias = (part.detach().numpy().astype(float) for part in (decoder.weight, decoder.bias))
     variance = inner.net_.module_.likelihood.variance().detach().numpy().astype(float)
-    covariance = (weight @ weight.T + np.diag(variance)) * np.outer(layout.scale, layout.scale)
-    exact = Normal(layout.offset + layout.scale * bias, covariance)
+    covariance = (weight @ weight.T + np.diag(variance)) * np.outer(layout.scaling.scale, layout.scaling.scale)
+    exact = Normal(layout.scaling.offset + layout.scaling.scale * bias, covariance)
     rows = gappy[:300]
-    missed = ((imputer.transform(rows) - exact.fill(rows)) / layout.scale)[np.isnan(rows)]
+    missed = ((imputer.transform(rows) - exact.fill(rows)) / layout.scaling.scale)[np.isnan(rows)]
     assert np.sqrt(np.mean(missed**2)) < 0.03
-    far = ((exact.fill(rows) - layout.mean) / layout.scale)[np.isnan(rows)]
+    far = ((exact.fill(rows) - layout.mean) / layout.scaling.scale)[np.isnan(rows)]
     assert np.sqrt(np.mean(far**2)) > 0.5  # what filling with means would miss by
     scores = inner.score_samples(rows, n_importance_samples=4096)
     distance = scores - exact.log_likelihood(rows)

@@ -110,7 +110,7 @@ def test_bound_of_eight_bits_is_below_the_log_probability():
 def test_bernoulli_works_in_units_of_probability(values):
     X = np.random.RandomState(0).choice(values, size=(100, 5))
     vae = VAETransformer(2, likelihood="bernoulli", **QUICK).fit(X)
-    assert np.array_equal(vae.layout_.scale, np.ones(5))
+    assert np.array_equal(vae.layout_.scaling.scale, np.ones(5))
     rows = vae.reconstruct(X)
     assert rows.min() > 0
     assert rows.max() < 1

@@ -164,7 +164,7 @@ def test_encoded_columns_are_of_unit_size(table):
     n = weight.sum(0)
     mean = ((x * weight).sum(0) / n).numpy()[varies]
     size = ((x.square() * weight).sum(0) / n).sqrt().numpy()[varies]
-    precision = np.abs(layout.mean / layout.scale)[varies] * 1e-15 * len(table)  # of the values themselves
+    precision = np.abs(layout.mean / layout.scaling.scale)[varies] * 1e-15 * len(table)  # of the values themselves
     assert (np.abs(mean) <= 1e-6 + precision).all()
     assert (np.abs(size - 1.0) <= 1e-6 + precision).all()
     assert (np.abs(layout.minimum) <= math.sqrt(len(table)) * (1 + precision.max(initial=0.0)) + 1e-6)[varies].all()

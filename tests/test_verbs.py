@@ -276,7 +276,7 @@ def _exact_density(fitted, table):
         params = module.decode(torch.zeros(1, 2, dtype=torch.float64))
         at_mean = module.likelihood.log_prob(params, module.likelihood.mean(params)).numpy()[0]
     module.float()
-    scales = np.exp(-at_mean - 0.5 * np.log(2 * np.pi)) * fitted.layout_.scale
+    scales = np.exp(-at_mean - 0.5 * np.log(2 * np.pi)) * fitted.layout_.scaling.scale
     exact = FactorAnalysis(2)
     exact.mean_, exact.components_, exact.noise_variance_ = origin[0], loadings, scales**2
     exact.n_features_in_ = 4

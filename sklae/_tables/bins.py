@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Grid"]
+__all__ = ["Grid", "GridReader"]
 
 # Cells of fewer values say more of these than of the column: 20 make a density that is off by a quarter.
 _MOST_CELLS, _LEAST_VALUES = 64, 20
@@ -45,8 +45,13 @@ class Grid:
     @classmethod
     def fit(cls, values: np.ndarray) -> Grid:
         """Read the cells from a column's values, gaps among them."""
-        dtype = values.dtype
-        values, counts = np.unique(values[~np.isnan(values)].astype(np.float64), return_counts=True)
+        reader = GridReader(values.dtype)
+        reader.update(values)
+        return reader.finish()
+
+    @classmethod
+    def of_counts(cls, values: np.ndarray, counts: np.ndarray, dtype: np.dtype) -> Grid:
+        """Return the cells of sorted values that occur so often; ``dtype`` is the one that they were rounded to."""
         step, decimals = _step(values, dtype)
         n_most = counts.sum() // _LEAST_VALUES
         n_cells = int(np.clip(n_most, 1, _MOST_CELLS))
@@ -74,6 +79,31 @@ class Grid:
             return values
         decimals = np.round(values, self.decimals)
         return np.where(np.abs(values - decimals) < 1e-6 * 0.1**self.decimals, decimals, values)
+
+
+class GridReader:
+    """Learns the cells of a column chunk by chunk. Holds each value once: it is for columns whose values repeat.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the table.
+    """
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+        self.values, self.counts = np.empty(0), np.empty(0, dtype=np.int64)
+
+    def update(self, values: np.ndarray) -> None:
+        """Take in values, gaps among them."""
+        new, counts = np.unique(values[~np.isnan(values)].astype(np.float64), return_counts=True)
+        every, places = np.unique(np.concatenate([self.values, new]), return_inverse=True)
+        self.counts = np.bincount(places, np.concatenate([self.counts, counts]), len(every)).astype(np.int64)
+        self.values = every
+
+    def finish(self) -> Grid:
+        """Return the cells of all values."""
+        return Grid.of_counts(self.values, self.counts, self.dtype)
 
 
 def _step(values: np.ndarray, dtype: np.dtype) -> tuple[float, int | None]:

@@ -22,7 +22,7 @@ from sklae._tables.frames import (
     values_of,
 )
 
-__all__ = ["CODED", "Categories"]
+__all__ = ["CODED", "Categories", "CategoriesReader"]
 
 #: Kinds whose values are codes of levels.
 CODED = ("binary", "categorical", "ordered")
@@ -78,26 +78,9 @@ class Categories:
         ValueError
             For columns that are neither numbers nor categories of not too many levels.
         """
-        if not is_frame(X):
-            named = {int(i): _levels(_column_of_array(X, i)) for i in categorical}
-            _refuse({i: f"{len(levels)} levels" for i, levels in named.items() if len(levels) > _MOST_LEVELS})
-            return cls(tuple("categorical" if i in named else "numeric" for i in range(width)), named)
-        names = tuple(str(name) for name in X.columns)
-        kinds, dtypes = kinds_of(X), tuple(dtypes_of(X))
-        for i in {*categorical, *(i for i in anything if kinds[i] == "other")}:
-            kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
-        levels, wrong = {}, {i: str(dtypes[i]) for i, kind in enumerate(kinds) if kind == "other"}
-        for i in (i for i, kind in enumerate(kinds) if kind in CODED):
-            values = values_of(X, i)
-            try:
-                levels[i] = _levels_of_kind(kinds[i], X, i, values)
-            except TypeError:  # lists, say: nothing that could be looked up
-                wrong[i] = str(dtypes[i])
-                continue
-            if _are_too_many(levels[i], values, chosen=i in categorical or kinds[i] == "ordered"):
-                wrong[i] = f"{len(levels[i])} levels in {len(values)} rows"
-        _refuse(wrong, names)
-        return cls(tuple(kinds), levels, names, dtypes)
+        reader = CategoriesReader(width, categorical, anything)
+        reader.update(X)
+        return reader.finish()
 
     def treat_as_numbers(self, positions: Sequence[int]) -> Categories:
         """Return the same with booleans among these columns taken for the numbers 0 and 1."""
@@ -191,6 +174,96 @@ class Categories:
         return [known.get(code) for code in codes.tolist()]
 
 
+class CategoriesReader:
+    """Learns kinds and levels chunk by chunk: parameters are those of `Categories.fit`."""
+
+    def __init__(self, width: int, categorical: Sequence[int] = (), anything: Sequence[int] = ()):
+        self.width = width
+        self.categorical = [int(i) for i in categorical]
+        self.anything = anything
+        self.names: tuple[str, ...] | None = None
+        self.kinds: list[str] = []
+        self.dtypes: list[Any] = []
+        self.found: dict[int, set] = {}
+        self.order: dict[int, list] = {}
+        self.n_rows: dict[int, int] = {}
+        self.n_values: dict[int, int] = {}
+        self.wrong: dict[int, str] = {}
+
+    def update(self, X: Any) -> None:
+        """Take in rows: an array, or a frame with the columns of the first."""
+        if not is_frame(X):
+            for i in self.categorical:
+                self._take_in(i, _column_of_array(X, i))
+            return
+        kinds, dtypes = self._kinds_of(X), dtypes_of(X)
+        if self.names is None:
+            self.names, self.kinds, self.dtypes = tuple(str(name) for name in X.columns), kinds, list(dtypes)
+        else:
+            self._check_kinds(kinds, dtypes)
+        for i, kind in enumerate(kinds):
+            if kind in CODED:
+                self._take_in(i, values_of(X, i), kind, ordered_levels(X, i) if kind == "ordered" else ())
+            elif kind == "other":
+                self.wrong[i] = str(dtypes[i])
+
+    def _kinds_of(self, X: Any) -> list[str]:
+        kinds = kinds_of(X)
+        for i in {*self.categorical, *(i for i in self.anything if kinds[i] == "other")}:
+            kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
+        return kinds
+
+    def _check_kinds(self, kinds: list[str], dtypes: Sequence[Any]) -> None:
+        """Refuse a column that changes its kind; integers that meet numbers are numbers."""
+        for i, (before, now) in enumerate(zip(self.kinds, kinds, strict=True)):
+            if {before, now} == {"integer", "numeric"}:
+                if before == "integer":
+                    self.kinds[i], self.dtypes[i] = now, dtypes[i]
+            elif before != now:
+                self.wrong[i] = f"{before}, then {now}"
+
+    def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:
+        there = [value for value in values if not is_gap(value)]
+        self.n_rows[i] = self.n_rows.get(i, 0) + len(values)
+        self.n_values[i] = self.n_values.get(i, 0) + len(there)
+        levels = self.order.setdefault(i, [])
+        levels += [level for level in order if level not in levels]
+        try:
+            self.found.setdefault(i, set()).update([False, True] if kind == "binary" else there)
+        except TypeError:  # lists, say: nothing that could be looked up
+            self.wrong[i] = str(self.dtypes[i])
+
+    def finish(self) -> Categories:
+        """Return the kinds of all columns, and the levels of those that have some."""
+        levels = {i: self._levels(i) for i in sorted(self.found) if i not in self.wrong}
+        for i, known in levels.items():
+            if self.names is None:
+                if len(known) > _MOST_LEVELS:
+                    self.wrong[i] = f"{len(known)} levels"
+            elif self._are_too_many(i, known):
+                self.wrong[i] = f"{len(known)} levels in {self.n_rows[i]} rows"
+        _refuse(self.wrong, self.names)
+        if self.names is None:
+            return Categories(tuple("categorical" if i in levels else "numeric" for i in range(self.width)), levels)
+        return Categories(tuple(self.kinds), levels, self.names, tuple(self.dtypes))
+
+    def _levels(self, i: int) -> list[Any]:
+        """Return a column's levels: ordered ones in their order, others sorted, by type first."""
+        found = self.found[i]
+        if self.order[i]:
+            return [level for level in self.order[i] if level in found]
+        try:
+            return sorted(found, key=lambda value: (type(value).__name__, value))
+        except TypeError:  # levels of a type without an order
+            return sorted(found, key=lambda value: (type(value).__name__, str(value)))
+
+    def _are_too_many(self, i: int, levels: list[Any]) -> bool:
+        """Whether what was read is text that differs from row to row, or just too much of it."""
+        chosen = i in self.categorical or self.kinds[i] == "ordered"
+        some = len(levels) > _FEW_LEVELS and len(levels) > _MOST_DISTINCT * self.n_values[i]
+        return len(levels) > _MOST_LEVELS or (some and not chosen)
+
+
 def _narrow(number: float) -> float:
     with np.errstate(over="ignore"):
         return float(np.float32(number))
@@ -212,32 +285,6 @@ def _column_of_array(X: Any, position: int) -> list[Any]:
             f"Got categorical_features with {position}, in an array that holds more than numbers; expected numbers. "
             "Pass a frame, whose text columns are read as categories."
         ) from error
-
-
-def _levels_of_kind(kind: str, X: Any, position: int, values: list[Any]) -> list[Any]:
-    if kind == "binary":
-        return [False, True]
-    levels = _levels(values)
-    if kind == "ordered":
-        there = set(levels)
-        return [level for level in ordered_levels(X, position) if level in there]
-    return levels
-
-
-def _levels(values: list[Any]) -> list[Any]:
-    """Return the values that occur, sorted; those of several types by type first."""
-    found = {value for value in values if not is_gap(value)}
-    try:
-        return sorted(found, key=lambda value: (type(value).__name__, value))
-    except TypeError:  # levels of a type without an order
-        return sorted(found, key=lambda value: (type(value).__name__, str(value)))
-
-
-def _are_too_many(levels: list[Any], values: list[Any], *, chosen: bool) -> bool:
-    if len(levels) > _MOST_LEVELS:
-        return True
-    n_values = sum(not is_gap(value) for value in values)
-    return not chosen and len(levels) > _FEW_LEVELS and len(levels) > _MOST_DISTINCT * n_values
 
 
 def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> None:

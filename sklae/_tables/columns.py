@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from sklae._tables.categories import CODED, Categories
+from sklae._tables.categories import Categories, CategoriesReader
 from sklae._tables.frames import check_numbers, empty_like, is_frame, table_width
 
 __all__ = ["Columns"]
@@ -58,6 +60,13 @@ class Columns:
             If the features named are not there, or leave nothing to model, and for columns that are neither numbers
             nor categories.
         """
+        return cls.learn([X], condition_features, categorical_features)
+
+    @classmethod
+    def learn(cls, chunks: Iterable[Any], condition_features: Any, categorical_features: Any) -> Columns:
+        """Read the same from parts of a table, one after the other."""
+        chunks = iter(chunks)
+        X = next(chunks)
         n_total = table_width(X)
         names = [str(name) for name in X.columns] if is_frame(X) else None
         container = None if names is None else empty_like(X)
@@ -74,8 +83,10 @@ class Columns:
         named = _NONE
         if not isinstance(categorical_features, str):
             named = every.find(categorical_features, "categorical_features")
-        categories = Categories.fit(X, n_total, named.tolist(), condition.tolist())
-        return dataclasses.replace(every, data=data, condition=condition, categories=categories)
+        reader = CategoriesReader(n_total, named.tolist(), condition.tolist())
+        for chunk in chain([X], chunks):
+            reader.update(chunk)
+        return dataclasses.replace(every, data=data, condition=condition, categories=reader.finish())
 
     def read(self, X: Any) -> np.ndarray:
         """Return another table with these columns as numbers and codes, (n_samples, n_total), float64.
@@ -96,11 +107,6 @@ class Columns:
     def n_levels(self) -> np.ndarray:
         """Return how many levels each of the modelled columns has; 0 for numbers."""
         return np.array([len(self.categories.levels.get(int(i), ())) for i in self.data], dtype=int)
-
-    @property
-    def categorical(self) -> np.ndarray:
-        """For each conditioning column, whether it holds categories."""
-        return np.array([self.categories.kinds[i] in CODED for i in self.condition], dtype=bool)
 
     @property
     def n_columns(self) -> int:
@@ -155,7 +161,7 @@ class Columns:
         ValueError
             If a column is not there, is named twice, or is a condition.
         """
-        positions = self._positions(key, parameter)
+        positions = _positions(self, key, parameter)
         unique = np.unique(positions)
         if len(unique) < len(positions):
             raise ValueError(f"Got {parameter}={key!r}, which names a column twice; expected each once.")
@@ -166,20 +172,21 @@ class Columns:
             )
         return np.searchsorted(self.data, unique)
 
-    def _positions(self, key: Any, parameter: str) -> np.ndarray:
-        if isinstance(key, slice) and all(end is None or isinstance(end, int) for end in (key.start, key.stop)):
-            return np.arange(self.n_total)[key]
-        keys = [key] if isinstance(key, str) or np.ndim(key) == 0 else list(key)
-        if len(keys) == self.n_total and all(isinstance(item, (bool, np.bool_)) for item in keys):
-            return np.flatnonzero(keys)
-        if all(isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)) for item in keys):
-            wrong = [item for item in keys if not -self.n_total <= item < self.n_total]
-            positions = np.array(keys, dtype=int) % max(self.n_total, 1)
-        else:
-            known = {name: position for position, name in enumerate(self.names or ())}
-            wrong = [item for item in keys if item not in known]
-            positions = np.array([known.get(item, 0) for item in keys], dtype=int)
-        if wrong:
-            there = f"positions below {self.n_total}" if self.names is None else f"names among {self.names[:20]}"
-            raise ValueError(f"Got {parameter}={key!r}, in which {wrong[0]!r} is no column; expected {there}.")
-        return positions
+
+def _positions(columns: Columns, key: Any, parameter: str) -> np.ndarray:
+    if isinstance(key, slice) and all(end is None or isinstance(end, int) for end in (key.start, key.stop)):
+        return np.arange(columns.n_total)[key]
+    keys = [key] if isinstance(key, str) or np.ndim(key) == 0 else list(key)
+    if len(keys) == columns.n_total and all(isinstance(item, (bool, np.bool_)) for item in keys):
+        return np.flatnonzero(keys)
+    if all(isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)) for item in keys):
+        wrong = [item for item in keys if not -columns.n_total <= item < columns.n_total]
+        positions = np.array(keys, dtype=int) % max(columns.n_total, 1)
+    else:
+        known = {name: position for position, name in enumerate(columns.names or ())}
+        wrong = [item for item in keys if item not in known]
+        positions = np.array([known.get(item, 0) for item in keys], dtype=int)
+    if wrong:
+        there = f"positions below {columns.n_total}" if columns.names is None else f"names among {columns.names[:20]}"
+        raise ValueError(f"Got {parameter}={key!r}, in which {wrong[0]!r} is no column; expected {there}.")
+    return positions

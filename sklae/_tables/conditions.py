@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.categories import CODED
 from sklae._tables.columns import Columns
 from sklae._tables.frames import columns_of, is_frame
 
-__all__ = ["Conditions", "read_condition"]
+__all__ = ["Conditions", "ConditionsReader", "read_condition"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +39,9 @@ class Conditions:
     @classmethod
     def fit(cls, table: np.ndarray, columns: Columns) -> Conditions:
         """Learn levels, means and spreads."""
-        values = columns.conditioning(table).astype(np.float64)
-        if not values.shape[1]:
-            return cls.none()
-        levels = tuple(
-            np.unique(column[~np.isnan(column)]) if categorical else None
-            for column, categorical in zip(values.T, columns.categorical, strict=True)
-        )
-        gaps = np.isnan(values)
-        count = np.maximum((~gaps).sum(0), 1)
-        mean = np.where(gaps, 0.0, values).sum(0) / count
-        deviation = np.sqrt(np.where(gaps, 0.0, (values - mean) ** 2).sum(0) / count)
-        return cls(levels, mean, np.where(deviation > 0, deviation, 1.0))
+        reader = ConditionsReader(columns)
+        reader.update(table)
+        return reader.finish()
 
     @property
     def width(self) -> int:
@@ -64,6 +56,45 @@ class Conditions:
             for column, levels, mean, scale in zip(values.T, self.levels, self.mean, self.scale, strict=True)
         ]
         return np.concatenate(parts, axis=1)
+
+
+class ConditionsReader:
+    """Learns how conditions are encoded, chunk by chunk (Chan et al., 1983).
+
+    Parameters
+    ----------
+    columns : Columns
+    """
+
+    def __init__(self, columns: Columns):
+        self.columns = columns
+        self.is_category = [columns.categories.kinds[i] in CODED for i in columns.condition]
+        self.levels: list[np.ndarray] = [np.empty(0) for _ in self.is_category]
+        self.count, self.mean, self.squares = np.zeros((3, len(self.is_category)))
+
+    def update(self, table: np.ndarray) -> None:
+        """Take in rows of a validated table."""
+        values = self.columns.conditioning(table).astype(np.float64)
+        if not values.shape[1]:
+            return
+        gaps = np.isnan(values)
+        for i, column in enumerate(values.T):
+            if self.is_category[i]:
+                self.levels[i] = np.union1d(self.levels[i], column[~gaps[:, i]])
+        count = (~gaps).sum(0)
+        mean = np.where(gaps, 0.0, values).sum(0) / np.maximum(count, 1)
+        squares = np.where(gaps, 0.0, (values - mean) ** 2).sum(0)
+        total = np.maximum(self.count + count, 1)
+        shift = mean - self.mean
+        self.squares += squares + shift**2 * (self.count * count / total)
+        self.mean += shift * (count / total)
+        self.count += count
+
+    def finish(self) -> Conditions:
+        """Return how conditions are encoded."""
+        deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
+        levels = [known if coded else None for known, coded in zip(self.levels, self.is_category, strict=True)]
+        return Conditions(tuple(levels), self.mean, np.where(deviation > 0, deviation, 1.0))
 
 
 def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray | None:

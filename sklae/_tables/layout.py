@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from sklae._tables.bins import Grid
+from sklae._tables.bins import Grid, GridReader
 from sklae._tables.columns import Columns
-from sklae._tables.conditions import Conditions
+from sklae._tables.conditions import Conditions, ConditionsReader
 from sklae._tables.frames import wrap
-from sklae._tables.scaling import _Moments
+from sklae._tables.scaling import Moments, Scaling
 
 __all__ = ["Layout", "Rows"]
 
@@ -61,16 +61,9 @@ class Layout:
         How the latter are encoded.
     dtype : numpy.dtype
         float32 or float64, as fitted.
-    mean, deviation : ndarray of shape (n_features,), float64
-        Of the values seen in ``fit``, in the user's units.
-    offset, scale : ndarray of shape (n_features,), float64
-        Encoded value = (value - offset) / scale.
-    varies : ndarray of shape (n_features,), bool
-        False for columns that were constant in ``fit``; they leave the density.
-    minimum, maximum : ndarray of shape (n_features,), float64
-        The range seen in ``fit``, encoded; that of validation rows included.
-    fill : ndarray of shape (n_features,), float64
-        The encoded value that stands in for a missing one: the column's mean.
+    scaling : Scaling
+        Means and spreads of the modelled columns; its arrays ``mean``, ``deviation``, ``varies``, ``minimum``,
+        ``maximum`` and ``fill`` are attributes of the layout, too.
     frequencies : tuple of ndarray
         Of each column of categories the shares of its levels in ``fit``; empty for numbers.
     has_missing : bool
@@ -88,14 +81,7 @@ class Layout:
     columns: Columns
     conditions: Conditions
     dtype: np.dtype
-    mean: np.ndarray
-    deviation: np.ndarray
-    offset: np.ndarray
-    scale: np.ndarray
-    varies: np.ndarray
-    minimum: np.ndarray
-    maximum: np.ndarray
-    fill: np.ndarray
+    scaling: Scaling
     frequencies: tuple[np.ndarray, ...]
     has_missing: bool
     clip: float | None
@@ -116,73 +102,70 @@ class Layout:
         blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
         has_grid: bool | np.ndarray = True,
     ) -> Layout:
-        """Read the scaling from the given rows of X (all of them for None), in bounded memory.
+        """Learn from the given rows of X (all of them for None), in bounded memory.
 
         ``standardize`` is one answer for all modelled columns, or one for each, and so is ``has_grid``: whether a
         column of numbers gets a `Grid`. Levels of categories are those of ``columns``, whether the rows have them all
         or not.
         """
         columns = Columns.of(X) if columns is None else columns
-        moments = _Moments(columns.n_columns)
-        for chunk, _ in _chunks(X, rows):
-            moments.update(columns.modelled(chunk))
-        if rows is not None:  # levels that only validation rows have are levels all the same
-            for chunk, _ in _chunks(X, None):
-                moments.update_range(columns.modelled(chunk))
-        n_levels = columns.n_levels()
-        moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
-        mean, deviation = moments.mean, moments.deviation()
-        moments.check(columns.labels())
-        varies = moments.varies()
-        if not varies.any():
-            raise ValueError(
-                f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "
-                "one that varies. There is nothing to learn from this table."
-            )
-        scales = np.broadcast_to(standardize, mean.shape)
-        scale = np.where(varies & scales, deviation, 1.0)
-        offset = np.where(scales, mean, 0.0)
-        fill = (mean - offset) / scale
-        return cls(
-            columns=columns,
-            conditions=Conditions.fit(X if rows is None else X[rows], columns),
-            dtype=X.dtype,
-            mean=mean,
-            deviation=deviation,
-            offset=offset,
-            scale=scale,
-            varies=varies,
-            minimum=np.where(varies, (moments.low - offset) / scale, fill),
-            maximum=np.where(varies, (moments.high - offset) / scale, fill),
-            fill=fill,
-            frequencies=tuple(_shares(X, rows, i, n) for i, n in zip(columns.data.tolist(), n_levels, strict=True)),
-            has_missing=bool((moments.count < moments.n_rows)[varies].any()),
-            clip=clip,
-            clips=np.ones(len(mean), dtype=bool) if clips is None else clips,
-            blocks=(("x", np.arange(len(mean))),) if blocks is None else blocks,
-            grids=tuple(
-                Grid.fit(X[:, i] if rows is None else X[rows, i]) if wanted else None
-                for i, wanted in zip(columns.data, (n_levels == 0) & has_grid, strict=True)
-            ),
+        reader = LayoutReader(
+            columns, standardize=standardize, clip=clip, clips=clips, blocks=blocks, has_grid=has_grid
         )
+        for chunk, _ in _chunks(X, rows):
+            reader.update(chunk)
+        if rows is not None:  # levels and ranges that only validation rows have
+            for chunk, _ in _chunks(X, None):
+                reader.update_range(chunk)
+        return reader.finish()
 
     def select(self, indices: np.ndarray) -> Layout:
         """Return the layout of some of the modelled columns, as one block, without conditions."""
-        arrays = ("mean", "deviation", "offset", "scale", "varies", "minimum", "maximum", "fill", "clips")
         return dataclasses.replace(
             self,
             columns=self.columns.select(indices),
             conditions=Conditions.none(),
-            blocks=(("x", np.arange(len(indices))),),
+            scaling=self.scaling.select(indices),
             frequencies=tuple(self.frequencies[i] for i in indices),
+            clips=self.clips[indices],
+            blocks=(("x", np.arange(len(indices))),),
             grids=tuple(self.grids[i] for i in indices),
-            **{name: getattr(self, name)[indices] for name in arrays},
         )
 
     @property
     def n_features(self) -> int:
         """Number of modelled columns."""
-        return len(self.offset)
+        return self.columns.n_columns
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Means of the values seen in ``fit``, in the user's units."""
+        return self.scaling.mean
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Their standard deviations."""
+        return self.scaling.deviation
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Which columns varied in ``fit``."""
+        return self.scaling.varies
+
+    @property
+    def minimum(self) -> np.ndarray:
+        """The least encoded values seen in ``fit``."""
+        return self.scaling.minimum
+
+    @property
+    def maximum(self) -> np.ndarray:
+        """The largest encoded values seen in ``fit``."""
+        return self.scaling.maximum
+
+    @property
+    def fill(self) -> np.ndarray:
+        """The encoded values that stand in for missing ones."""
+        return self.scaling.fill
 
     @property
     def n_condition(self) -> int:
@@ -192,14 +175,14 @@ class Layout:
     @property
     def log_jacobian(self) -> np.ndarray:
         """Per column, what turns a log-density of encoded values into one in the user's units (nats)."""
-        return -np.log(self.scale)
+        return -np.log(self.scaling.scale)
 
     @property
     def clip_bounds(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The least and largest encoded values after clipping, per column, float32; None for no clipping."""
         if self.clip is None:
             return None
-        reach = np.where(self.clips, self.clip * self.deviation / self.scale, np.inf)
+        reach = np.where(self.clips, self.clip * self.scaling.deviation / self.scaling.scale, np.inf)
         low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in (self.fill - reach, self.fill + reach))
         return low, high
 
@@ -210,10 +193,7 @@ class Layout:
         observed = torch.ones_like(x) if self.has_missing else None
         condition = torch.empty((n_rows, self.n_condition), dtype=dtype) if self.n_condition else None
         for chunk, place in _chunks(X, rows):
-            values = np.subtract(self.columns.modelled(chunk), self.offset, dtype=np.float64)
-            values /= self.scale
-            if not self.varies.all():  # what does not vary says nothing, nor does a gap in it
-                values[:, ~self.varies] = self.fill[~self.varies]
+            values = self.scaling.encode(self.columns.modelled(chunk))
             gaps = np.isnan(values)
             if gaps.any():
                 values[gaps] = np.broadcast_to(self.fill, values.shape)[gaps]
@@ -228,9 +208,7 @@ class Layout:
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return encoded values to the user's units, columns constant in ``fit`` to their constant."""
-        values = values * self.scale + self.offset
-        if not self.varies.all():
-            values[:, ~self.varies] = self.mean[~self.varies]
+        values = self.scaling.decode(values)
         for i, grid in enumerate(self.grids):
             if grid is not None:
                 values[:, i] = grid.snap(values[:, i])
@@ -241,6 +219,71 @@ class Layout:
         return self.columns.categories.decode(wrap(values, self.columns.container, like=like))
 
 
+class LayoutReader:
+    """Learns a layout chunk by chunk: parameters are those of `Layout.fit`."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        standardize: bool | np.ndarray,
+        clip: float | None = None,
+        clips: np.ndarray | None = None,
+        blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
+        has_grid: bool | np.ndarray = True,
+    ):
+        width = columns.n_columns
+        self.columns = columns
+        self.standardize = standardize
+        self.clip = clip
+        self.clips = np.ones(width, dtype=bool) if clips is None else clips
+        self.blocks = (("x", np.arange(width)),) if blocks is None else blocks
+        self.n_levels = columns.n_levels()
+        self.has_grid = (self.n_levels == 0) & has_grid
+        self.dtype: np.dtype | None = None
+        self.moments = Moments(width)
+        self.conditions = ConditionsReader(columns)
+        self.counts = [np.zeros(n, dtype=np.int64) for n in self.n_levels]
+        self.grids: dict[int, GridReader] = {}
+
+    def update(self, table: np.ndarray) -> None:
+        """Take in rows of a validated table."""
+        if self.dtype is None:
+            self.dtype = table.dtype
+            self.grids = {int(i): GridReader(table.dtype) for i in np.flatnonzero(self.has_grid)}
+        values = self.columns.modelled(table)
+        self.moments.update(values)
+        self.conditions.update(table)
+        for i in np.flatnonzero(self.n_levels).tolist():
+            codes = values[:, i]
+            self.counts[i] += np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=self.n_levels[i])
+        for i, grid in self.grids.items():
+            grid.update(values[:, i])
+
+    def update_range(self, table: np.ndarray) -> None:
+        """Take in only how far rows reach."""
+        self.moments.update_range(self.columns.modelled(table))
+
+    def finish(self) -> Layout:
+        """Return the layout of what was taken in."""
+        moments, n_levels = self.moments, self.n_levels
+        moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
+        scaling = moments.finish(self.columns.labels(), self.standardize)
+        assert self.dtype is not None
+        return Layout(
+            columns=self.columns,
+            conditions=self.conditions.finish(),
+            dtype=self.dtype,
+            scaling=scaling,
+            frequencies=tuple(count / max(count.sum(), 1) for count in self.counts),
+            has_missing=bool((moments.count < moments.n_rows)[scaling.varies].any()),
+            clip=self.clip,
+            clips=self.clips,
+            blocks=self.blocks,
+            grids=tuple(self.grids[i].finish() if i in self.grids else None for i in range(len(n_levels))),
+        )
+
+
 def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:
     """Yield parts of X (or of the given rows) of about a million elements, and their places."""
     n_rows = len(X) if rows is None else len(rows)
@@ -248,12 +291,3 @@ def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray
     for start in range(0, n_rows, step):
         place = slice(start, min(start + step, n_rows))
         yield (X[place] if rows is None else X[rows[place]]), place
-
-
-def _shares(X: np.ndarray, rows: np.ndarray | None, position: int, n_levels: int) -> np.ndarray:
-    """Return the shares of a column's levels among its values."""
-    if not n_levels:
-        return np.empty(0)
-    codes = X[:, position] if rows is None else X[rows, position]
-    counts = np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=n_levels)
-    return counts / max(counts.sum(), 1)

@@ -1,15 +1,63 @@
-"""Where numbers lie: means, spreads and ranges, in one pass over chunks."""
+"""Where numbers lie, learned chunk by chunk, and how they are standardised."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = []
+__all__ = ["Moments", "Scaling"]
 
 
-class _Moments:
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Means and spreads of the modelled columns, and how their values are encoded.
+
+    Attributes
+    ----------
+    mean, deviation : ndarray of shape (n_features,), float64
+        Of the values seen in ``fit``, in the user's units.
+    offset, scale : ndarray of shape (n_features,), float64
+        Encoded value = (value - offset) / scale.
+    varies : ndarray of shape (n_features,), bool
+        False for columns that were constant in ``fit``; they leave the density.
+    minimum, maximum : ndarray of shape (n_features,), float64
+        The range seen in ``fit``, encoded; that of validation rows included.
+    fill : ndarray of shape (n_features,), float64
+        The encoded value that stands in for a missing one: the column's mean.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    offset: np.ndarray
+    scale: np.ndarray
+    varies: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+    fill: np.ndarray
+
+    def select(self, indices: np.ndarray) -> Scaling:
+        """Return that of some of the columns."""
+        return Scaling(**{name: values[indices] for name, values in vars(self).items()})
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded values, float64; NaN in gaps, but for columns that don't vary: a gap in these says nothing."""
+        values = np.subtract(values, self.offset, dtype=np.float64)
+        values /= self.scale
+        if not self.varies.all():
+            values[:, ~self.varies] = self.fill[~self.varies]
+        return values
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return encoded values to the user's units, columns constant in ``fit`` to their constant."""
+        values = values * self.scale + self.offset
+        if not self.varies.all():
+            values[:, ~self.varies] = self.mean[~self.varies]
+        return values
+
+
+class Moments:
     """Mean, spread and range of each column, over chunks (Chan et al., 1983) and around gaps.
 
     By hand: scikit-learn's incremental variance is NaN for a column that is missing throughout a chunk.
@@ -67,3 +115,36 @@ class _Moments:
                 f"Got values whose variance overflows in columns {names[wild].tolist()[:5]}; expected magnitudes below "
                 "about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
             )
+
+    def finish(self, names: Any, standardize: bool | np.ndarray) -> Scaling:
+        """Return the scaling of what was taken in.
+
+        ``standardize`` is one answer for all columns, or one for each.
+
+        Raises
+        ------
+        ValueError
+            For columns without a value or with a spread that overflows, and where nothing varies.
+        """
+        mean, deviation = self.mean, self.deviation()
+        self.check(names)
+        varies = self.varies()
+        if not varies.any():
+            raise ValueError(
+                f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "
+                "one that varies. There is nothing to learn from this table."
+            )
+        scales = np.broadcast_to(standardize, mean.shape)
+        scale = np.where(varies & scales, deviation, 1.0)
+        offset = np.where(scales, mean, 0.0)
+        fill = (mean - offset) / scale
+        return Scaling(
+            mean=mean,
+            deviation=deviation,
+            offset=offset,
+            scale=scale,
+            varies=varies,
+            minimum=np.where(varies, (self.low - offset) / scale, fill),
+            maximum=np.where(varies, (self.high - offset) / scale, fill),
+            fill=fill,
+        )

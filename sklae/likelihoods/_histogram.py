@@ -281,6 +281,8 @@ class Histogram(Likelihood):
         self.n_bumps = n_bumps
 
     def build(self, layout: Layout) -> ColumnDensity:
-        scaled = zip(layout.grids, layout.offset, layout.scale, strict=True)
+        scaled = zip(layout.grids, layout.scaling.offset, layout.scaling.scale, strict=True)
         columns = [_Column.of(cast(Grid, grid), offset, scale, self.n_bumps) for grid, offset, scale in scaled]
-        return _HistogramColumns(columns, layout.fill, np.where(layout.varies, layout.deviation / layout.scale, 1.0))
+        return _HistogramColumns(
+            columns, layout.fill, np.where(layout.varies, layout.deviation / layout.scaling.scale, 1.0)
+        )
