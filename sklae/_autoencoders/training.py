@@ -11,8 +11,10 @@ from sklae._autoencoders.checks import check_sample_from
 from sklae._autoencoders.code_density import fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_plan import TrainingPlan
-from sklae._autoencoders.training_rows import RowReader, Tables, TrainingRows
+from sklae._autoencoders.training_rows import Tables, TrainingRows, reader_for
 from sklae._tables.frames import check_table
+from sklae._tables.layout import Layout
+from sklae._tables.sources import in_memory
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
@@ -22,6 +24,10 @@ __all__ = ["Training"]
 
 # What an estimator has learned from its tables before it trains.
 _FROM_TABLES = ("layout_", "n_components_", "n_features_in_", "feature_names_in_")
+
+
+# Of a source, the density of codes is fitted to those of so many rows.
+_MOST_CODES = 10_000
 
 
 class Training:
@@ -48,7 +54,7 @@ class Training:
         vars(estimator).pop("net_", None)
         check_sample_from(estimator.sample_from)
         self._draw_seeds()
-        rows = self._reader().read(tables)
+        rows = self._read(tables)
         estimator.layout_ = rows.layout
         estimator.net_ = self.plan.make_net(rows)
         estimator.n_components_ = estimator.net_.module_.n_components
@@ -64,14 +70,15 @@ class Training:
 
     def resume(self, tables: Tables) -> TrainingRows:
         """Return what to train a fitted estimator on."""
-        return self._reader().read(tables, self.estimator.layout_)
+        return self._read(tables, self.estimator.layout_)
 
     def _draw_seeds(self) -> None:
         seeds = random_state_for(self.estimator.random_state)
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
-    def _reader(self) -> RowReader:
-        return RowReader(self.estimator, self.parts.likelihood, self.estimator._seeds[3])
+    def _read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
+        reader = reader_for(tables.X)(self.estimator, self.parts.likelihood, self.estimator._seeds[3])
+        return reader.read(tables, layout)
 
     def run(self, rows: TrainingRows, epochs: int | None = None) -> None:
         """Train, for ``max_iter`` epochs at most or (as part of more) for so many."""
@@ -115,8 +122,8 @@ class Training:
         vars(estimator).pop("code_density_", None)
         if estimator.sample_from in (None, "prior"):
             return
+        random_state = np.random.RandomState(estimator._seeds[1])
+        X = in_memory(X, _MOST_CODES, random_state)
         table = check_table(estimator, estimator.layout_.columns.categories.encode(X), reset=False)
         codes = estimator.model_.codes(table).astype(np.float64)
-        estimator.code_density_ = fit_code_density(
-            estimator.sample_from, codes, np.random.RandomState(estimator._seeds[1])
-        )
+        estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)

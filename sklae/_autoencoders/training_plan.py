@@ -75,9 +75,9 @@ class TrainingPlan:
         with torch_settings(n_threads=1, gradients=True), explain_construction(estimator):
             net = AutoencoderNet(Autoencoder, **settings).initialize()
             check_module(net.module_, solver=estimator.solver, batch_size=batch_size)
-            net.module_.likelihood.check(data.targets.x, data.targets.observed)
+            data.check(net.module_.likelihood)
             if net.module_.prior is not None:
-                net.module_.prior.start(data.rows.to(net.device), torch_generator(self.seeds[0]))
+                net.module_.prior.start(data.sample().to(net.device), torch_generator(self.seeds[0]))
         return net
 
     def _module_parts(self, rows: TrainingRows) -> dict[str, Any]:

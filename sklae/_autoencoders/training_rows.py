@@ -10,12 +10,13 @@ import numpy as np
 from sklae._autoencoders.checks import check_support
 from sklae._tables.columns import Columns
 from sklae._tables.frames import check_table
-from sklae._tables.layout import Layout
-from sklae._training.batches import EncodedRows
+from sklae._tables.layout import Layout, LayoutReader, Rows
+from sklae._tables.sources import RowSource
+from sklae._training.batches import EncodedRows, StreamedRows
 from sklae._utils.random import some_rows
 from sklae.likelihoods import Likelihood
 
-__all__ = ["RowReader", "Tables", "TrainingRows", "read_columns"]
+__all__ = ["RowReader", "SourceReader", "Tables", "TrainingRows", "read_columns", "reader_for"]
 
 _NO_COLUMNS = np.empty(0, dtype=int)
 
@@ -48,8 +49,59 @@ class TrainingRows(NamedTuple):
     """Encoded rows to train and to validate on, and the layout that encoded them."""
 
     layout: Layout
-    train: EncodedRows
+    train: EncodedRows | StreamedRows
     valid: EncodedRows | None
+
+
+class SourceReader:
+    """Learns from a source chunk by chunk; what it reads is encoded as training goes. Parameters as of `RowReader`."""
+
+    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
+        self.estimator = estimator
+        self.rows = RowReader(estimator, likelihood, seed)
+
+    def read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
+        """Return what to train on, in a given layout or in one that is learned from all rows."""
+        source, estimator = tables.X, self.estimator
+        if tables.X_clean is not None:
+            raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
+        if estimator.early_stopping and tables.X_val is None:
+            raise ValueError(
+                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val: of a source none "
+                "are held out."
+            )
+        if len(source) < 2:
+            raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
+        is_new = layout is None
+        if layout is None:
+            columns = Columns.learn(source.chunks(), estimator.condition_features, estimator.categorical_features)
+        else:
+            columns = layout.columns
+
+        def check(table: Any, *, reset: bool = False, name: str = "X") -> np.ndarray:
+            return check_table(estimator, columns.categories.encode(table), reset=reset, name=name)
+
+        if layout is None:
+            reader = self.rows.reader(columns)
+            for i, chunk in enumerate(source.chunks()):
+                reader.update(check(chunk, reset=i == 0))
+            layout = reader.finish()
+
+        def encode(table: Any) -> Rows:
+            return self.rows.encode(layout, check(table), None, None).targets
+
+        train = StreamedRows(source, encode)
+        if is_new:  # values outside a support are refused before any work
+            for chunk in source.chunks():
+                encode(chunk)
+        if tables.X_val is None:
+            return TrainingRows(layout, train, None)
+        return TrainingRows(layout, train, self.rows.encode(layout, check(tables.X_val, name="X_val"), None, None))
+
+
+def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
+    """Return what reads a table, or a source of rows."""
+    return SourceReader if isinstance(X, RowSource) else RowReader
 
 
 def read_columns(estimator: Any, X: Any) -> Columns:
@@ -93,22 +145,21 @@ class RowReader:
         valid = None if tables.X_val is None else check(tables.X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
-            layout = self._learn(columns, table if clean is None else clean, rows)
-        train = self._encode(layout, table, clean, self._some_of(len(table), rows, tables.max_rows))
+            layout = self.reader(columns).read(table if clean is None else clean, rows)
+        train = self.encode(layout, table, clean, self._some_of(len(table), rows, tables.max_rows))
         if valid is not None:
-            return TrainingRows(layout, train, self._encode(layout, valid, None, None))
-        held_out = None if rows_valid is None else self._encode(layout, table, clean, rows_valid)
+            return TrainingRows(layout, train, self.encode(layout, valid, None, None))
+        held_out = None if rows_valid is None else self.encode(layout, table, clean, rows_valid)
         return TrainingRows(layout, train, held_out)
 
-    def _learn(self, columns: Columns, table: np.ndarray, rows: np.ndarray | None) -> Layout:
+    def reader(self, columns: Columns) -> LayoutReader:
+        """Return what learns a layout of these columns from the rows it is shown."""
         blocks = self.likelihood.assign(columns)
         columns = columns.treat_as_numbers(_in_blocks(blocks, lambda part: not part.discrete))
         _check_categories(blocks, columns)
-        return Layout.fit(
-            table,
-            rows=rows,
+        return LayoutReader(
+            columns,
             standardize=self._standardizes(blocks),
-            columns=columns,
             clip=self.estimator.clip,
             clips=_each_column(blocks, lambda part: part.standardize),
             blocks=tuple((name, indices) for name, _, indices in blocks),
@@ -126,9 +177,10 @@ class RowReader:
                 )
         return _each_column(blocks, lambda part: part.standardize if standardize == "auto" else standardize)
 
-    def _encode(
+    def encode(
         self, layout: Layout, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None
     ) -> EncodedRows:
+        """Return rows of validated tables (all for None), encoded; refuse values that no likelihood takes."""
         inputs = layout.encode(table, rows=rows)
         targets = inputs if clean is None else layout.encode(clean, rows=rows)
         blocks = self.likelihood.assign(layout.columns)

@@ -22,6 +22,7 @@ __all__ = [
     "is_frame",
     "is_gap",
     "is_other_float",
+    "join_rows",
     "kinds_of",
     "ordered_levels",
     "refuse_odd_frames",
@@ -313,6 +314,13 @@ def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:
     if np.array_equal(rows, np.arange(n_rows)):  # no copy
         return X
     return safe_indexing(X if is_frame(X) or hasattr(X, "__getitem__") else np.asarray(X), rows)
+
+
+def join_rows(parts: Sequence[Any]) -> Any:
+    """Return tables of the same columns below each other, in the first one's container."""
+    if len(parts) == 1 or not is_frame(parts[0]):
+        return parts[0] if len(parts) == 1 else np.concatenate([np.asarray(part) for part in parts])
+    return nw.concat([nw.from_native(part, eager_only=True) for part in parts]).to_native()
 
 
 # -- columns ------------------------------------------------------------------------------------------------

@@ -42,6 +42,17 @@ class Rows(NamedTuple):
         """Return the rows on a device."""
         return Rows(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
+    @staticmethod
+    def below(first: Rows, second: Rows) -> Rows:
+        """Return rows below others of the same columns."""
+        masked = first.observed is not None or second.observed is not None
+        masks = [torch.ones_like(rows.x) if rows.observed is None else rows.observed for rows in (first, second)]
+        return Rows(
+            torch.cat([first.x, second.x]),
+            torch.cat(masks) if masked else None,
+            None if first.condition is None else torch.cat([first.condition, second.condition]),  # type: ignore[list-item]
+        )
+
     def take(self, index: slice | torch.Tensor) -> Rows:
         """Return some of the rows, by a slice or by positions."""
         if isinstance(index, slice):
@@ -112,12 +123,7 @@ class Layout:
         reader = LayoutReader(
             columns, standardize=standardize, clip=clip, clips=clips, blocks=blocks, has_grid=has_grid
         )
-        for chunk, _ in _chunks(X, rows):
-            reader.update(chunk)
-        if rows is not None:  # levels and ranges that only validation rows have
-            for chunk, _ in _chunks(X, None):
-                reader.update_range(chunk)
-        return reader.finish()
+        return reader.read(X, rows)
 
     def select(self, indices: np.ndarray) -> Layout:
         """Return the layout of some of the modelled columns, as one block, without conditions."""
@@ -245,6 +251,15 @@ class LayoutReader:
         self.conditions = ConditionsReader(columns)
         self.counts = [np.zeros(n, dtype=np.int64) for n in self.n_levels]
         self.grids: dict[int, GridReader] = {}
+
+    def read(self, X: np.ndarray, rows: np.ndarray | None = None) -> Layout:
+        """Return the layout of the given rows of a table (all of them for None), in bounded memory."""
+        for chunk, _ in _chunks(X, rows):
+            self.update(chunk)
+        if rows is not None:  # levels and ranges that only validation rows have
+            for chunk, _ in _chunks(X, None):
+                self.update_range(chunk)
+        return self.finish()
 
     def update(self, table: np.ndarray) -> None:
         """Take in rows of a validated table."""

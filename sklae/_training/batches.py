@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from skorch.dataset import Dataset
 
 from sklae._tables.layout import Rows
+from sklae._tables.sources import RowSource
 
-__all__ = ["Batch", "Batches", "EncodedRows", "n_batches"]
+__all__ = ["Batch", "Batches", "EncodedRows", "StreamedRows", "n_batches"]
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
+# Of a source, what is learned before the first step is learned from so many rows.
+_MOST_SAMPLED = 10_000
 
 
 class Batch(NamedTuple):
@@ -80,10 +84,61 @@ class EncodedRows(Dataset):
         x, observed = self.targets.x, self.targets.observed
         super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
 
-    @property
-    def batch(self) -> Batch:
-        """All rows as one batch."""
-        return Batch(self.rows, self.targets)
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
+    ) -> Iterator[Batch]:
+        """Yield all rows in batches, shuffled where there is a generator."""
+        yield from _in_slices(Batch(self.rows, self.targets).to(device), batch_size, generator)
+
+    def sample(self) -> Rows:
+        """Return rows for what is learned from some of them before the first step: here, all."""
+        return self.rows
+
+    def check(self, likelihood: Any) -> None:
+        """Let a built likelihood refuse what it is not defined for."""
+        likelihood.check(self.targets.x, self.targets.observed)
+
+
+class StreamedRows(Dataset):
+    """Rows of a source, encoded as they are read.
+
+    Parameters
+    ----------
+    source : RowSource
+    encode : callable
+        Table -> Rows.
+    """
+
+    def __init__(self, source: RowSource, encode: Callable[[Any], Rows]):
+        self.source = source
+        self.encode = encode
+        super().__init__(source, length=len(source))
+
+    def batches(
+        self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
+    ) -> Iterator[Batch]:
+        """Yield all rows in batches, shuffled within each chunk where there is a generator."""
+        left, waiting = n_batches(len(self), batch_size), None
+        for table in self.source.chunks():
+            rows = self.encode(table)
+            if generator is not None:
+                rows = rows.take(torch.randperm(len(rows.x), generator=generator))
+            waiting = rows if waiting is None else Rows.below(waiting, rows)
+            while left > 1 and len(waiting.x) >= batch_size:
+                yield Batch.of(waiting.take(slice(batch_size)).to(device))
+                waiting, left = waiting.take(slice(batch_size, None)), left - 1
+        if waiting is not None:
+            yield Batch.of(waiting.to(device))
+
+    def sample(self) -> Rows:
+        """Return rows for what is learned from some of them before the first step."""
+        return self.encode(self.source.sample(_MOST_SAMPLED, np.random.RandomState(0)))
+
+    def check(self, likelihood: Any) -> None:
+        """Let a built likelihood refuse what it is not defined for."""
+        for table in self.source.chunks():
+            rows = self.encode(table)
+            likelihood.check(rows.x, rows.observed)
 
 
 def n_batches(n_samples: int, batch_size: int) -> int:
@@ -92,13 +147,31 @@ def n_batches(n_samples: int, batch_size: int) -> int:
     return full + (rest > 1 or full == 0)
 
 
+def _in_slices(whole: Batch, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
+    """Yield slices of rows in memory; a last one of a single row joins the one before."""
+    n_rows = whole.n_rows
+    starts = list(range(0, n_rows, batch_size))
+    if len(starts) > 1 and n_rows - starts[-1] == 1:
+        del starts[-1]
+    slices = [slice(*ends) for ends in zip(starts, [*starts[1:], n_rows], strict=True)]
+    if generator is None:
+        yield from map(whole.take, slices)
+        return
+    order = torch.randperm(n_rows, generator=generator).to(whole.rows.x.device)
+    if sum(part.numel() for part in whole.rows if part is not None) <= _SMALL_ELEMENTS:
+        yield from map(whole.take(order).take, slices)
+    else:
+        for rows in slices:
+            yield whole.take(order[rows])
+
+
 class Batches:
     """Batches as slices of in-memory tensors: what a DataLoader does, without its per-row cost.
 
     Parameters
     ----------
-    dataset : EncodedRows, or another skorch.dataset.Dataset
-        Whose ``X`` and ``y`` are tensors, arrays, or dicts or tuples of these; ``y=None`` means X.
+    dataset : EncodedRows, StreamedRows, or another skorch.dataset.Dataset
+        The last one's ``X`` and ``y`` are tensors, arrays, or dicts or tuples of these; ``y=None`` means X.
     batch_size : int
     shuffle : bool, default=False
     generator : torch.Generator or None, default=None
@@ -112,34 +185,19 @@ class Batches:
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Any,
         batch_size: int,
         shuffle: bool = False,
         generator: torch.Generator | None = None,
         device: Any = "cpu",
     ):
-        whole = dataset.batch if isinstance(dataset, EncodedRows) else Batch.of(dataset.X, dataset.y)
-        self.whole = whole.to(device)
-        self.device = device
+        self.dataset = dataset if hasattr(dataset, "batches") else EncodedRows(*Batch.of(dataset.X, dataset.y))
         self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.generator = generator
-        self.n_rows = len(dataset)
-        starts = list(range(0, self.n_rows, batch_size))
-        if len(starts) > 1 and self.n_rows - starts[-1] == 1:
-            del starts[-1]
-        self.slices = [slice(*ends) for ends in zip(starts, [*starts[1:], self.n_rows], strict=True)]
+        self.generator = generator if shuffle else None
+        self.device = device
 
     def __len__(self) -> int:
-        return len(self.slices)
+        return n_batches(len(self.dataset), self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.shuffle:
-            yield from map(self.whole.take, self.slices)
-            return
-        order = torch.randperm(self.n_rows, generator=self.generator).to(self.device)
-        if sum(part.numel() for part in self.whole.rows if part is not None) <= _SMALL_ELEMENTS:
-            yield from map(self.whole.take(order).take, self.slices)
-        else:
-            for rows in self.slices:
-                yield self.whole.take(order[rows])
+        return self.dataset.batches(self.batch_size, self.generator, self.device)
