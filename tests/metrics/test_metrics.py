@@ -563,7 +563,7 @@ RANDOM = {"diagnose", "marginal_kl", "mutual_information"}
 def test_every_function_is_listed_here():
     functions = {name for name in metrics.__all__ if name[0].islower()}
     of_tables = {"association_distances", "marginal_distances", "near_copy_share", "train_on_synthetic_score"}
-    assert functions == {*OF_ESTIMATORS, *OF_ARRAYS, *of_tables}  # those of tables: `test_synthesis_metrics.py`
+    assert functions == {*OF_ESTIMATORS, *OF_ARRAYS, *of_tables}  # those of tables: `test_synthesis.py`
 
 
 @pytest.mark.parametrize("name", OF_ESTIMATORS)

@@ -17,7 +17,7 @@ from sklae._tables.frames import is_gap
 
 
 def examples(n):
-    """Return settings for so many examples, as in `test_properties.py`."""
+    """Return settings for so many examples, as in `tests/test_properties.py`."""
     return settings(
         max_examples=n,
         deadline=None,
