@@ -65,7 +65,7 @@ def make_layout(
         return Layout.fit(X, rows=None, standardize=standardize)
     X = into_support(X, likelihood)
     scaled = np.empty(n_features, dtype=bool)
-    for _, part, indices in likelihood.assign(Columns.of(X)):
+    for _, part, indices in likelihood.assign(Columns.fit(X)):
         scaled[indices] = part.standardize
     return Layout.fit(X, rows=None, standardize=scaled)
 
@@ -386,7 +386,7 @@ _MAPS: dict[Support, Callable[[np.ndarray], np.ndarray]] = {
 def into_support(table: np.ndarray, likelihood: Any) -> np.ndarray:
     """Map numbers, column by column, into the supports of a likelihood; NaN and infinity stay."""
     mapped = table.astype(np.float64)
-    for _, part, indices in likelihood.assign(Columns.of(table)):
+    for _, part, indices in likelihood.assign(Columns.fit(table)):
         if part.support.is_bounded:
             values = mapped[:, indices]
             finite = np.isfinite(values)
@@ -440,7 +440,7 @@ def estimator_for(estimator: type, part: Any) -> type:
     """Return the estimator, or its version that maps any table into the support of a part."""
     if not isinstance(part, Likelihood):
         return estimator
-    blocks = part.assign(Columns.of(np.empty((1, 3))))
+    blocks = part.assign(Columns.fit(np.empty((1, 3))))
     if not any(block.support.is_bounded for _, block, _ in blocks):
         return estimator
     return {AutoencoderTransformer: SquashingAutoencoder, VAETransformer: SquashingVAE}[estimator]

@@ -77,7 +77,7 @@ class FittedVAE(FittedModel):
                 return components.cpu().numpy()
             kl = q.kl(prior)
             if kl is None:
-                noise = self._shared_noise(rows)
+                noise = _shared_noise(rows, self.n_components)
                 kl = sampled_kl(*q.push_with_density(noise), prior).mean(0)
             return kl[:, None].cpu().numpy()
 
@@ -135,7 +135,7 @@ class FittedVAE(FittedModel):
         """Return the importance-weighted bound of rows (arXiv 1509.00519), (n_rows,), in nats."""
 
         def bound(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS).to(rows.x)
+            groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS)
             parts = [log_weight for _, log_weight in self._weighted(module, rows, groups.flatten(0, 1))]
             return torch.cat(parts).unflatten(0, groups.shape[:2]).logsumexp(1).mean(0) - np.log(n_draws)
 
@@ -144,22 +144,18 @@ class FittedVAE(FittedModel):
     def _draws_and_kl(self, module: Autoencoder, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
         """Return draws of each row's codes, and how far their distribution is from the prior, in nats."""
         q = module.encode(*rows)
-        noise = self._shared_noise(rows)
+        noise = _shared_noise(rows, self.n_components)
         z, log_q = q.push_with_density(noise)
         prior = module.prior_codes(rows.condition)
         closed_form = q.kl(prior)
         return z, sampled_kl(z, log_q, prior).mean(0) if closed_form is None else closed_form
-
-    def _shared_noise(self, rows: Rows) -> torch.Tensor:
-        """Return the draws that all rows share, (N_DRAWS, 1, n_components)."""
-        return antithetic_draws(N_DRAWS, self.n_components).to(rows.x)[:, None, :]
 
     def _weighted(
         self, module: Autoencoder, rows: Rows, draws: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield codes of rows, (n, n_rows, n_components), and the logarithms of their importance weights."""
         q, prior = module.encode(*rows), module.prior_codes(rows.condition)
-        for noise in draws[:, None, :].split(_MOST_DRAWS):
+        for noise in draws.to(rows.x)[:, None, :].split(_MOST_DRAWS):
             z, log_q = q.push_with_density(noise)
             yield z, module.log_likelihood(z, rows) - sampled_kl(z, log_q, prior)
 
@@ -178,7 +174,7 @@ class FittedVAE(FittedModel):
         def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
             most = torch.full((len(rows.x),), -torch.inf, dtype=rows.x.dtype, device=rows.x.device)
             total, mean = torch.zeros_like(most), torch.zeros(len(rows.x), n_cells).to(rows.x)
-            for z, log_weight in self._weighted(module, rows, self._observed_draws(rows, n_draws)):
+            for z, log_weight in self._weighted(module, rows, grouped_draws(n_draws, self.n_components, n_draws)[0]):
                 expected = module.given(z, rows.condition).expectation()
                 largest = torch.maximum(most, log_weight.max(0).values)
                 earlier, weight = (most - largest).exp(), (log_weight - largest).exp()
@@ -196,7 +192,7 @@ class FittedVAE(FittedModel):
         generator = torch_generator(random_state)
 
         def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
-            parts = list(self._weighted(module, rows, self._observed_draws(rows, n_draws)))
+            parts = list(self._weighted(module, rows, grouped_draws(n_draws, self.n_components, n_draws)[0]))
             z, log_weight = torch.cat([z for z, _ in parts]), torch.cat([weight for _, weight in parts])
             chosen = torch.multinomial(log_weight.softmax(0).T, n_samples, replacement=True, generator=generator)
             picked = z.gather(0, chosen.T[..., None].expand(-1, -1, z.shape[-1]))
@@ -208,5 +204,7 @@ class FittedVAE(FittedModel):
         out = np.empty((len(table), n_samples, self.layout.n_features))
         return np.moveaxis(self.map_rows(draw, table, out=out, n_draws=n_draws), 1, 0)
 
-    def _observed_draws(self, rows: Rows, n_draws: int) -> torch.Tensor:
-        return grouped_draws(n_draws, self.n_components, n_draws)[0].to(rows.x)
+
+def _shared_noise(rows: Rows, n_components: int) -> torch.Tensor:
+    """Return the draws that all rows share, (N_DRAWS, 1, n_components)."""
+    return antithetic_draws(N_DRAWS, n_components).to(rows.x)[:, None, :]

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.fitted_vae import FittedVAE
 from sklae._autoencoders.verbs import Verbs
-from sklae._tables.conditions import read_condition
+from sklae._tables.conditions import own_condition, read_condition
 from sklae._utils.compat import wrap_transformed
 from sklae.posteriors import POSTERIORS
 
@@ -219,4 +219,4 @@ class LatentVerbs(Verbs):
     def _condition_of(self, table: np.ndarray, condition: Any) -> np.ndarray | None:
         """Return given conditions for the rows of a validated table, or their own."""
         columns = self.layout_.columns
-        return columns.own_condition(table) if condition is None else read_condition(condition, columns, len(table))
+        return own_condition(table, columns) if condition is None else read_condition(condition, columns, len(table))

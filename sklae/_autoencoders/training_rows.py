@@ -67,8 +67,8 @@ class SourceReader:
             raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
         if estimator.early_stopping and tables.X_val is None:
             raise ValueError(
-                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val: of a source none "
-                "are held out."
+                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
+                "none are held out."
             )
         if len(source) < 2:
             raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")

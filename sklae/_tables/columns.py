@@ -45,12 +45,6 @@ class Columns:
     container: Any = None
 
     @classmethod
-    def of(cls, table: np.ndarray) -> Columns:
-        """Return the columns of an array, all modelled."""
-        width = table.shape[1]
-        return cls(width, None, np.arange(width), _NONE, Categories.fit(table, width))
-
-    @classmethod
     def fit(cls, X: Any, condition_features: Any = None, categorical_features: Any = "from_dtype") -> Columns:
         """Read the columns of a table whose cells have not been looked at yet, some of them conditions.
 
@@ -129,10 +123,6 @@ class Columns:
     def conditioning(self, table: np.ndarray) -> np.ndarray:
         """Return the conditioning columns of a validated table."""
         return table[:, self.condition]
-
-    def own_condition(self, table: np.ndarray) -> np.ndarray | None:
-        """Return the same, or None where nothing conditions the model."""
-        return self.conditioning(table) if len(self.condition) else None
 
     def join(self, data: np.ndarray, condition: np.ndarray | None) -> np.ndarray:
         """Return rows of all columns, from those of the modelled and of the conditioning ones."""

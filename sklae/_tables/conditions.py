@@ -12,7 +12,7 @@ from sklae._tables.categories import CODED
 from sklae._tables.columns import Columns
 from sklae._tables.frames import columns_of, is_frame
 
-__all__ = ["Conditions", "ConditionsReader", "read_condition"]
+__all__ = ["Conditions", "ConditionsReader", "own_condition", "read_condition"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +95,11 @@ class ConditionsReader:
         deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
         levels = [known if coded else None for known, coded in zip(self.levels, self.is_category, strict=True)]
         return Conditions(tuple(levels), self.mean, np.where(deviation > 0, deviation, 1.0))
+
+
+def own_condition(table: np.ndarray, columns: Columns) -> np.ndarray | None:
+    """Return the conditions of the rows of a validated table; None for a model without conditions."""
+    return columns.conditioning(table) if len(columns.condition) else None
 
 
 def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.ndarray | None:

@@ -119,7 +119,7 @@ class Layout:
         column of numbers gets a `Grid`. Levels of categories are those of ``columns``, whether the rows have them all
         or not.
         """
-        columns = Columns.of(X) if columns is None else columns
+        columns = Columns.fit(X) if columns is None else columns
         reader = LayoutReader(
             columns, standardize=standardize, clip=clip, clips=clips, blocks=blocks, has_grid=has_grid
         )

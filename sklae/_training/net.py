@@ -15,7 +15,7 @@ from skorch.helper import predefined_split
 from sklae._training.batches import Batches
 from sklae._training.callbacks import Monitor, StopTraining
 from sklae._training.loop import LeanLoop, diverged
-from sklae._training.state import TrainingState
+from sklae._training.state import TrainingState, all_finite, drop_unfinished_epoch
 from sklae._utils.random import generate
 
 __all__ = ["AutoencoderNet", "Run"]
@@ -175,10 +175,11 @@ class AutoencoderNet(LeanLoop):
         try:
             self.notify("on_train_begin", X=dataset, y=None)
             yield run
-            self._drop_unfinished_epoch(dataset_valid is not None)
+            drop_unfinished_epoch(self, validates=dataset_valid is not None)
             self.monitor.finish(self, interrupted=run.interrupted)
             self.notify("on_train_end", X=dataset, y=None)
-            self._check_finite()
+            if not all_finite(self.learners):
+                raise diverged("weights")
         except BaseException:
             before.restore(self)
             raise
@@ -189,15 +190,6 @@ class AutoencoderNet(LeanLoop):
             for learner in self.learners:
                 learner.zero_grad()
             self.module_.eval()
-
-    def _drop_unfinished_epoch(self, validates: bool) -> None:
-        history = self.history.to_list()
-        if history and ("train_loss" not in history[-1] or (validates and "valid_loss" not in history[-1])):
-            del self.history[-1]
-
-    def _check_finite(self) -> None:
-        if not all(bool(p.isfinite().all()) for learner in self.learners for p in learner.parameters()):
-            raise diverged("weights")
 
     # -- prediction -----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from torch import nn
 if TYPE_CHECKING:
     from sklae._training.net import AutoencoderNet
 
-__all__ = ["TrainingState", "clone_tensors", "load_tensors"]
+__all__ = ["TrainingState", "all_finite", "clone_tensors", "drop_unfinished_epoch", "load_tensors"]
 
 
 def clone_tensors(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
@@ -30,6 +30,18 @@ def load_tensors(modules: Sequence[nn.Module], saved: Sequence[torch.Tensor]) ->
 
 def _tensors_of(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
     return [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+
+
+def all_finite(modules: Sequence[nn.Module]) -> bool:
+    """Return whether all parameters are finite."""
+    return all(bool(p.isfinite().all()) for module in modules for p in module.parameters())
+
+
+def drop_unfinished_epoch(net: AutoencoderNet, *, validates: bool) -> None:
+    """Take an epoch that was broken off out of the history."""
+    history = net.history.to_list()
+    if history and ("train_loss" not in history[-1] or (validates and "valid_loss" not in history[-1])):
+        del net.history[-1]
 
 
 class TrainingState:

@@ -13,7 +13,7 @@ from torch.distributions import Normal
 from toys import ae, vae
 
 from sklae import VAETransformer
-from sklae._autoencoders import fitted_model, fitted_vae, verbs
+from sklae._autoencoders import fitted_vae, inference, verbs
 from sklae.likelihoods import Gaussian
 from sklae.posteriors import IAF
 from sklae.priors import VampPrior
@@ -291,7 +291,7 @@ def test_scores_depend_on_the_row_alone(n_importance_samples, posterior, monkeyp
     alone = np.concatenate([posterior.score_samples(X[[i]], n_importance_samples) for i in range(37)])
     np.testing.assert_allclose(scores, alone, rtol=1e-9)
     np.testing.assert_array_equal(scores, posterior.score_samples(X, n_importance_samples))
-    monkeypatch.setattr(fitted_model, "_CHUNK_ELEMENTS", 2**12)
+    monkeypatch.setattr(inference, "_CHUNK_ELEMENTS", 2**12)
     np.testing.assert_allclose(posterior.score_samples(X, n_importance_samples), scores, rtol=1e-9)
 
 

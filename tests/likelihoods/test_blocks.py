@@ -109,7 +109,7 @@ def test_blocks_without_columns_are_left_out():
     blocks = Blocks(
         [("none", "poisson", []), ("all", "gaussian", slice(None)), ("beyond", "bernoulli", slice(9, None))]
     )
-    assert [name for name, *_ in blocks.assign(Columns.of(make_table(5, 3)))] == ["all"]
+    assert [name for name, *_ in blocks.assign(Columns.fit(make_table(5, 3)))] == ["all"]
 
 
 ALL = slice(None)
@@ -137,7 +137,7 @@ REFUSED = {
 def test_blocks_that_make_no_model_are_refused(case):
     blocks, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
-        Blocks(blocks).assign(Columns.of(make_table(5, 3)))
+        Blocks(blocks).assign(Columns.fit(make_table(5, 3)))
     with pytest.raises(ValueError, match=message):
         VAETransformer(likelihood=Blocks(blocks), **QUICK).fit(make_table(20, 3))
 
@@ -179,7 +179,7 @@ def test_blocks_have_nested_parameters():
 def test_callers_blocks_are_never_changed():
     part = Bernoulli()
     blocks = Blocks([("a", part, [0]), ("b", "gaussian", [1, 2])])
-    assigned = blocks.assign(Columns.of(make_table(5, 3)))
+    assigned = blocks.assign(Columns.fit(make_table(5, 3)))
     assert assigned[0][1] is not part
     assert blocks.blocks[0][1] is part
     assert isinstance(assigned[1][1], LIKELIHOODS["gaussian"])

@@ -15,18 +15,18 @@ class _Encoder(nn.Module):
         super().__init__()
         self.shape, (n_colors, height, width) = shape, shape
         each, rest = divmod(inputs.n_values, prod(shape))
-        self.project = nn.Linear(inputs.n_values, prod(shape)) if rest else nn.Identity()  # kinds of several widths
-        self.n_values_each = 1 if rest else each
-        n_channels = n_colors * (self.n_values_each + (inputs.n_mask > 0))
+        self.n_values_each = 1 if rest else each  # kinds of several widths
+        self.project = nn.Linear(inputs.n_values, prod(shape)) if rest else nn.Identity()
+        n_channels = n_colors * (self.n_values_each + (inputs.n_mask > 0)) + inputs.n_condition
         self.convolve = nn.Conv2d(n_channels, channels, 3, stride=2, padding=1)
-        self.bias = nn.Linear(inputs.n_condition, channels) if inputs.n_condition else None
         self.out = nn.Linear(channels * -(-height // 2) * -(-width // 2), n_outputs)
         self.n_activations = max(n_channels, channels) * height * width
 
     def forward(self, values, mask, condition, generator=None):
-        image = self.project(values).view(len(values), *self.shape, self.n_values_each).movedim(-1, 2).flatten(1, 2)
-        h = self.convolve(image if mask is None else torch.cat([image, mask.view(len(mask), *self.shape)], dim=1))
-        return self.out(torch.relu(h if self.bias is None else h + self.bias(condition)[..., None, None]).flatten(1))
+        planes = [self.project(values).view(len(values), *self.shape, self.n_values_each).movedim(-1, 2).flatten(1, 2)]
+        planes += [] if mask is None else [mask.view(len(mask), *self.shape)]
+        planes += [] if condition is None else [condition[..., None, None].expand(-1, -1, *self.shape[1:])]
+        return self.out(torch.relu(self.convolve(torch.cat(planes, dim=1))).flatten(1))
 
 
 class _Decoder(nn.Module):
@@ -42,26 +42,19 @@ class _Decoder(nn.Module):
         self.n_activations = max(channels, each) * prod(shape[1:])
 
     def forward(self, z, mask, condition, generator=None):
-        h = self.start(z if condition is None else torch.cat([z, condition], dim=-1))
-        return self.out(self.convolve(torch.relu(h.view(-1, *self.planes))).flatten(1))
+        h = self.start(z if condition is None else torch.cat([z, condition], -1)).view(-1, *self.planes)
+        return self.out(self.convolve(torch.relu(h)).flatten(1))
 
 
 class Conv(Network):
     def __init__(self, shape=None, channels=4):
-        self.shape = shape
-        self.channels = channels
+        self.shape, self.channels = shape, channels
 
-    def _resolve(self, n_columns):
-        shape = self.shape or (1, isqrt(n_columns), isqrt(n_columns))
-        if prod(shape) != n_columns:
-            raise ValueError(f"Got {n_columns} columns; expected {prod(shape)}, as {self} takes them.")
-        return shape
-
-    def encoder(self, inputs, n_outputs):
-        return _Encoder(self._resolve(inputs.n_columns), self.channels, inputs, n_outputs)
+    def encoder(self, inputs, n_outputs, cls=_Encoder):
+        shape = self.shape or (1, isqrt(inputs.n_columns), isqrt(inputs.n_columns))
+        if prod(shape) != inputs.n_columns:
+            raise ValueError(f"Got {inputs.n_columns} columns; expected {prod(shape)}, as {self} takes them.")
+        return cls(shape, self.channels, inputs, n_outputs)
 
     def decoder(self, inputs, n_outputs):
-        return _Decoder(self._resolve(inputs.n_columns), self.channels, inputs, n_outputs)
-
-    def fitting_size(self, at_least):
-        return prod(self.shape) if self.shape else (isqrt(at_least - 1) + 1) ** 2
+        return self.encoder(inputs, n_outputs, _Decoder)

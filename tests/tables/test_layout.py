@@ -27,7 +27,7 @@ REACH = ("minimum", "maximum")
 
 def fit(table, *, rows=None, standardize=True, source=None):
     values = np.asarray(table)
-    columns = Columns.of(values) if source is None else Columns.fit(source)
+    columns = Columns.fit(values) if source is None else Columns.fit(source)
     return Layout.fit(values, rows=rows, standardize=standardize, columns=columns)
 
 

@@ -1,0 +1,91 @@
+"""A trained net over a layout, run on rows in chunks and without state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklae._model.module import Autoencoder
+from sklae._tables.indicators import Cells
+from sklae._tables.layout import Layout, Rows
+from sklae._training.net import AutoencoderNet
+from sklae._utils.torch_settings import torch_settings
+
+_CHUNK_ELEMENTS = 2**18
+
+
+class Inference:
+    """Runs the module of a net on encoded rows, and brings what it says back to the user's units.
+
+    Parameters
+    ----------
+    layout : Layout
+    net : AutoencoderNet
+
+    Attributes
+    ----------
+    cells : Cells
+        How the modelled columns fall into cells.
+    """
+
+    def __init__(self, layout: Layout, net: AutoencoderNet):
+        self.layout = layout
+        self.net = net
+
+    @property
+    def n_components(self) -> int:
+        """Width of the code."""
+        return self.net.module_.n_components
+
+    @property
+    def cells(self) -> Cells:
+        return Cells(self.net.module_.likelihood.n_levels(self.layout.n_features))
+
+    def empty_cells(self, table: np.ndarray) -> np.ndarray:
+        """Return an array for the cells of so many rows."""
+        return np.empty((len(table), len(self.cells.owner)))
+
+    def decode_cells(self, expected: torch.Tensor) -> np.ndarray:
+        """Return expected values with numbers in the user's units."""
+        cells, layout = self.cells, self.layout
+        values = expected.cpu().numpy()
+        if cells.only_numbers:
+            return layout.decode(values)
+        values = values.astype(np.float64)
+        numbers = ~cells.is_coded
+        values[:, cells.first[numbers]] = layout.select(np.flatnonzero(numbers)).decode(values[:, cells.first[numbers]])
+        return values
+
+    def log_jacobians(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        """Return what turns log-densities of encoded cells into such in the user's units, 0 where nothing counts."""
+        jacobian = torch.as_tensor(self.layout.log_jacobian)
+        weight = module.column_weight(rows.observed)
+        return jacobian if weight is None else jacobian * weight.cpu()
+
+    def encode_condition(self, condition: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
+        """Return conditions, as read, as the module takes them."""
+        return None if condition is None else torch.as_tensor(self.layout.conditions.encode(condition), dtype=dtype)
+
+    def inference_module(self, dtype: np.dtype) -> tuple[Any, torch.device]:
+        """Return the module for float32 or float64 input, and its device."""
+        module = self.net.inference_module(torch.float64 if dtype == np.float64 else torch.float32)
+        return module, next(module.parameters()).device
+
+    def map_rows(self, function: Callable, table: np.ndarray, *, out: np.ndarray, n_draws: int = 1) -> np.ndarray:
+        """Fill ``out`` with ``function(module, rows)`` of the encoded rows of a table, in chunks."""
+        module, device = self.inference_module(table.dtype)
+        dtype = torch.float64 if table.dtype == np.float64 else torch.float32
+        with torch_settings(n_threads=1, gradients=False):
+            for rows in self.chunks(len(table), n_draws):
+                out[rows] = function(module, self.layout.encode(table[rows], dtype=dtype).to(device))
+        return out
+
+    def chunks(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
+        """Yield parts of about a quarter of a million activations: they stay in the cache."""
+        width = max(self.layout.columns.n_total, self.net.module_.width, 64)
+        step = max(1, _CHUNK_ELEMENTS // (width * n_draws))
+        for start in range(0, n_rows, step):
+            yield slice(start, min(start + step, n_rows))
