@@ -35,7 +35,9 @@ from sklae._tables.layout import Layout, Rows
 from sklae._utils.random import generate
 from sklae.divergences import Codes
 from sklae.likelihoods import Bernoulli, Gaussian
-from sklae.networks import MLP
+from sklae.networks import MLP, Inputs
+from sklae.networks._base import call
+from sklae.networks._custom import draws
 from sklae.posteriors import Diagonal, DiagonalCodes, Point, RowCodes
 from sklae.priors import StandardNormalCodes
 
@@ -418,22 +420,33 @@ def penalty_is_finite_far_out(part: Any) -> None:
 # -- networks -------------------------------------------------------------------------------------------
 
 
-def _networks(part: Any) -> tuple[nn.Module, nn.Module]:
-    with generate(seeded()):
-        return part.build_encoder(6, 4), part.build_decoder(2, 6)
+def _networks(part: Any) -> list[tuple[nn.Module, Callable, int]]:
+    """Return encoder and decoder, for the least table from six columns on, how to run each, and the outputs wanted."""
+    size = part.fitting_size(6)
+    wanted = [("encoder", Inputs(size, size, 3, size), 4), ("decoder", Inputs(2, 0, 3, size), size)]
+    found = []
+    for role, inputs, n_outputs in wanted:
+        with generate(seeded()):
+            module = getattr(part, role)(inputs, n_outputs)
+        rows = [torch.randn(10, n, generator=seeded(10 + i)) if n else None for i, n in enumerate(inputs[:3])]
+        if not hasattr(module, "given"):  # whose output is no function of the code alone
+            found.append((module, _runner(rows), n_outputs))
+    return found
 
 
-_INPUTS = torch.randn(10, 6, generator=seeded(10))
-_CODES = torch.randn(10, 2, generator=seeded(11))
+def _runner(rows: list[torch.Tensor | None]) -> Callable:
+    def run(module: nn.Module, generator: torch.Generator | None = None, n: int = 10, **to: Any) -> torch.Tensor:
+        values, mask, condition = (None if part is None else part[:n].to(**to) for part in rows)
+        return call(module, values, mask, condition, generator)
+
+    return run
 
 
 @law("network")
 def shapes_are_as_asked(part: Any) -> None:
-    encoder, decoder = _networks(part)
-    assert encoder(_INPUTS, seeded()).shape == (10, 4)
-    assert decoder(_CODES, seeded()).shape == (10, 6)
-    assert encoder.eval()(_INPUTS[:1]).shape == (1, 4)
-    assert decoder.eval()(_CODES[:1]).shape == (1, 6)
+    for module, run, n_outputs in _networks(part):
+        assert run(module, seeded()).shape == (10, n_outputs)
+        assert run(module.eval(), n=1).shape == (1, n_outputs)
 
 
 @law("network")
@@ -441,31 +454,39 @@ def network_draws_come_from_generators(part: Any) -> None:
     """Initial weights from the one at construction, dropout from the one that is handed along."""
 
     def draw(generator: torch.Generator) -> torch.Tensor:
+        size = part.fitting_size(6)
         with generate(generator):
-            encoder = part.build_encoder(6, 4)
-        return encoder(_INPUTS, generator)
+            module = part.encoder(Inputs(size, 0, 0, size), 4)
+        return call(module, torch.randn(10, size, generator=seeded(10)), None, None, generator)
 
     assert_seeded(draw)
 
 
 @law("network")
+def a_part_knows_whether_it_draws(part: Any) -> None:
+    for module, run, _ in _networks(part):
+        once, twice = (run(module, seeded(seed)) for seed in (0, 1))
+        assert draws(module) or torch.equal(once, twice)
+
+
+@law("network")
 def inference_is_deterministic(part: Any) -> None:
-    for module, inputs in zip(_networks(part), (_INPUTS, _CODES), strict=True):
+    for module, run, _ in _networks(part):
         module.eval()
-        assert torch.equal(module(inputs), module(inputs, seeded()))
+        assert torch.equal(run(module), run(module, seeded()))
         # no row depends on its neighbours
-        torch.testing.assert_close(module(inputs)[:3], module(inputs[:3]), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(run(module)[:3], run(module, n=3), rtol=1e-5, atol=1e-6)
 
 
 @law("network")
 def one_step_trains_every_layer(part: Any) -> None:
-    for module, inputs in zip(_networks(part), (_INPUTS, _CODES), strict=True):
+    for module, run, _ in _networks(part):
         before = copy.deepcopy(list(module.parameters()))
         optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
         generator = seeded()
         for _ in range(3):  # a step may leave a unit's weights alone: one that is off on all rows
             optimizer.zero_grad()
-            module(inputs, generator).square().mean().backward()
+            run(module, generator).square().mean().backward()
             optimizer.step()
         assert all(not torch.equal(old, new) for old, new in zip(before, module.parameters(), strict=True))
         assert all(parameter.isfinite().all() for parameter in module.parameters())
@@ -473,13 +494,13 @@ def one_step_trains_every_layer(part: Any) -> None:
 
 @law("network")
 def copies_are_the_same(part: Any) -> None:
-    for module, inputs in zip(_networks(part), (_INPUTS, _CODES), strict=True):
-        module(inputs, seeded())  # batch statistics are state, too
+    for module, run, _ in _networks(part):
+        run(module, seeded())  # batch statistics are state, too
         module.eval()
-        expected = module(inputs)
-        assert torch.equal(copy.deepcopy(module)(inputs), expected)
-        assert torch.equal(pickle.loads(pickle.dumps(module))(inputs), expected)
-        assert copy.deepcopy(module).double()(inputs.double()).dtype == torch.float64
+        expected = run(module)
+        assert torch.equal(run(copy.deepcopy(module)), expected)
+        assert torch.equal(run(pickle.loads(pickle.dumps(module))), expected)
+        assert run(copy.deepcopy(module).double(), dtype=torch.float64).dtype == torch.float64
 
 
 # -- schedules of weights -------------------------------------------------------------------------------

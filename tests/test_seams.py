@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from laws import LAWS
 from seams.autoregressive import Autoregressive
 from seams.conv import Conv
 from seams.latent_critic import LatentCritic
@@ -72,6 +73,12 @@ def test_networks_fit_tables_of_every_kind(network, kind):
     copy = pickle.loads(pickle.dumps(model))
     assert np.array_equal(copy.transform(table), model.transform(table))
     assert np.array_equal(clone(model).fit(table).transform(table), model.transform(table))
+
+
+@pytest.mark.parametrize("law", LAWS["network"], ids=lambda law: law.__name__)
+@pytest.mark.parametrize("network", [Conv((1, 8, 8)), Conv(), Autoregressive((8,))], ids=repr)
+def test_networks_obey_the_laws_of_their_kind(network, law):
+    law(clone(network))
 
 
 def test_a_wide_layer_makes_small_chunks():

@@ -30,20 +30,17 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    sees_parts = True
-
     def __init__(self, shape, channels, inputs, n_outputs):
         super().__init__()
         self.planes = channels, *shape[1:]
-        self.start = nn.Linear(inputs.n_values + inputs.n_condition, prod(self.planes))
+        self.start = nn.Linear(inputs.total, prod(self.planes))
         each, rest = divmod(n_outputs, prod(shape[1:]))
         self.convolve = nn.Conv2d(channels, channels if rest else each, 3, padding=1)
         self.out = nn.Linear(prod(self.planes), n_outputs) if rest else nn.Identity()
         self.n_activations = max(channels, each) * prod(shape[1:])
 
-    def forward(self, z, mask, condition, generator=None):
-        h = self.start(z if condition is None else torch.cat([z, condition], -1)).view(-1, *self.planes)
-        return self.out(self.convolve(torch.relu(h)).flatten(1))
+    def forward(self, z, generator=None):
+        return self.out(self.convolve(torch.relu(self.start(z).view(-1, *self.planes))).flatten(1))
 
 
 class Conv(Network):
@@ -58,3 +55,6 @@ class Conv(Network):
 
     def decoder(self, inputs, n_outputs):
         return self.encoder(inputs, n_outputs, _Decoder)
+
+    def fitting_size(self, at_least):
+        return prod(self.shape) if self.shape else (isqrt(at_least - 1) + 1) ** 2
