@@ -255,7 +255,8 @@ class LayoutReader:
     def read(self, X: np.ndarray, rows: np.ndarray | None = None) -> Layout:
         """Return the layout of the given rows of a table (all of them for None), in bounded memory."""
         for chunk, _ in _chunks(X, rows):
-            self.update(chunk)
+            self._update_data(chunk)
+        self.conditions.update(X if rows is None else X[rows])
         if rows is not None:  # levels and ranges that only validation rows have
             for chunk, _ in _chunks(X, None):
                 self.update_range(chunk)
@@ -263,12 +264,15 @@ class LayoutReader:
 
     def update(self, table: np.ndarray) -> None:
         """Take in rows of a validated table."""
+        self._update_data(table)
+        self.conditions.update(table)
+
+    def _update_data(self, table: np.ndarray) -> None:
         if self.dtype is None:
             self.dtype = table.dtype
             self.grids = {int(i): GridReader(table.dtype) for i in np.flatnonzero(self.has_grid)}
         values = self.columns.modelled(table)
         self.moments.update(values)
-        self.conditions.update(table)
         for i in np.flatnonzero(self.n_levels).tolist():
             codes = values[:, i]
             self.counts[i] += np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=self.n_levels[i])

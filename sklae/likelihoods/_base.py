@@ -201,6 +201,8 @@ class Likelihood(Component):
     discrete : bool
         Whether values are codes of levels, so that columns of categories may be given to it: the density's ``levels``
         says how many, its `mean` is the most probable one, its `expectation` the probabilities of all.
+    is_density : bool
+        Whether log-likelihoods are log-densities of real numbers, so that they compare with those of linear models.
     reads_grid : bool
         Whether `build` reads ``layout.grids``: where the values of its columns lie.
     """
@@ -208,6 +210,7 @@ class Likelihood(Component):
     standardize: bool = True
     support: Support = Support()
     discrete: bool = False
+    is_density: bool = False
     reads_grid: bool = False
 
     @abstractmethod

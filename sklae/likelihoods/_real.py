@@ -91,6 +91,8 @@ class Gaussian(Likelihood):
     0.01
     """
 
+    is_density = True
+
     _parameter_constraints = width_constraints("scale")
 
     def __init__(self, scale: str | float = "shared", *, min_scale: float = 1e-3):
@@ -146,6 +148,8 @@ class Laplace(Likelihood):
     >>> vae.fit_transform(load_wine().data).shape
     (178, 2)
     """
+
+    is_density = True
 
     _parameter_constraints = width_constraints("scale")
 
@@ -235,6 +239,8 @@ class StudentT(Likelihood):
     >>> vae.fit_transform(load_wine().data).shape
     (178, 2)
     """
+
+    is_density = True
 
     _parameter_constraints = {
         "df": [StrOptions({"shared", "per_feature"}), Interval(Real, 2, None, closed="neither")],
@@ -331,6 +337,8 @@ class LogNormal(Likelihood):
     >>> bool(rows.min() > 0)
     True
     """
+
+    is_density = True
 
     standardize = False
     support = Support(0.0, open_low=True)

@@ -10,9 +10,7 @@ from sklae.likelihoods._ordinal import Ordinal
 from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
 from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
 
-__all__ = ["LIKELIHOODS"]
-
-#: Name -> class. A new likelihood is one class and one row here.
+#: Name -> class. A new likelihood is one file and one row here: the package exports what is listed.
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "gaussian": Gaussian,
     "student_t": StudentT,

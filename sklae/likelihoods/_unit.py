@@ -105,6 +105,8 @@ class ContinuousBernoulli(Likelihood):
     True
     """
 
+    is_density = True
+
     standardize = False
     support = Support(0.0, 1.0)
 

@@ -14,14 +14,12 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_array
 
+from sklae.likelihoods import LIKELIHOODS
 from sklae.metrics._information import conditions_of, mean_and_error
 
 __all__ = ["INDEPENDENT", "Comparison", "IncomparableError", "compare"]
 
 INDEPENDENT = "independent normal columns"
-
-#: Likelihoods whose log-densities compare with those of linear models; by name or class.
-_DENSITIES = {"auto", "gaussian", "studentt", "laplace", "lognormal", "continuousbernoulli"}
 
 
 class IncomparableError(ValueError):
@@ -70,15 +68,21 @@ def compare(estimator: Any, X: Any, X_train: Any, log_likelihood: np.ndarray, se
 def _check_likelihood(estimator: Any, X: Any) -> None:
     given = getattr(estimator, "likelihood", "auto")
     likelihoods = [block[1] for block in given] if isinstance(given, list | tuple) else [given]
-    names = [part if isinstance(part, str) else type(part).__name__ for part in likelihoods]
-    others = [name for name in names if name.lower().replace("_", "") not in _DENSITIES]
+    others = [part for part in likelihoods if not _is_density(part)]
     if others:
-        raise IncomparableError(f"the likelihood {others[0]!r} is no density of real numbers, as theirs are")
+        name = others[0] if isinstance(others[0], str) else type(others[0]).__name__
+        raise IncomparableError(f"the likelihood {name!r} is no density of real numbers, as theirs are")
     if conditions_of(estimator, X):
         raise IncomparableError("the model's density is conditional, theirs are not")
     kinds = [str(dtype).lower() for dtype in getattr(X, "dtypes", ())] if hasattr(X, "columns") else []
     if not all(kind.startswith(("float", "int", "uint")) for kind in kinds):
         raise IncomparableError("some columns are no numbers")
+
+
+def _is_density(likelihood: Any) -> bool:
+    if isinstance(likelihood, str):
+        return likelihood == "auto" or LIKELIHOODS[likelihood].is_density
+    return getattr(likelihood, "is_density", False)
 
 
 def _table(X: Any) -> np.ndarray:
