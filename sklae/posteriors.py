@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Self
 
 import torch
 import zuko
 from torch import nn
 from torch.nn import functional
 
+from sklae._codes.base import RowCodes
+from sklae._codes.flows import FlowedCodes, near_identity
+from sklae._codes.normal import DiagonalCodes, FullCovarianceCodes, PointCodes
 from sklae._utils.compat import Interval
 from sklae._utils.component import Component
-from sklae._utils.quasi_random import antithetic_draws
-from sklae.priors import CodeDistribution, StandardNormalCodes, near_identity
 
 __all__ = [
     "IAF",
@@ -30,74 +29,6 @@ __all__ = [
     "ProductOfExperts",
     "RowCodes",
 ]
-
-_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-
-
-class RowCodes:
-    """A distribution of codes per row, with `mean` of shape (n_samples, n_components).
-
-    Attributes
-    ----------
-    path_only : bool
-        Whether the gradient of `path_log_prob` goes through the codes alone.
-    """
-
-    mean: torch.Tensor
-    path_only: bool = False
-
-    @property
-    def std(self) -> torch.Tensor:
-        """Standard deviation of each component, (n_samples, n_components)."""
-        draws = antithetic_draws(64, self.mean.shape[-1]).to(self.mean)
-        return (self.push(draws[:, None, :]) - self.mean).square().mean(0).sqrt()
-
-    def draw_noise(self, generator: torch.Generator, n_draws: int = 1) -> torch.Tensor:
-        """Draw what `push` takes: (n_samples, n_components), or with several draws one more leading axis."""
-        shape = self.mean.shape if n_draws == 1 else (n_draws, *self.mean.shape)
-        return self.mean.new_empty(shape).normal_(generator=generator)
-
-    def rsample(self, generator: torch.Generator) -> torch.Tensor:
-        """Draw one code per row, differentiably."""
-        return self.push(self.draw_noise(generator))
-
-    @abstractmethod
-    def push(self, noise: torch.Tensor) -> torch.Tensor:
-        """Turn standard normal draws, broadcastable to (..., n_samples, n_components), into codes."""
-
-    def push_with_density(self, noise: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
-        """Return z = push(noise), and a function that returns what `path_log_prob` does of it, when asked."""
-        z = self.push(noise)
-        return z, lambda: self.path_log_prob(z, noise)
-
-    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        """Return log q(z) per row, in nats; posteriors that have no density don't override this."""
-        raise TypeError(f"Got {type(self).__name__}, which has no density; expected a posterior that spreads its mass.")
-
-    def component_log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        """Return log q(z_j) of each component, (..., n_samples, n_components), in nats."""
-        raise TypeError(f"Got {type(self).__name__}, whose components have no densities of their own.")
-
-    def path_log_prob(self, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Return log q(z) of z = push(noise).
-
-        With `path_only` its gradient goes through z alone: the rest has mean zero and only adds noise (arXiv
-        1703.09194).
-        """
-        return self.log_prob(z)
-
-    def kl(self, prior: CodeDistribution) -> torch.Tensor | None:
-        """Return KL(q || prior) per row in nats, or None where there is no closed form."""
-        components = self.component_kl(prior)
-        return None if components is None else components.sum(-1)
-
-    def component_kl(self, prior: CodeDistribution) -> torch.Tensor | None:
-        """Return the same per component, (n_samples, n_components), or None where components are not independent."""
-        return None
-
-    def select(self, rows: torch.Tensor) -> Self:
-        """Return the distributions of some rows."""
-        raise TypeError(f"Got {type(self).__name__}, whose rows can't be selected; expected a posterior that can.")
 
 
 class Posterior(Component):
@@ -133,26 +64,6 @@ class Posterior(Component):
 # -- point ------------------------------------------------------------------------------------------------
 
 
-class PointCodes(RowCodes):
-    """All mass on one code: what makes an autoencoder plain."""
-
-    def __init__(self, mean: torch.Tensor):
-        self.mean = mean
-
-    @property
-    def std(self) -> torch.Tensor:
-        return torch.zeros_like(self.mean)
-
-    def draw_noise(self, generator: torch.Generator, n_draws: int = 1) -> torch.Tensor:
-        return torch.zeros_like(self.mean)  # none is drawn: training stays deterministic
-
-    def push(self, noise: torch.Tensor) -> torch.Tensor:
-        return self.mean + 0.0 * noise
-
-    def select(self, rows: torch.Tensor) -> PointCodes:
-        return PointCodes(self.mean[rows])
-
-
 class _PointModule(nn.Module):
     def forward(self, h: torch.Tensor) -> RowCodes:
         return PointCodes(h)
@@ -171,47 +82,6 @@ class Point(Posterior):
 
 
 # -- normal -----------------------------------------------------------------------------------------------
-
-
-class DiagonalCodes(RowCodes):
-    """Independent normal components per row.
-
-    Parameters
-    ----------
-    mean, scale : Tensor of shape (n_samples, n_components)
-        Scales are standard deviations, above zero.
-    """
-
-    path_only = True
-
-    def __init__(self, mean: torch.Tensor, scale: torch.Tensor):
-        self.mean = mean
-        self.scale = scale
-
-    @property
-    def std(self) -> torch.Tensor:
-        return self.scale
-
-    def push(self, noise: torch.Tensor) -> torch.Tensor:
-        return self.mean + self.scale * noise
-
-    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        return self.component_log_prob(z).sum(-1)
-
-    def component_log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        standard = (z - self.mean) / self.scale
-        return -(0.5 * standard.square() + self.scale.log() + _HALF_LOG_2PI)
-
-    def path_log_prob(self, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return DiagonalCodes(self.mean.detach(), self.scale.detach()).log_prob(z)
-
-    def component_kl(self, prior: CodeDistribution) -> torch.Tensor | None:
-        if not isinstance(prior, StandardNormalCodes):
-            return None
-        return 0.5 * (self.mean.square() + self.scale.square() - 1.0) - self.scale.log()
-
-    def select(self, rows: torch.Tensor) -> DiagonalCodes:
-        return DiagonalCodes(self.mean[rows], self.scale[rows])
 
 
 # softplus, not exp: rows far out would get scales of thousands, and their noise would swamp the batch.
@@ -241,43 +111,6 @@ class Diagonal(Posterior):
         return _DiagonalModule()
 
 
-class _FullCovarianceCodes(RowCodes):
-    """Normal with the covariance ``factor @ factor.T``; factors are lower triangular, (n_samples, k, k)."""
-
-    path_only = True
-
-    def __init__(self, mean: torch.Tensor, factor: torch.Tensor):
-        self.mean = mean
-        self.factor = factor
-
-    @property
-    def std(self) -> torch.Tensor:
-        return self.factor.square().sum(-1).sqrt()
-
-    def _log_volume(self) -> torch.Tensor:
-        return self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-    def push(self, noise: torch.Tensor) -> torch.Tensor:
-        return self.mean + (self.factor @ noise[..., None])[..., 0]
-
-    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        difference = (z - self.mean)[..., None]
-        standard = torch.linalg.solve_triangular(self.factor, difference, upper=False)[..., 0]
-        return -(0.5 * standard.square() + _HALF_LOG_2PI).sum(-1) - self._log_volume()
-
-    def path_log_prob(self, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return _FullCovarianceCodes(self.mean.detach(), self.factor.detach()).log_prob(z)
-
-    def kl(self, prior: CodeDistribution) -> torch.Tensor | None:
-        if not isinstance(prior, StandardNormalCodes):
-            return None
-        squares = self.mean.square().sum(-1) + self.factor.square().sum((-2, -1)) - self.mean.shape[-1]
-        return 0.5 * squares - self._log_volume()
-
-    def select(self, rows: torch.Tensor) -> _FullCovarianceCodes:
-        return _FullCovarianceCodes(self.mean[rows], self.factor[rows])
-
-
 class _FullCovarianceModule(nn.Module):
     rows: torch.Tensor
     columns: torch.Tensor
@@ -295,7 +128,7 @@ class _FullCovarianceModule(nn.Module):
         factor = torch.diag_embed(_scales(raw_scale))
         # relative to the row's own scale, and bounded: what is learned is a correlation
         factor[..., self.rows, self.columns] = below.tanh() * _scales(raw_scale)[..., self.rows]
-        return _FullCovarianceCodes(mean, factor)
+        return FullCovarianceCodes(mean, factor)
 
 
 class FullCovariance(Posterior):
@@ -315,45 +148,6 @@ class FullCovariance(Posterior):
 # -- flows ------------------------------------------------------------------------------------------------
 
 
-class _FlowedCodes(RowCodes):
-    """Independent normal components, sent through an invertible map that depends on the row."""
-
-    def __init__(self, base: DiagonalCodes, transform: Any, build: Any, context: torch.Tensor):
-        self.base = base
-        self.transform = transform
-        self.build = build
-        self.context = context
-
-    @property
-    def mean(self) -> torch.Tensor:  # type: ignore[override]
-        """Mean over 64 antithetic draws that all rows share: there is no closed form."""
-        draws = antithetic_draws(64, self.base.mean.shape[-1]).to(self.base.mean)
-        return self.push(draws[:, None, :]).mean(0)
-
-    def draw_noise(self, generator: torch.Generator, n_draws: int = 1) -> torch.Tensor:
-        return self.base.draw_noise(generator, n_draws)
-
-    def push(self, noise: torch.Tensor) -> torch.Tensor:
-        return self.push_with_density(noise)[0]
-
-    def push_with_density(self, noise: torch.Tensor) -> tuple[torch.Tensor, Callable[[], torch.Tensor]]:
-        # inverting the map takes as many passes as there are components; on the way there the density is known
-        inner = self.base.push(noise)
-        z, log_volume = self.transform.call_and_ladj(inner)
-        return z, lambda: self.base.log_prob(inner) - log_volume
-
-    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        inner = self.transform.inv(z)
-        return self.base.log_prob(inner) - self.transform.log_abs_det_jacobian(inner, z)
-
-    def path_log_prob(self, z: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        return self.push_with_density(noise)[1]()
-
-    def select(self, rows: torch.Tensor) -> _FlowedCodes:
-        context = self.context[rows]
-        return _FlowedCodes(self.base.select(rows), self.build(context), self.build, context)
-
-
 class _IAFModule(nn.Module):
     def __init__(self, n_components: int, n_context: int, n_transforms: int, hidden_layer_sizes: tuple[int, ...]):
         super().__init__()
@@ -364,7 +158,7 @@ class _IAFModule(nn.Module):
     def forward(self, h: torch.Tensor) -> RowCodes:
         k = self.n_components
         mean, raw_scale, context = h.split([k, k, h.shape[-1] - 2 * k], dim=-1)
-        return _FlowedCodes(DiagonalCodes(mean, _scales(raw_scale)), self.flow(context), self.flow, context)
+        return FlowedCodes(DiagonalCodes(mean, _scales(raw_scale)), self.flow(context), self.flow, context)
 
 
 class IAF(Posterior):

@@ -12,9 +12,9 @@ from sklae._autoencoders.code_density import fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_plan import TrainingPlan
 from sklae._autoencoders.training_rows import Tables, TrainingRows, reader_for
-from sklae._tables.frames import check_table
 from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
+from sklae._tables.validation import check_table
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn

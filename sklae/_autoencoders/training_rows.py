@@ -9,9 +9,9 @@ import numpy as np
 
 from sklae._autoencoders.checks import check_support
 from sklae._tables.columns import Columns
-from sklae._tables.frames import check_table
 from sklae._tables.layout import Layout, LayoutReader, Rows
 from sklae._tables.sources import RowSource
+from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows, StreamedRows
 from sklae._utils.random import some_rows
 from sklae.likelihoods import Likelihood

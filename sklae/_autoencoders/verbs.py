@@ -15,8 +15,8 @@ from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.fitted_model import FittedModel
 from sklae._tables.columns import Columns
 from sklae._tables.conditions import read_condition
-from sklae._tables.frames import check_table
 from sklae._tables.layout import Layout
+from sklae._tables.validation import check_table
 from sklae._training.net import AutoencoderNet
 from sklae._utils.random import random_state_for
 

@@ -17,7 +17,6 @@ from sklae._imputation.gaussian_start import LinearStart
 from sklae._tables.columns import Columns
 from sklae._tables.frames import (
     append_columns,
-    check_table,
     columns_at,
     dtypes_of,
     is_frame,
@@ -28,6 +27,7 @@ from sklae._tables.frames import (
     without,
 )
 from sklae._tables.indicators import Space
+from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import (
     Interval,

@@ -20,7 +20,8 @@ from sklae._outliers.scores import EVIDENCE, NeighborSpace, Reconstruction
 from sklae._outliers.trimming import clique
 from sklae._outliers.verbs import Detection
 from sklae._tables.columns import Columns
-from sklae._tables.frames import check_table, rows_of
+from sklae._tables.frames import rows_of
+from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._utils.random import random_state_for, some_rows

@@ -25,7 +25,8 @@ from sklae._outliers.thresholds import (
     is_rate,
     outlier_labels,
 )
-from sklae._tables.frames import check_table, table_of
+from sklae._tables.frames import table_of
+from sklae._tables.validation import check_table
 
 __all__ = ["Detection"]
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.categories import Categories, CategoriesReader
-from sklae._tables.frames import check_numbers, empty_like, is_frame, table_width
+from sklae._tables.frames import empty_like, is_frame
+from sklae._tables.validation import check_numbers, table_width
 
 __all__ = ["Columns"]
 

@@ -7,14 +7,11 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
 
 from sklae._utils.compat import container_adapter, safe_indexing
 
 __all__ = [
     "append_columns",
-    "check_numbers",
-    "check_table",
     "columns_at",
     "columns_of",
     "dtypes_of",
@@ -22,49 +19,22 @@ __all__ = [
     "is_frame",
     "is_gap",
     "is_other_float",
+    "is_single",
     "join_rows",
     "kinds_of",
+    "odd_columns",
     "ordered_levels",
     "refuse_odd_frames",
     "replace_columns",
     "restore",
     "rows_of",
     "table_of",
-    "table_width",
     "take_columns",
     "values_of",
     "without",
+    "without_decimals",
     "wrap",
 ]
-
-# What scikit-learn says, and what to do about it.
-_FRAME_OR_ENCODE = "Pass a frame, whose text columns are read as categories, or encode them with OneHotEncoder."
-_REMEDIES = {
-    "could not convert string": _FRAME_OR_ENCODE,
-    "argument must be a string": "Pass an array of numbers.",
-    "Complex data": "Pass the real and the imaginary parts as separate columns.",
-    "infinity": "Replace infinite values, or mark them as missing with NaN.",
-    "Sparse data": "Or reduce the width first with TruncatedSVD.",
-    "Expected 2D array": "Rows are samples, columns are features.",
-    "while dim <= 2": "Flatten each sample: X.reshape(len(X), -1).",
-    "expected <= 2": "Flatten each sample: X.reshape(len(X), -1).",
-    "minimum of": "Pass more of them.",
-    "features, but": "Pass the columns that were fitted, in the same order.",
-    "feature names should match": "Select them: X[list(estimator.feature_names_in_)].",
-    "setting an array element": "Pass an array of numbers, with rows of one length.",
-    "inhomogeneous": "Pass an array of numbers, with rows of one length.",
-    "unique column names": "Rename the duplicates.",
-}
-_LONGEST_MESSAGE = 600
-
-
-def _with_remedy(error: Exception, name: str) -> Exception:
-    message = str(error)
-    if len(message) > _LONGEST_MESSAGE:  # some print the whole table
-        message = f"{message[:_LONGEST_MESSAGE]} ..."
-    remedies = [remedy for symptom, remedy in _REMEDIES.items() if symptom in message]
-    where = "" if name == "X" else f"In {name}: "
-    return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
 
 
 def refuse_odd_frames(X: Any) -> None:
@@ -83,29 +53,13 @@ def refuse_odd_frames(X: Any) -> None:
         raise ValueError(f"Got column names that occur twice: {twice}; expected unique names. Rename the duplicates.")
 
 
-def _refuse_odd_arrays(X: Any) -> None:
-    """Refuse arrays of text, dates and other non-numbers, which scikit-learn would convert or say less of."""
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    if kind and kind in "mMSUV":
-        raise ValueError(f"Got an array of dtype {X.dtype}; expected numbers or booleans. {_FRAME_OR_ENCODE}")
-
-
-def _odd_columns(X: Any) -> list[str]:
+def odd_columns(X: Any) -> list[str]:
     """Return which columns of a frame hold no numbers, though its categories are codes by now: some would convert."""
     if not is_frame(X):
         return []
     doubtful = [i for i, dtype in enumerate(X.dtypes) if not _is_plainly_numeric(dtype)]
     series = _series(X) if doubtful else []
     return [f"{str(X.columns[i])!r} ({_dtype(series[i])})" for i in doubtful if not _holds_numbers(series[i])]
-
-
-def _refuse_odd_columns(wrong: list[str]) -> None:
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ValueError(
-            f"Got columns of text, dates or the like where fit saw numbers: {', '.join(wrong[:5])}{more}; expected "
-            "numbers. Convert them first, or pass the columns that were fitted."
-        )
 
 
 def _is_plainly_numeric(dtype: Any) -> bool:
@@ -119,7 +73,7 @@ def _holds_numbers(series: Any) -> bool:
     return kind in ("numeric", "integer", "binary")
 
 
-def _without_decimals(X: Any) -> Any:
+def without_decimals(X: Any) -> Any:
     """Return the table with floats in place of decimals, whose gaps scikit-learn can't read."""
     kinds = zip(X.columns, X.dtypes, strict=True) if is_frame(X) else ()
     names = [name for name, dtype in kinds if str(dtype).lower().startswith("decimal")]
@@ -129,79 +83,9 @@ def _without_decimals(X: Any) -> Any:
     return frame.with_columns(*(frame.get_column(name).cast(nw.Float64()) for name in names)).to_native()
 
 
-def _is_single(X: Any) -> bool:
+def is_single(X: Any) -> bool:
     """Whether X is a frame of float32 columns only: scikit-learn would widen one of polars."""
     return is_frame(X) and all(str(dtype).lower() == "float32" for dtype in X.dtypes)
-
-
-def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, name: str = "X") -> np.ndarray:
-    """Validate a numeric table and return it as an array, without a copy where possible.
-
-    Parameters
-    ----------
-    estimator : object
-        The estimator whose ``n_features_in_`` and ``feature_names_in_`` are set or compared.
-    X : array-like or frame of shape (n_samples, n_features)
-        Numbers; categories are codes by now. NaN marks a missing value.
-    reset : bool
-        Whether this is the table that defines the features.
-    min_samples : int, default=1
-        The smallest number of rows to accept.
-    name : str, default="X"
-        What to call the table in an error.
-
-    Returns
-    -------
-    X : ndarray of shape (n_samples, n_features), float32 or float64
-
-    Raises
-    ------
-    ValueError, TypeError
-        With what was got, what was expected and the remedy.
-    """
-    try:
-        refuse_odd_frames(X)
-        _refuse_odd_arrays(X)
-        if wrong := _odd_columns(X):
-            if hasattr(estimator, "feature_names_in_"):  # other columns altogether?
-                validate_data(estimator, X, reset=reset, skip_check_array=True)
-            _refuse_odd_columns(wrong)
-        return validate_data(
-            estimator,
-            _without_decimals(X),
-            reset=reset,
-            dtype=np.float32 if _is_single(X) else [np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=min_samples,
-        )
-    except (ValueError, TypeError) as error:
-        raise _with_remedy(error, name) from error
-
-
-def check_numbers(X: Any) -> np.ndarray:
-    """Return a table of numbers as an array, whatever its columns are called; NaN marks a missing value."""
-    try:
-        _refuse_odd_columns(_odd_columns(X))
-        return check_array(_without_decimals(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
-    except (ValueError, TypeError) as error:
-        raise _with_remedy(error, "X") from error
-
-
-def table_width(X: Any) -> int:
-    """Return the number of columns of a table whose cells have not been looked at yet.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it is none.
-    """
-    refuse_odd_frames(X)
-    if is_frame(X):
-        return len(X.columns)
-    try:
-        return check_array(X, dtype=None, ensure_all_finite=False, ensure_min_samples=0).shape[1]
-    except (ValueError, TypeError) as error:
-        raise _with_remedy(error, "X") from error
 
 
 def is_frame(X: Any) -> bool:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
-
-if TYPE_CHECKING:
-    from sklae._training.net import AutoencoderNet
 
 __all__ = ["TrainingState", "all_finite", "clone_tensors", "drop_unfinished_epoch", "load_tensors"]
 
@@ -37,7 +34,7 @@ def all_finite(modules: Sequence[nn.Module]) -> bool:
     return all(bool(p.isfinite().all()) for module in modules for p in module.parameters())
 
 
-def drop_unfinished_epoch(net: AutoencoderNet, *, validates: bool) -> None:
+def drop_unfinished_epoch(net: Any, *, validates: bool) -> None:
     """Take an epoch that was broken off out of the history."""
     history = net.history.to_list()
     if history and ("train_loss" not in history[-1] or (validates and "valid_loss" not in history[-1])):
@@ -52,14 +49,14 @@ class TrainingState:
     net : AutoencoderNet
     """
 
-    def __init__(self, net: AutoencoderNet):
+    def __init__(self, net: Any):
         self.tensors = clone_tensors(net.learners)
         self.optimizers = [copy.deepcopy(optimizer.state_dict()) for optimizer in net.optimizers]
         self.noise, self.shuffle = net.noise_.get_state(), net.shuffle_.get_state()
         self.n_epochs = len(net.history)
         self.monitor: dict[str, Any] = dict(vars(net.monitor))
 
-    def restore(self, net: AutoencoderNet) -> None:
+    def restore(self, net: Any) -> None:
         """Make the net what it was."""
         load_tensors(net.learners, self.tensors)
         for optimizer, saved in zip(net.optimizers, self.optimizers, strict=True):

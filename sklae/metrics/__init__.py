@@ -16,13 +16,8 @@ from sklae.metrics._information import (
     mutual_information,
     negative_log_likelihood,
 )
-from sklae.metrics._synthesis import (
-    NearCopies,
-    association_distances,
-    marginal_distances,
-    near_copy_share,
-    train_on_synthetic_score,
-)
+from sklae.metrics._near_copies import NearCopies, near_copy_share
+from sklae.metrics._synthesis import association_distances, marginal_distances, train_on_synthetic_score
 
 __all__ = [
     "DCI",

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from sklae.metrics._baselines import INDEPENDENT
-
-if TYPE_CHECKING:
-    from sklae.metrics._diagnosis import Diagnosis
+from sklae.metrics._diagnosis import Diagnosis
 
 __all__ = ["Finding", "find"]
 
@@ -34,7 +32,7 @@ class _Rule(NamedTuple):
     remedies: tuple[str, ...] = ()
 
 
-def find(diagnosis: Diagnosis) -> tuple[Finding, ...]:
+def find(diagnosis: Any) -> tuple[Finding, ...]:
     """Return what applies, in the order of the table."""
     return tuple(
         Finding(rule.name, rule.text.format(d=diagnosis), tuple(text.format(d=diagnosis) for text in rule.remedies))
@@ -43,32 +41,32 @@ def find(diagnosis: Diagnosis) -> tuple[Finding, ...]:
     )
 
 
-def _is_structureless(d: Diagnosis) -> bool:
+def _is_structureless(d: Any) -> bool:
     """Whether neither a linear model nor this one does better than independent columns."""
     return d.best_baseline == INDEPENDENT and not _beats(d)
 
 
-def _is_collapsed(d: Diagnosis) -> bool:
+def _is_collapsed(d: Any) -> bool:
     return d.n_informative == 0 and not _is_structureless(d)
 
 
-def _tells(d: Diagnosis) -> bool:
+def _tells(d: Any) -> bool:
     return d.n_informative > 0 and not _is_structureless(d)
 
 
-def _beats(d: Diagnosis) -> bool:
+def _beats(d: Any) -> bool:
     return d.lead is not None and d.lead.verdict > 0
 
 
-def _ties(d: Diagnosis) -> bool:
+def _ties(d: Any) -> bool:
     return d.lead is not None and d.lead.verdict == 0
 
 
-def _loses(d: Diagnosis) -> bool:
+def _loses(d: Any) -> bool:
     return d.lead is not None and d.lead.verdict < 0
 
 
-def _overfits(d: Diagnosis) -> bool:
+def _overfits(d: Any) -> bool:
     gap = d.overfit
     return gap is not None and gap.value > max(_WORTH, _OVERFIT * d.n_features, 2.0 * gap.standard_error)
 

@@ -18,8 +18,9 @@ from toys import with_gaps
 
 from sklae._tables import layout as _layout
 from sklae._tables.columns import Columns
-from sklae._tables.frames import check_table, rows_of
+from sklae._tables.frames import rows_of
 from sklae._tables.layout import Layout
+from sklae._tables.validation import check_table
 
 X = make_table(50, 3)
 REACH = ("minimum", "maximum")
