@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from sklae.metrics._baselines import INDEPENDENT
-from sklae.metrics._diagnosis import Diagnosis
 
 __all__ = ["Finding", "find"]
 
@@ -27,7 +26,7 @@ class Finding(NamedTuple):
 
 class _Rule(NamedTuple):
     name: str
-    applies: Callable[[Diagnosis], bool]
+    applies: Callable[[Any], bool]
     text: str  # a format string; d is the diagnosis
     remedies: tuple[str, ...] = ()
 

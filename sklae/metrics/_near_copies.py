@@ -10,8 +10,7 @@ from scipy.spatial.distance import cdist
 from sklearn.utils import gen_batches
 
 from sklae.metrics._checks import check_count, generator_for
-from sklae.metrics._synthesis import _UNKNOWN
-from sklae.metrics._table_pairs import read_pair
+from sklae.metrics._table_pairs import UNKNOWN, read_pair
 
 __all__ = ["NearCopies", "near_copy_share"]
 
@@ -124,7 +123,7 @@ class _Space(NamedTuple):
         """Return numbers in units of their spread, and levels: gaps among numbers are two more, there or not."""
         numbers = table[:, ~self.is_category]
         gaps = np.isnan(numbers)
-        levels = np.nan_to_num(table[:, self.is_category], nan=_UNKNOWN - 1)
+        levels = np.nan_to_num(table[:, self.is_category], nan=UNKNOWN - 1)
         return np.where(gaps, 0.0, (numbers - self.centre) / self.scale), np.hstack([levels, gaps.astype(np.float64)])
 
     def nearest(self, table: np.ndarray, itself: np.ndarray | None = None) -> np.ndarray:

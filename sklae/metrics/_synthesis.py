@@ -12,11 +12,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 
 from sklae.metrics._checks import generator_for
-from sklae.metrics._table_pairs import position_of, read_pair, split_target
+from sklae.metrics._table_pairs import UNKNOWN, position_of, read_pair, split_target
 
 __all__ = ["association_distances", "marginal_distances", "train_on_synthetic_score"]
-
-_UNKNOWN = -1.0  # the code of a level that the real table has not; its own levels count from 0
 
 
 def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> dict[str, float]:
@@ -216,8 +214,8 @@ def _levelled(table: np.ndarray, real: np.ndarray, is_category: np.ndarray) -> n
 
 
 def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return one value per pair of levels; both are whole numbers from `_UNKNOWN` on, and NaN stands for itself."""
-    return (np.nan_to_num(a, nan=_UNKNOWN - 1) - _UNKNOWN + 1) * 2.0**26 + np.nan_to_num(b, nan=_UNKNOWN - 1)
+    """Return one value per pair of levels; both are whole numbers from `UNKNOWN` on, and NaN stands for itself."""
+    return (np.nan_to_num(a, nan=UNKNOWN - 1) - UNKNOWN + 1) * 2.0**26 + np.nan_to_num(b, nan=UNKNOWN - 1)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -12,9 +12,10 @@ from sklae._tables.categories import CODED
 from sklae._tables.columns import Columns
 from sklae._tables.frames import is_frame, is_gap, values_of
 from sklae._tables.validation import table_width
-from sklae.metrics._synthesis import _UNKNOWN
 
 __all__ = ["TablePair", "gaps_of", "position_of", "read_pair", "split_target"]
+
+UNKNOWN = -1.0  # the code of a level that the real table has not; its own levels count from 0
 
 
 class TablePair(NamedTuple):
@@ -34,7 +35,7 @@ def read_pair(named: Mapping[str, Any], categorical_features: Any) -> TablePair:
     values = [np.array(columns.read(table)) for table in named.values()]  # copies, to write codes into
     for table, read in zip(named.values(), values, strict=True):
         for i in np.flatnonzero(is_category).tolist():  # so far NaN stands for gaps and for unknown levels
-            read[np.isnan(read[:, i]) & ~gaps_of(table, i), i] = _UNKNOWN
+            read[np.isnan(read[:, i]) & ~gaps_of(table, i), i] = UNKNOWN
     return TablePair(values, is_category, names)
 
 
