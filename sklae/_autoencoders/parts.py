@@ -58,6 +58,11 @@ class Parts:
     n_draws: int = 1
 
     @property
+    def has_density(self) -> bool:
+        """Whether rows have a density, and a bound of it."""
+        return self.prior is not None and self.posterior.has_density
+
+    @property
     def schedules(self) -> list[WeightSchedule]:
         """What changes with the epoch."""
         beta, divergence = self.objective.get("beta"), self.objective.get("divergence")

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
-from sklae._imputation.blending import Account, Blend
-from sklae._imputation.conditional_vae import Average, ConditionalModel, GivenModel, numbers_for
-from sklae._imputation.gaussian_start import LinearStart
+from sklae._imputation.blending import Account
+from sklae._imputation.container import Container, unmarked
+from sklae._imputation.models import ImputationModels
 from sklae._tables.columns import Columns
-from sklae._tables.frames import (
-    append_columns,
-    columns_at,
-    dtypes_of,
-    is_frame,
-    is_gap,
-    kinds_of,
-    table_of,
-    take_columns,
-    without,
-)
-from sklae._tables.indicators import Space
 from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import (
@@ -38,12 +25,9 @@ from sklae._utils.compat import (
     validate_params,
     wrap_transformed,
 )
-from sklae._utils.random import draw_seed, random_state_for
+from sklae._utils.random import random_state_for
 
 __all__ = ["AEImputer"]
-
-# Cells that a model does not see: so many, but no more than this share of those observed, and no less than that one.
-_HELD_OUT, _MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 0.1, 0.03
 
 
 class AEImputer(TransformerMixin, BaseEstimator):
@@ -198,22 +182,37 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         with atomic(self):
             self._check_parameters()
-            self.__dict__.pop("account_", None)
-            self._columns = self._read_columns(X)
-            X = self._without_sentinel(X)
-            table = check_table(self, self._columns.categories.encode(X), reset=True, min_samples=2).astype(np.float64)
+            columns = Container.read_columns(X, self.missing_values, self.categorical_features)
+            encoded = columns.categories.encode(unmarked(X, self.missing_values))
+            table = check_table(self, encoded, reset=True, min_samples=2).astype(np.float64)
             gaps = np.isnan(table)
             if gaps.all():
                 raise ValueError("Got a table in which every value is missing; expected some. Check how it was read.")
-            self._filled = np.flatnonzero(~gaps.all(axis=0))
-            self._with_gaps = np.flatnonzero(gaps.any(axis=0))
-            self._check_indicators()
-            self._modelled, self._constants = self._find_constants(table)
-            self.autoencoder_: Any = None
-            self.estimators_: list[Any] = []
-            if len(self._modelled):
-                self._fit_models(table[:, self._modelled])
+            filled = np.arange(table.shape[1]) if self.keep_empty_features else np.flatnonzero(~gaps.all(axis=0))
+            self._container = Container(columns, np.flatnonzero(gaps.any(axis=0)), filled, self.add_indicator)
+            self._container.check()
+            self._modelled, self._constants = _find_constants(table, columns)
+            self._models = self._fit_models(table[:, self._modelled]) if len(self._modelled) else None
+            self.estimators_: list[Any] = [] if self._models is None else self._models.autoencoders
+            self.autoencoder_: Any = self.estimators_[0] if self.estimators_ else None
         return self
+
+    def _fit_models(self, table: np.ndarray) -> ImputationModels:
+        columns = self._container.shown(self._modelled)
+        models = ImputationModels(self, columns, table, random_state_for(self.random_state))
+        if self.autoencoder is not None:
+            names = getattr(self, "feature_names_in_", None)
+            models.show_columns(columns, None if names is None else names[self._modelled])
+        return models
+
+    @property
+    def account_(self) -> Account:
+        """How far the autoencoders are believed; only with ``linear_start``."""
+        models: ImputationModels | None = getattr(self, "_models", None)
+        account = None if models is None else models.account
+        if account is None:
+            raise AttributeError("Got an imputer without a linear start, or not fitted; there is no account of it.")
+        return account
 
     def _check_parameters(self) -> None:
         model = self.autoencoder
@@ -229,7 +228,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
                     f"Got an autoencoder with categorical_features={model.categorical_features!r}; expected "
                     "'from_dtype'. Say it to the imputer: AEImputer(autoencoder, categorical_features=...)."
                 )
-        if self._draws() and not self.linear_start and not hasattr(model, "posterior_kl"):
+        if self._draws() and not self.linear_start and not (model is not None and model.__sklae_parts__().has_density):
             raise ValueError(
                 f"Got draws to make without linear_start, from {model!r}, which has no density; expected a "
                 "VAETransformer whose posterior has one, or linear_start=True."
@@ -237,112 +236,6 @@ class AEImputer(TransformerMixin, BaseEstimator):
 
     def _draws(self) -> bool:
         return self.sample_posterior or self.n_imputations > 1
-
-    def _check_indicators(self) -> None:
-        if not self.add_indicator:
-            return
-        container = self._columns.container
-        if container is not None and not all(isinstance(name, str) for name in container.columns):
-            raise ValueError(
-                "Got column names that are no text and add_indicator=True, whose names are; expected text. Rename "
-                "them: X.columns = X.columns.astype(str)."
-            )
-        taken = sorted({*self._names()} & {*self._indicator_names()})
-        if taken:
-            raise ValueError(
-                f"Got columns {taken[:5]} and add_indicator=True, whose columns are called the same; expected other "
-                "names. Rename or drop them."
-            )
-
-    def _read_columns(self, X: Any) -> Columns:
-        """Return what columns hold, as if what stands for gaps were gaps; integers stay integers."""
-        gapped = self._without_sentinel(X)
-        columns = Columns.fit(gapped, None, self.categorical_features)
-        if gapped is X or not is_frame(X):
-            return columns
-        before = zip(columns.categories.kinds, kinds_of(X), strict=True)
-        kinds = tuple("integer" if (now, was) == ("numeric", "integer") else now for now, was in before)
-        categories = dataclasses.replace(columns.categories, kinds=kinds, dtypes=tuple(dtypes_of(X)))
-        return dataclasses.replace(columns, categories=categories)
-
-    def _without_sentinel(self, X: Any) -> Any:
-        return X if is_gap(self.missing_values) else without(X, self.missing_values)
-
-    def _find_constants(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return which columns to model, and what to fill those with that don't vary (NaN: nothing)."""
-        low, high = np.fmin.reduce(table), np.fmax.reduce(table)
-        is_number = ~np.isin(np.arange(table.shape[1]), list(self._columns.categories.levels))
-        constants = np.where(low == high, low, np.where(is_number & np.isnan(low), 0.0, np.nan))
-        # constant pixels belong to their image; constant categories have too few levels for a likelihood
-        modelled = (low < high) | (is_number & (low == high))
-        return np.flatnonzero(modelled & (low < high).any()), constants
-
-    def _fit_models(self, table: np.ndarray) -> None:
-        rng = random_state_for(self.random_state)
-        columns = self._shown(self._modelled)
-        space = self._space = Space(columns, table)
-        cells = space.of(table)
-        start = self._start = LinearStart(space, joint=self.linear_start)
-        models: list[Any] = []
-        found = [(cells[:0],) * 4]
-        n_models, hidden_width = (1, 0) if self.autoencoder is not None else numbers_for((~np.isnan(table)).sum())
-        parts = self._held_out_parts(table, n_models, rng)
-        if np.any(parts):
-            start.choose(*self._apart(cells, np.any(parts, axis=0)), rng)
-        for held_out in parts:
-            visible, truth = self._apart(cells, held_out)
-            start.fit(visible, rng)
-            model = self._make_model(columns, hidden_width, rng)
-            seen = np.where(held_out, np.nan, table)
-            models.append(model.fit(seen, start, truth if held_out.any() else None))
-            rows = held_out.any(axis=1)
-            if rows.any():
-                filled = start.fill(visible[rows])
-                found.append((truth[rows], filled, model.expect(seen[rows], filled), start.deviation(visible[rows])))
-        self._model = Average(models)
-        self.estimators_ = [model.autoencoder for model in models]
-        self.autoencoder_ = self.estimators_[0]
-        if self.autoencoder is not None:
-            self._show_columns(columns)
-        self._blend = Blend(space.cells, columns.labels().astype(str).tolist())
-        if self.linear_start:
-            self._blend.fit(*map(np.concatenate, zip(*found, strict=True)))
-            self.account_: Account = self._blend.account
-            start.fit(cells, rng)
-        self._seed = draw_seed(rng)
-
-    def _apart(self, cells: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return cells without those of the columns held out, and these alone."""
-        hidden = held_out[:, self._space.cells.owner]
-        return np.where(hidden, np.nan, cells), np.where(hidden, cells, np.nan)
-
-    def _make_model(
-        self, columns: Columns, hidden_width: int, rng: np.random.RandomState
-    ) -> ConditionalModel | GivenModel:
-        settings = {"random_state": draw_seed(rng), "verbose": self.verbose}
-        if self.autoencoder is None:
-            return ConditionalModel(self._space, columns, hidden_width, rng, settings)
-        return GivenModel(self._space, columns, clone(self.autoencoder), settings, self.n_importance_samples)
-
-    def _show_columns(self, columns: Columns) -> None:
-        """Let the fitted autoencoder, which knows codes only, take tables as they are."""
-        model = self.autoencoder_
-        numbers = np.flatnonzero(model.layout_.columns.n_levels() == 0)
-        model.layout_ = dataclasses.replace(model.layout_, columns=columns.treat_as_numbers(numbers))
-        if hasattr(self, "feature_names_in_"):
-            model.feature_names_in_ = self.feature_names_in_[self._modelled]
-
-    def _held_out_parts(self, table: np.ndarray, n_parts: int, rng: np.random.RandomState) -> list[np.ndarray]:
-        """Return which observed cells each model is not to see, of each column few enough that the rest varies."""
-        there = ~np.isnan(table)
-        if not self.linear_start:
-            return [np.zeros_like(there)]
-        share = np.clip(_HELD_OUT / max(there.sum(), 1), _LEAST_HELD_OUT, _MOST_HELD_OUT)
-        number = np.floor(rng.uniform(size=table.shape) / share)  # no cell is held out twice
-        chosen = there & (number < n_parts) & (there.cumsum(axis=0) > 2)
-        left = np.where(chosen, np.nan, table)
-        chosen &= np.fmin.reduce(left) < np.fmax.reduce(left)
-        return [chosen & (number == i) for i in range(n_parts)]
 
     # -- filling ----------------------------------------------------------------------------------------
 
@@ -361,10 +254,10 @@ class AEImputer(TransformerMixin, BaseEstimator):
             missing.
         """
         check_is_fitted(self)
-        X = self._without_sentinel(X)
-        table = check_table(self, self._columns.categories.encode(X), reset=False)
+        X = unmarked(X, self.missing_values)
+        table = check_table(self, self._container.columns.categories.encode(X), reset=False)
         tables = self._fill(table.astype(np.float64))
-        finished = tuple(self._finish(filled, table, X) for filled in tables)
+        finished = tuple(self._container.finish(filled, table, X) for filled in tables)
         if self.n_imputations == 1:
             return finished[0]
         # of several outputs scikit-learn wraps the first only
@@ -377,60 +270,12 @@ class AEImputer(TransformerMixin, BaseEstimator):
         rows = np.flatnonzero(gaps[:, self._modelled].any(axis=1))
         if not len(rows):
             return filled
+        assert self._models is not None
         where = np.ix_(rows, self._modelled)
-        seen = table[where]
-        start = self._start.fill(self._space.of(seen))
-        expected = self._blend(start, self._model.expect(seen, start))
-        for i, values in enumerate(self._draw(seen, expected, n_draws) if n_draws else [self._space.table(expected)]):
-            part = filled[i][where]
-            filled[i][where] = np.where(np.isnan(part), values, part)
+        for one, values in zip(filled, self._models.fill(table[where], n_draws), strict=True):
+            part = one[where]
+            one[where] = np.where(np.isnan(part), values, part)
         return filled
-
-    def _draw(self, seen: np.ndarray, expected: np.ndarray, n_draws: int) -> list[np.ndarray]:
-        rng = np.random.RandomState(self._seed)
-        if not self.linear_start:
-            return self._model.draw(seen, n_draws, rng)
-        parts = self._space.cells
-        scale = self._blend.spread[parts.owner]
-        residuals = self._start.residuals(self._space.of(seen), n_draws, rng)
-        return [
-            self._space.table(
-                np.where(parts.is_coded[parts.owner], _levels(parts, expected, rng), expected + scale * one)
-            )
-            for one in residuals
-        ]
-
-    def _shown(self, positions: np.ndarray) -> Columns:
-        """Return some of the columns, with a container of their own."""
-        container = self._columns.container
-        if container is not None:
-            container = columns_at(container, positions)
-        return dataclasses.replace(self._columns.select(positions), container=container)
-
-    def _finish(self, filled: np.ndarray, table: np.ndarray, X: Any) -> Any:
-        """Put the columns to keep, and the indicators, into the fitted container."""
-        gaps = np.isnan(table)
-        kept = np.arange(table.shape[1]) if self.keep_empty_features else self._filled
-        filled = filled[:, kept].astype(table.dtype, copy=False)
-        missing = gaps[:, self._with_gaps]
-        shown = self._shown(kept)
-        if shown.container is None:
-            filled = shown.categories.decode(filled)
-            return np.hstack([filled, missing.astype(table.dtype)]) if self.add_indicator else filled
-        names = list(shown.container.columns)
-        filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
-        # as they were: the largest integers, for one, are no floats
-        filled = take_columns(filled, X, [names[i] for i in np.flatnonzero(~gaps[:, kept].any(axis=0))])
-        if not self.add_indicator:
-            return filled
-        return append_columns(filled, dict(zip(self._indicator_names(), missing.T, strict=True)))
-
-    def _indicator_names(self) -> list[str]:
-        return [f"missingindicator_{name}" for name in self._names()[self._with_gaps]]
-
-    def _names(self) -> np.ndarray:
-        names = self._columns.names
-        return np.array([f"x{i}" for i in range(self.n_features_in_)] if names is None else names, dtype=object)
 
     # -- scikit-learn -----------------------------------------------------------------------------------
 
@@ -448,9 +293,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         given = check_feature_names_in(self, input_features)
-        kept = np.arange(len(given)) if self.keep_empty_features else self._filled
-        indicators = [f"missingindicator_{given[i]}" for i in self._with_gaps] if self.add_indicator else []
-        return np.array([*given[kept], *indicators], dtype=object)
+        return np.array([*given[self._container.kept], *self._container.indicator_names(given)], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "autoencoder_")
@@ -462,12 +305,11 @@ class AEImputer(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _levels(cells: Any, expected: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """Draw a level for each category, as indicators; numbers are left as they are."""
-    out = expected.copy()
-    for j in np.flatnonzero(cells.is_coded):
-        part = slice(cells.first[j], cells.first[j] + cells.widths[j])
-        chances = np.clip(expected[:, part], 1e-9, None).cumsum(axis=1)
-        drawn = (rng.uniform(size=(len(out), 1)) * chances[:, -1:] > chances).sum(axis=1)
-        out[:, part] = np.arange(cells.widths[j]) == drawn[:, None]
-    return out
+def _find_constants(table: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns to model, and what to fill those with that don't vary (NaN: nothing)."""
+    low, high = np.fmin.reduce(table), np.fmax.reduce(table)
+    is_number = ~np.isin(np.arange(table.shape[1]), list(columns.categories.levels))
+    constants = np.where(low == high, low, np.where(is_number & np.isnan(low), 0.0, np.nan))
+    # constant pixels belong to their image; constant categories have too few levels for a likelihood
+    modelled = (low < high) | (is_number & (low == high))
+    return np.flatnonzero(modelled & (low < high).any()), constants

@@ -250,7 +250,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
                 variational="elbo" in self._score_names(),
                 has_categories=bool(columns.n_levels().any()),
             )
-        elif "elbo" in self._score_names() and not hasattr(model, "posterior_kl"):
+        elif "elbo" in self._score_names() and not model.__sklae_parts__().has_density:
             raise ValueError(
                 f"Got anomaly_score={self.anomaly_score!r} with {type(model).__name__}; expected a VAETransformer "
                 "whose posterior has a density. Pass one as autoencoder, or leave it None."

@@ -1,0 +1,112 @@
+"""What an imputer is given and gives back: markers of gaps, columns to keep, indicators, the user's container."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklae._tables.columns import Columns
+from sklae._tables.frames import (
+    append_columns,
+    columns_at,
+    dtypes_of,
+    is_frame,
+    is_gap,
+    kinds_of,
+    table_of,
+    take_columns,
+    without,
+)
+
+__all__ = ["Container", "unmarked"]
+
+
+def unmarked(X: Any, missing_values: Any) -> Any:
+    """Return a table with gaps in place of what stands for them."""
+    return X if is_gap(missing_values) else without(X, missing_values)
+
+
+@dataclass(frozen=True, eq=False)
+class Container:
+    """The columns of a fitted table, as they are given back.
+
+    Attributes
+    ----------
+    columns : Columns
+    with_gaps : ndarray of int
+        Columns that had gaps in ``fit``.
+    kept : ndarray of int
+        Columns to give back.
+    add_indicator : bool
+        Whether columns that say where gaps were come after them.
+    """
+
+    columns: Columns
+    with_gaps: np.ndarray
+    kept: np.ndarray
+    add_indicator: bool
+
+    @staticmethod
+    def read_columns(X: Any, missing_values: Any, categorical_features: Any) -> Columns:
+        """Return what columns hold, as if what stands for gaps were gaps; integers stay integers."""
+        gapped = unmarked(X, missing_values)
+        columns = Columns.fit(gapped, None, categorical_features)
+        if gapped is X or not is_frame(X):
+            return columns
+        before = zip(columns.categories.kinds, kinds_of(X), strict=True)
+        kinds = tuple("integer" if (now, was) == ("numeric", "integer") else now for now, was in before)
+        categories = dataclasses.replace(columns.categories, kinds=kinds, dtypes=tuple(dtypes_of(X)))
+        return dataclasses.replace(columns, categories=categories)
+
+    def check(self) -> None:
+        """Refuse indicators whose names can't be given."""
+        if not self.add_indicator:
+            return
+        container = self.columns.container
+        if container is not None and not all(isinstance(name, str) for name in container.columns):
+            raise ValueError(
+                "Got column names that are no text and add_indicator=True, whose names are; expected text. Rename "
+                "them: X.columns = X.columns.astype(str)."
+            )
+        taken = sorted({*self._names()} & {*self.indicator_names(self._names())})
+        if taken:
+            raise ValueError(
+                f"Got columns {taken[:5]} and add_indicator=True, whose columns are called the same; expected other "
+                "names. Rename or drop them."
+            )
+
+    def shown(self, positions: np.ndarray) -> Columns:
+        """Return some of the columns, with a container of their own."""
+        container = self.columns.container
+        if container is not None:
+            container = columns_at(container, positions)
+        return dataclasses.replace(self.columns.select(positions), container=container)
+
+    def finish(self, filled: np.ndarray, table: np.ndarray, X: Any) -> Any:
+        """Put the columns to keep, and the indicators, into the fitted container."""
+        gaps = np.isnan(table)
+        filled = filled[:, self.kept].astype(table.dtype, copy=False)
+        missing = gaps[:, self.with_gaps]
+        shown = self.shown(self.kept)
+        if shown.container is None:
+            filled = shown.categories.decode(filled)
+            return np.hstack([filled, missing.astype(table.dtype)]) if self.add_indicator else filled
+        names = list(shown.container.columns)
+        filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
+        # as they were: the largest integers, for one, are no floats
+        whole = np.flatnonzero(~gaps[:, self.kept].any(axis=0))
+        filled = take_columns(filled, X, [names[i] for i in whole])
+        if not self.add_indicator:
+            return filled
+        return append_columns(filled, dict(zip(self.indicator_names(self._names()), missing.T, strict=True)))
+
+    def indicator_names(self, names: np.ndarray) -> list[str]:
+        """Return the names of the indicators, given those of all columns."""
+        return [f"missingindicator_{name}" for name in names[self.with_gaps]] if self.add_indicator else []
+
+    def _names(self) -> np.ndarray:
+        names = self.columns.names
+        return np.array([f"x{i}" for i in range(self.columns.n_total)] if names is None else names, dtype=object)
