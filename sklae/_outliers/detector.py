@@ -9,10 +9,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training_rows import read_columns
+from sklae._outliers.calibration import Calibration
 from sklae._outliers.combination import Joint
 from sklae._outliers.defaults import default_autoencoder
 from sklae._outliers.ensemble import Ensemble, fit_members, residual_scale, seed_members
@@ -202,9 +204,10 @@ class AEOutlierDetector(Detection, BaseEstimator):
                 table, held_out = everything[rows], everything[kept]
             self._fit_autoencoders(rows_of(X, rows, len(everything)), table, columns, rng)
             scores = self._fit_evidence(table, rows, rng)
-            self._training_scores = np.sort(self._score_table(everything) if scores is None else scores)
+            scores = self._score_table(everything) if scores is None else scores
+            known = None if held_out is None else np.sort(self._score_table(held_out))
+            self._calibration = Calibration(np.sort(scores), known)
             self.offset_ = self._offset_by(self.contamination)
-            self._fit_calibration(held_out)
         return self
 
     def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
@@ -293,14 +296,16 @@ class AEOutlierDetector(Detection, BaseEstimator):
         n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
         return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
-    def _fit_calibration(self, held_out: np.ndarray | None) -> None:
-        for name in ("_calibration_scores", "n_calibration_", "min_p_value_"):
-            self.__dict__.pop(name, None)
-        if held_out is None:
-            return
-        self._calibration_scores = np.sort(self._score_table(held_out))
-        self.n_calibration_ = len(held_out)
-        self.min_p_value_ = 1.0 / (self.n_calibration_ + 1)
+    @property
+    def n_calibration_(self) -> int:
+        """Number of held-out rows; only where there were some."""
+        check_is_fitted(self)
+        return len(self._calibration.require_held_out())
+
+    @property
+    def min_p_value_(self) -> float:
+        """The smallest p-value there is: 1 / (n_calibration_ + 1)."""
+        return 1.0 / (self.n_calibration_ + 1)
 
     # -- scikit-learn -----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
+from sklae._outliers.calibration import Calibration
 from sklae._outliers.combination import Joint, share_out
 from sklae._outliers.conformal import conformal_p_values, discoveries
 from sklae._outliers.explanation import repair
@@ -37,10 +38,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     autoencoder_: BaseAutoencoder
     offset_: float
     n_features_in_: int
-    n_calibration_: int
     _joint: Joint
-    _training_scores: np.ndarray
-    _calibration_scores: np.ndarray
+    _calibration: Calibration
 
     # -- scores -----------------------------------------------------------------------------------------
 
@@ -97,11 +96,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _is_calibrated(self) -> bool:
         """Return whether there are rows to compare with; AttributeError with the reason otherwise."""
-        if hasattr(self, "offset_") and not hasattr(self, "n_calibration_"):
-            raise AttributeError(
-                "Got a detector that was fitted without held-out rows; expected some to compare with. Fit with "
-                "validation_fraction=0.2, or fit(X, X_val=...)."
-            )
+        if hasattr(self, "offset_"):
+            self._calibration.require_held_out()
         return True
 
     @available_if(_is_calibrated)
@@ -126,7 +122,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         AttributeError
             After a fit without held-out rows.
         """
-        return conformal_p_values(self.score_samples(X), self._calibration_scores)
+        return conformal_p_values(self.score_samples(X), self._calibration.require_held_out())
 
     def transform(self, X: Any) -> Any:
         """Return the codes of the (first) autoencoder.
@@ -211,10 +207,10 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _offset_by(self, contamination: Any) -> float:
         if hasattr(contamination, "eval"):
-            return by_thresholder(self._training_scores, contamination)
+            return by_thresholder(self._calibration.training, contamination)
         if isinstance(contamination, str):
-            return fence(self._training_scores)
-        return by_share(self._training_scores, contamination)
+            return fence(self._calibration.training)
+        return by_share(self._calibration.training, contamination)
 
     def _new_offset(self, X: Any, y: Any, contamination: Any, score: Any, rate: Any, cost: Any) -> float:
         if y is not None:
@@ -234,12 +230,12 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         if not is_rate(rate):
             raise ValueError(f"Got false_alarm_rate={rate!r}; expected a number in (0, 1).")
         if X is None:
-            if not hasattr(self, "n_calibration_"):
+            if self._calibration.held_out is None:
                 raise ValueError(
                     f"Got false_alarm_rate={rate} for a detector without held-out rows; expected normal rows as X, or "
                     "a fit with validation_fraction or X_val."
                 )
-            return by_false_alarm_rate(self._calibration_scores, float(rate))
+            return by_false_alarm_rate(self._calibration.require_held_out(), float(rate))
         return by_false_alarm_rate(self.score_samples(X), float(rate))
 
     # -- explanations -----------------------------------------------------------------------------------
