@@ -157,8 +157,8 @@ def model_of_sklae(estimator: VAETransformer) -> Model:
     def draw(x: torch.Tensor, n_draws: int) -> tuple[torch.Tensor, torch.Tensor]:
         q = module.encode(x)
         noise = q.draw_noise(generator, n_draws)
-        z = q.push(noise)
-        return z, q.path_log_prob(z, noise)  # which knows the way z came: no flow is inverted
+        z, log_q = q.push_with_density(noise)  # which knows the way z came: no flow is inverted
+        return z, log_q()
 
     return Model(draw, module.decode, lambda z: module.prior_codes(generator=generator).log_prob(z))
 

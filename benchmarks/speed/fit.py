@@ -298,7 +298,7 @@ class _Recorder(Callback):
         self.batches: list[torch.Tensor] = []
 
     def on_batch_begin(self, net: NeuralNet, batch: Any = None, training: bool | None = None, **kwargs: Any) -> None:
-        self.batches.append(batch[0].clone())
+        self.batches.append(batch.rows.x.clone())
 
 
 class _Replay:
