@@ -24,8 +24,9 @@ ELSEWHERE = {
     "SOLVERS",  # test_common, test_training
     "LEARNING_RATES",  # as schedules
     "WEIGHTS",  # as beta
-    "AGGREGATES",  # test_sampling
-    "EVIDENCE",  # test_evidence, test_common
+    "AGGREGATES",  # test_code_density
+    "EVIDENCE",  # test_scores, test_common
+    "EXPLANATIONS",  # test_detector
 }
 
 

@@ -1,12 +1,17 @@
-"""Which cell makes a row strange: replace each by what the others make expected, and see how far the anomaly falls."""
+"""Why a row is strange: its anomaly, shared out among its cells.
+
+By its own terms; or by how far it falls when a cell is replaced by what the others make expected.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from sklae._outliers.combination import Joint
+from sklae._outliers.combination import Joint, share_out
 
-__all__ = ["repair"]
+__all__ = ["EXPLANATIONS", "repair"]
 
 
 def repair(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
@@ -48,3 +53,35 @@ def _repair_chunk(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarr
         falls = np.maximum(before[:, None] - after, 0.0)
     falls[np.isnan(falls) | np.isnan(ensemble.modelled(table))] = 0.0
     return falls, copies[cell].reshape(n_rows, n_columns).astype(np.float64)
+
+
+def added_up(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
+    """Return the terms of the anomaly, and the reconstruction."""
+    ensemble = joint.ensemble
+    expected = ensemble.expect_in_parts(table)
+    parts = [joint.terms(table[rows], expected[rows]) for rows in ensemble.batches(table)]
+    return np.concatenate(parts), ensemble.cells.collapse(expected)
+
+
+def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
+    """Return the anomaly shared out by how far repairs lower it, and what they put in."""
+    falls, expected = repair(table, joint)
+    terms, _ = added_up(table, joint)
+    width = falls.shape[1]
+    # a term that belongs to no column stays what it is, unless it was joined with others
+    remainder = terms[:, width:] if len(joint.parts) == 1 else np.empty((len(table), 0))
+    # where no repair helps, and where the anomaly is infinite, whatever is repaired
+    helpless = falls.sum(axis=1) <= 0
+    falls[helpless] = np.maximum(terms[helpless, :width], 0.0)
+    there = ~np.isnan(joint.ensemble.modelled(table))
+    usual = there * joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
+    excess = terms.sum(axis=1) - remainder.sum(axis=1) - usual.sum(axis=1)
+    return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
+
+
+#: Name -> function of a validated table and a `Joint`: what each column, and each further term, adds, (n_rows, n_terms),
+#: and what is expected in each cell, (n_rows, n_columns).
+EXPLANATIONS: dict[str, Callable[[np.ndarray, Joint], tuple[np.ndarray, np.ndarray]]] = {
+    "repair": repaired,
+    "additive": added_up,
+}

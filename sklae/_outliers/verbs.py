@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._outliers.calibration import Calibration
-from sklae._outliers.combination import Joint, share_out
+from sklae._outliers.combination import Joint
 from sklae._outliers.conformal import conformal_p_values, discoveries
-from sklae._outliers.explanation import repair
+from sklae._outliers.explanation import EXPLANATIONS
 from sklae._outliers.thresholds import (
     by_false_alarm_rate,
     by_labels,
@@ -276,11 +276,10 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         >>> why.idxmax(axis=1).tolist(), expected["ash"].round().tolist()
         (['ash'], [2.0])
         """
-        methods = {"repair": self._repaired, "additive": self._added_up}
-        if method not in methods:
-            raise ValueError(f"Got method={method!r}; expected one of {sorted(methods)}.")
+        if method not in EXPLANATIONS:
+            raise ValueError(f"Got method={method!r}; expected one of {sorted(EXPLANATIONS)}.")
         table = self._check_input(X)
-        terms, expected = methods[method](table)
+        terms, expected = EXPLANATIONS[method](table, self._joint)
         columns = self.autoencoder_.layout_.columns
         names = self._column_names()
         further = terms[:, columns.n_columns :]
@@ -297,29 +296,6 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     def _column_names(self) -> list[str]:
         names = self.autoencoder_.layout_.columns.names
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else names
-
-    def _added_up(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the terms of the anomaly, and the reconstruction."""
-        ensemble = self._joint.ensemble
-        expected = ensemble.expect_in_parts(table)
-        parts = [self._joint.terms(table[rows], expected[rows]) for rows in ensemble.batches(table)]
-        return np.concatenate(parts), ensemble.cells.collapse(expected)
-
-    def _repaired(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the anomaly shared out by how far repairs lower it, and what they put in."""
-        joint = self._joint
-        falls, expected = repair(table, joint)
-        added_up, _ = self._added_up(table)
-        width = falls.shape[1]
-        # a term that belongs to no column stays what it is, unless it was joined with others
-        remainder = added_up[:, width:] if len(joint.parts) == 1 else np.empty((len(table), 0))
-        # where no repair helps, and where the anomaly is infinite, whatever is repaired
-        helpless = falls.sum(axis=1) <= 0
-        falls[helpless] = np.maximum(added_up[helpless, :width], 0.0)
-        there = ~np.isnan(joint.ensemble.modelled(table))
-        usual = there * joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
-        excess = added_up.sum(axis=1) - remainder.sum(axis=1) - usual.sum(axis=1)
-        return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
 
     # -- on validated tables ----------------------------------------------------------------------------
 
