@@ -79,7 +79,7 @@ def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
 
 
-#: Name -> function of a validated table and a `Joint`: what each column, and each further term, adds, (n_rows, n_terms),
+#: Name -> function of a validated table and a `Joint`: what each column and further term adds, (n_rows, n_terms),
 #: and what is expected in each cell, (n_rows, n_columns).
 EXPLANATIONS: dict[str, Callable[[np.ndarray, Joint], tuple[np.ndarray, np.ndarray]]] = {
     "repair": repaired,
