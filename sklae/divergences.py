@@ -123,7 +123,7 @@ class DivergenceModule(nn.Module):
         return self.divergence.terms(codes)
 
     def opponent_loss(self, codes: Codes) -> torch.Tensor:
-        """Return what an opponent's own parameters minimise, (n_samples,); the codes carry no gradient."""
+        """Return what an opponent's parameters minimise, (n_samples,): of ``codes.z``, cut off from the model."""
         raise NotImplementedError
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
@@ -188,7 +188,8 @@ class KL(Divergence):
         return [capacity] if isinstance(capacity, WeightSchedule) else []
 
     def weights(self, beta: float) -> dict[str, float]:
-        return {"kl": beta, "free_bits": beta, "capacity": beta}
+        allowance = {"free_bits": beta} if self.free_bits else {} if self.capacity is None else {"capacity": beta}
+        return {"kl": beta, **allowance}
 
     def build(self, n_components: int) -> DivergenceModule:
         return _KLModule(self)

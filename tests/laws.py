@@ -258,12 +258,13 @@ def closed_form_kl_is_that_of_samples(posterior: Any, prior: Any) -> bool:
 
 def _held(q: RowCodes, n_rows: int = 1_000) -> Codes:
     noise = q.draw_noise(seeded(2))
-    return Codes(q, q.push(noise), noise, StandardNormalCodes(q.mean.shape[-1]), n_rows, seeded(3))
+    z, log_q = q.push_with_density(noise)
+    return Codes(q, z, noise, StandardNormalCodes(q.mean.shape[-1]), n_rows, seeded(3), log_q)
 
 
 def _total(part: Any, q: RowCodes, beta: float = 1.0) -> torch.Tensor:
     weights = part.weights(beta)
-    terms = part.terms(_held(q))
+    terms = part.build(2)(_held(q))
     assert terms.keys() == weights.keys()
     return torch.stack([weights[name] * term.mean() for name, term in terms.items()]).sum()
 
@@ -284,7 +285,7 @@ def divergence_is_finite_far_out(part: Any) -> None:
 
 @law("divergence")
 def divergence_names_what_is_watched(part: Any) -> None:
-    assert set(part.bound_terms) <= set(part.terms(_held(_codes(Diagonal(), 20, 3))))
+    assert set(part.bound_terms) <= set(part.build(3)(_held(_codes(Diagonal(), 20, 3))))
 
 
 # -- corruptions ----------------------------------------------------------------------------------------

@@ -19,9 +19,7 @@ FLOORS = {
     "_tables": 1,
     "networks": 1,
     "_codes": 1,
-    **dict.fromkeys(
-        ["likelihoods", "priors", "posteriors", "divergences", "corruptions", "penalties", "critics", "schedules"], 2
-    ),
+    **dict.fromkeys(["likelihoods", "priors", "posteriors", "divergences", "corruptions", "penalties", "schedules"], 2),
     "_model": 3,
     "_training": 4,
     "_autoencoders": 5,

@@ -59,8 +59,11 @@ class Output(NamedTuple):
 
     @property
     def params(self) -> torch.Tensor:
-        """Parameters of the likelihood, (n_samples, n_outputs), or (n_draws, n_samples, n_outputs)."""
-        return self.given.params
+        """Parameters of the likelihood, (n_samples, n_outputs), or (n_draws, n_samples, n_outputs).
+
+        The expected rows, where the decoder answers for rows itself: its parameters depend on them.
+        """
+        return self.given.params if isinstance(self.given, RowsGiven) else self.given.mean
 
     def codes(self, n_rows: int) -> Codes:
         """Return the codes beside what they are held to."""

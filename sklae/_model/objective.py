@@ -88,7 +88,7 @@ class Objective(nn.Module):
         return terms
 
     def opponent_loss(self, opponent: DivergenceModule, output: Output) -> torch.Tensor:
-        """Return what an opponent minimises; neither the model's gradients nor its graph are touched."""
+        """Return what an opponent minimises: a mean over rows, of codes cut off from the model."""
         codes = output.codes(self.n_rows)
         return opponent.opponent_loss(codes._replace(z=codes.z.detach(), epoch=self.epoch)).mean()
 
