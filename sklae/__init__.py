@@ -42,56 +42,15 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES, *_SUBMODULES})
 
 
-# Modules that pickles of 0.1.0 name, without their underscores.
-_OF_0_1_0 = [
-    "aggregate",
-    "atomic",
-    "autoencoder",
-    "base",
-    "blend",
-    "categories",
-    "cells",
-    "checks",
-    "columns",
-    "compat",
-    "component",
-    "conditional",
-    "conformal",
-    "defaults",
-    "demo",
-    "detection",
-    "draws",
-    "ensemble",
-    "evidence",
-    "findings",
-    "frames",
-    "gaussian",
-    "grids",
-    "imputer",
-    "latent_verbs",
-    "layout",
-    "linear_start",
-    "module",
-    "objective",
-    "optimizers",
-    "outlier",
-    "random",
-    "reasons",
-    "repair",
-    "report",
-    "tails",
-    "threads",
-    "thresholds",
-    "vae",
-    "verbs",
-]
+# Where pickles of 0.1.0 look for estimators and nets.
+_GONE = {"sklae._autoencoder", "sklae._vae", "sklae._imputer", "sklae._outlier", "sklae._training._net"}
 
 
 class _FilesOfOtherVersions(MetaPathFinder):
     """Says which version wrote a pickle, where that names a module which is no longer there. Asked last of all."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
-        if fullname.startswith("sklae._training._") or fullname.removeprefix("sklae._") in _OF_0_1_0:
+        if fullname in _GONE:
             raise ModuleNotFoundError(
                 f"Got a pickle of sklae 0.1.0, which had a module {fullname}; expected one of sklae {__version__}. "
                 "Fit the estimator again, or load it with sklae 0.1.0.",

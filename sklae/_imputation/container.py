@@ -38,16 +38,13 @@ class Container:
     columns : Columns
     with_gaps : ndarray of int
         Columns that had gaps in ``fit``.
-    kept : ndarray of int
-        Columns to give back.
-    add_indicator : bool
-        Whether columns that say where gaps were come after them.
+    with_values : ndarray of int
+        Columns that had values.
     """
 
     columns: Columns
     with_gaps: np.ndarray
-    kept: np.ndarray
-    add_indicator: bool
+    with_values: np.ndarray
 
     @staticmethod
     def read_columns(X: Any, missing_values: Any, categorical_features: Any) -> Columns:
@@ -61,10 +58,8 @@ class Container:
         categories = dataclasses.replace(columns.categories, kinds=kinds, dtypes=tuple(dtypes_of(X)))
         return dataclasses.replace(columns, categories=categories)
 
-    def check(self) -> None:
+    def check_indicators(self) -> None:
         """Refuse indicators whose names can't be given."""
-        if not self.add_indicator:
-            return
         container = self.columns.container
         if container is not None and not all(isinstance(name, str) for name in container.columns):
             raise ValueError(
@@ -85,27 +80,31 @@ class Container:
             container = columns_at(container, positions)
         return dataclasses.replace(self.columns.select(positions), container=container)
 
-    def finish(self, filled: np.ndarray, table: np.ndarray, X: Any) -> Any:
-        """Put the columns to keep, and the indicators, into the fitted container."""
-        gaps = np.isnan(table)
-        filled = filled[:, self.kept].astype(table.dtype, copy=False)
+    def kept(self, keep_empty: bool) -> np.ndarray:
+        """Return the columns to give back: all, or those that had values."""
+        return np.arange(self.columns.n_total) if keep_empty else self.with_values
+
+    def finish(self, filled: np.ndarray, table: np.ndarray, X: Any, *, keep_empty: bool, add_indicator: bool) -> Any:
+        """Put the columns to keep, and indicators of gaps after them, into the fitted container."""
+        gaps, kept = np.isnan(table), self.kept(keep_empty)
+        filled = filled[:, kept].astype(table.dtype, copy=False)
         missing = gaps[:, self.with_gaps]
-        shown = self.shown(self.kept)
+        shown = self.shown(kept)
         if shown.container is None:
             filled = shown.categories.decode(filled)
-            return np.hstack([filled, missing.astype(table.dtype)]) if self.add_indicator else filled
+            return np.hstack([filled, missing.astype(table.dtype)]) if add_indicator else filled
         names = list(shown.container.columns)
         filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
         # as they were: the largest integers, for one, are no floats
-        whole = np.flatnonzero(~gaps[:, self.kept].any(axis=0))
+        whole = np.flatnonzero(~gaps[:, kept].any(axis=0))
         filled = take_columns(filled, X, [names[i] for i in whole])
-        if not self.add_indicator:
+        if not add_indicator:
             return filled
         return append_columns(filled, dict(zip(self.indicator_names(self._names()), missing.T, strict=True)))
 
     def indicator_names(self, names: np.ndarray) -> list[str]:
         """Return the names of the indicators, given those of all columns."""
-        return [f"missingindicator_{name}" for name in names[self.with_gaps]] if self.add_indicator else []
+        return [f"missingindicator_{name}" for name in names[self.with_gaps]]
 
     def _names(self) -> np.ndarray:
         names = self.columns.names

@@ -188,9 +188,10 @@ class AEImputer(TransformerMixin, BaseEstimator):
             gaps = np.isnan(table)
             if gaps.all():
                 raise ValueError("Got a table in which every value is missing; expected some. Check how it was read.")
-            filled = np.arange(table.shape[1]) if self.keep_empty_features else np.flatnonzero(~gaps.all(axis=0))
-            self._container = Container(columns, np.flatnonzero(gaps.any(axis=0)), filled, self.add_indicator)
-            self._container.check()
+            with_gaps, with_values = (np.flatnonzero(there.any(axis=0)) for there in (gaps, ~gaps))
+            self._container = Container(columns, with_gaps, with_values)
+            if self.add_indicator:
+                self._container.check_indicators()
             self._modelled, self._constants = _find_constants(table, columns)
             self._models = self._fit_models(table[:, self._modelled]) if len(self._modelled) else None
             self.estimators_: list[Any] = [] if self._models is None else self._models.autoencoders
@@ -257,7 +258,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         X = unmarked(X, self.missing_values)
         table = check_table(self, self._container.columns.categories.encode(X), reset=False)
         tables = self._fill(table.astype(np.float64))
-        finished = tuple(self._container.finish(filled, table, X) for filled in tables)
+        settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
+        finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)
         if self.n_imputations == 1:
             return finished[0]
         # of several outputs scikit-learn wraps the first only
@@ -293,7 +295,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         given = check_feature_names_in(self, input_features)
-        return np.array([*given[self._container.kept], *self._container.indicator_names(given)], dtype=object)
+        kept = given[self._container.kept(self.keep_empty_features)]
+        return np.array([*kept, *(self._container.indicator_names(given) if self.add_indicator else ())], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "autoencoder_")

@@ -77,7 +77,7 @@ class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, li
     Examples
     --------
     >>> import torch
-    >>> from sklae._model.module import generate
+    >>> from sklae._utils.random import generate
     >>> with generate(torch.Generator().manual_seed(0)):
     ...     a = torch.nn.Linear(2, 2)
     >>> with generate(torch.Generator().manual_seed(0)):

@@ -365,12 +365,12 @@ def test_of_wide_tables_few_rows_are_repaired(measured, monkeypatch):
     monkeypatch.setattr(type(detector), "explain", spy)
     detector.set_threshold(contamination=0.2)
     scores = detector.score_samples(X)
-    monkeypatch.setattr("sklae._reasons._MOST_COST", 25 * 516)
+    monkeypatch.setattr("sklae._cli.reasons._MOST_COST", 25 * 516)
     why = reasons(detector, X, names, scores)
     assert methods == [("repair", 25), ("repair", 25), ("additive", 200), ("additive", 35)]
     assert sum(bool(said) for said in why) == 60
     methods.clear()
-    monkeypatch.setattr("sklae._reasons._MOST_COST", 19 * 516)
+    monkeypatch.setattr("sklae._cli.reasons._MOST_COST", 19 * 516)
     reasons(detector, X, names, scores)
     assert methods == [("additive", 200), ("additive", 60)]
 
