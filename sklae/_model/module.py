@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -65,12 +65,12 @@ class Output(NamedTuple):
         """
         return self.given.params if isinstance(self.given, RowsGiven) else self.given.mean
 
-    def codes(self, n_rows: int) -> Codes:
+    def codes(self, n_rows: int, epoch: float = 0.0) -> Codes:
         """Return the codes beside what they are held to."""
         prior = self.model.prior_codes(self.condition, self.generator)
         noise = torch.zeros_like(self.z) if self.noise is None else self.noise
         log_q = self.log_q or partial(self.q.path_log_prob, self.z, noise)
-        return Codes(self.q, self.z, noise, prior, n_rows, self.generator, log_q)
+        return Codes(self.q, self.z, noise, prior, n_rows, self.generator, log_q, epoch)
 
 
 class Autoencoder(nn.Module):
@@ -97,6 +97,7 @@ class Autoencoder(nn.Module):
     clip_high: torch.Tensor | None
     likelihood: ColumnDensity
     prior: PriorModule | None
+    decoder: Any
 
     def __init__(
         self,
@@ -133,6 +134,7 @@ class Autoencoder(nn.Module):
         self.encoder = nn.ModuleList(encoders) if self.per_block else encoders[0]
         n_outputs = self.likelihood.n_outputs(n_features)
         self.decoder = build("decoder", network, decoder, Inputs(n_components, 0, n_condition, n_features), n_outputs)
+        self.decoder_answers = hasattr(self.decoder, "given")
         for i, (_, columns) in enumerate(layout.blocks if self.per_block else ()):
             self.register_buffer(f"block_{i}", torch.as_tensor(columns), persistent=False)
         low, high = layout.clip_bounds or (None, None)
@@ -212,9 +214,8 @@ class Autoencoder(nn.Module):
         generator: torch.Generator | None = None,
     ) -> RowsGiven:
         """Return the distribution of rows given codes z, (..., n_samples, n_components)."""
-        given = getattr(self.decoder, "given", None)
-        if given is not None:
-            return given(z, condition, self.likelihood, generator)
+        if self.decoder_answers:
+            return self.decoder.given(z, condition, self.likelihood, generator)
         return RowsGiven(self.likelihood, self.decode(z, condition, generator))
 
     def prior_codes(

@@ -76,7 +76,7 @@ class Objective(nn.Module):
         x = target.x if output.target is None else output.target
         terms = {"reconstruction": _reconstruction(output, x, target.observed)}
         if self.divergence is not None:
-            codes = output.codes(self.n_rows)._replace(epoch=self.epoch)
+            codes = output.codes(self.n_rows, self.epoch)
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
             else:
@@ -89,8 +89,8 @@ class Objective(nn.Module):
 
     def opponent_loss(self, opponent: DivergenceModule, output: Output) -> torch.Tensor:
         """Return what an opponent minimises: a mean over rows, of codes cut off from the model."""
-        codes = output.codes(self.n_rows)
-        return opponent.opponent_loss(codes._replace(z=codes.z.detach(), epoch=self.epoch)).mean()
+        codes = output.codes(self.n_rows, self.epoch)
+        return opponent.opponent_loss(codes._replace(z=codes.z.detach())).mean()
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""

@@ -56,7 +56,8 @@ class Rows(NamedTuple):
     def take(self, index: slice | torch.Tensor) -> Rows:
         """Return some of the rows, by a slice or by positions."""
         if isinstance(index, slice):
-            return Rows(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+            observed = None if self.observed is None else self.observed[index]
+            return Rows(self.x[index], observed, None if self.condition is None else self.condition[index])
         return Rows(*(None if part is None else part.index_select(0, index) for part in self))  # type: ignore[arg-type]
 
 

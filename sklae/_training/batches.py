@@ -12,7 +12,7 @@ from skorch.dataset import Dataset
 from sklae._tables.layout import Rows
 from sklae._tables.sources import RowSource
 
-__all__ = ["Batch", "Batches", "EncodedRows", "StreamedRows", "n_batches"]
+__all__ = ["Batch", "Batches", "EncodedRows", "StreamedRows", "as_rows", "n_batches"]
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
@@ -37,8 +37,8 @@ class Batch(NamedTuple):
     @classmethod
     def of(cls, inputs: Any, target: Any = None) -> Batch:
         """Return a batch of what skorch's datasets hold: tensors, arrays, dicts or tuples of these."""
-        rows = _as_rows(inputs)
-        return cls(rows, rows if target is None or target is inputs else _as_rows(target))
+        rows = as_rows(inputs)
+        return cls(rows, rows if target is None or target is inputs else as_rows(target))
 
     @property
     def n_rows(self) -> int:
@@ -56,7 +56,8 @@ class Batch(NamedTuple):
         return Batch(rows, rows if self.target is self.rows else self.target.take(index))
 
 
-def _as_rows(data: Any) -> Rows:
+def as_rows(data: Any) -> Rows:
+    """Return rows of what skorch's datasets hold."""
     if isinstance(data, Rows):
         return data
     if isinstance(data, Mapping):

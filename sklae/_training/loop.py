@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 from skorch.utils import TeeGenerator
 
 from sklae._model.module import Output
-from sklae._training.batches import Batch
+from sklae._training.batches import Batch, as_rows
 from sklae._training.callbacks import StopTraining
 from sklae.exceptions import DivergenceError
 
@@ -95,13 +95,17 @@ class LeanLoop(NeuralNet):
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
         self.optimizer_.step()
-        for opponent, optimizer in zip(self.criterion_.opponents, self.optimizers[1:], strict=True):
+        if self.opponent_optimizers_:
+            self._train_opponents(step)
+        return step
+
+    def _train_opponents(self, step: dict[str, Any]) -> None:
+        for opponent, optimizer in zip(self.criterion_.opponents, self.opponent_optimizers_, strict=True):
             optimizer.zero_grad()  # of the model's own step
             loss = self.criterion_.opponent_loss(opponent, step["y_pred"])
             loss.backward()
             optimizer.step()
             step["terms"]["opponent"] = loss.detach()
-        return step
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient."""
@@ -121,7 +125,7 @@ class LeanLoop(NeuralNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Output:
         """Run the module on rows, or on what stands for them: tensors, arrays, dicts or tuples of these."""
-        return self.module_(*Batch.of(x).rows, **fit_params)
+        return self.module_(*as_rows(x), **fit_params)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> torch.Tensor:
         """Return the decoder's output, so that ``net.predict`` gives (encoded) reconstructions."""

@@ -63,6 +63,8 @@ def _try_out(module: nn.Module, named: str, inputs: Inputs, n_outputs: int) -> n
 class _Foreign(nn.Module):
     """A user's module, which knows no generator."""
 
+    sees_parts = False
+
     def __init__(self, module: nn.Module):
         super().__init__()
         self.module = module

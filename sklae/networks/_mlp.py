@@ -89,6 +89,8 @@ class Dropout(nn.Module):
 class _Stack(nn.Sequential):
     """Layers in a row, handing the generator to those that draw."""
 
+    sees_parts = False
+
     @property
     def can_stack(self) -> bool:
         """Whether there is nothing but linear layers and activations, so that several of these can be one."""

@@ -220,7 +220,7 @@ class _Output:
     def __init__(self, codes):
         self.z, self._codes = codes.z, codes
 
-    def codes(self, n_rows):
+    def codes(self, n_rows, epoch=0.0):
         return self._codes
 
 
