@@ -14,8 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklae._autoencoders.code_density import AGGREGATES, draw_codes
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training import Training
-from sklae._autoencoders.training_rows import Tables
+from sklae._autoencoders.training_rows import FitInput
 from sklae._autoencoders.verbs import Verbs
+from sklae._tables.table import read
 from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, fit_context
@@ -109,10 +110,10 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             If ``max_iter`` epochs ran and the loss was still falling.
         """
         with atomic(self):
-            training, tables = Training(self), Tables(X, X_val, X_clean)
+            training, given = Training(self), FitInput(read(X), X_val, X_clean)
             continues = self.warm_start and hasattr(self, "net_")
-            training.run(training.resume(tables) if continues else training.start(tables))
-            training.fit_code_density(X)
+            training.run(training.resume(given) if continues else training.start(given))
+            training.fit_code_density(given.X)
         return self
 
     def _can_continue(self) -> bool:
@@ -153,8 +154,8 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         """
         with atomic(self):
             self.__dict__.pop("code_density_", None)  # of codes as they were
-            training, tables = Training(self), Tables(X)
-            training.run(training.resume(tables) if hasattr(self, "net_") else training.start(tables), epochs=1)
+            training, given = Training(self), FitInput(read(X))
+            training.run(training.resume(given) if hasattr(self, "net_") else training.start(given), epochs=1)
         return self
 
     # -- sampling ---------------------------------------------------------------------------------------

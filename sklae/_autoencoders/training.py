@@ -11,7 +11,7 @@ from sklae._autoencoders.checks import check_sample_from
 from sklae._autoencoders.code_density import fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_plan import TrainingPlan
-from sklae._autoencoders.training_rows import Tables, TrainingRows, reader_for
+from sklae._autoencoders.training_rows import FitInput, TrainingRows, reader_for
 from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
@@ -22,7 +22,7 @@ from sklae.exceptions import InterruptedFitWarning
 
 __all__ = ["Training"]
 
-# What an estimator has learned from its tables before it trains.
+# What an estimator has learned from its given before it trains.
 _FROM_TABLES = ("layout_", "n_components_", "n_features_in_", "feature_names_in_")
 
 
@@ -48,13 +48,13 @@ class Training:
         """What the estimator's parameters say of training."""
         return TrainingPlan(self.estimator, self.parts, self.estimator._seeds[:3])
 
-    def start(self, tables: Tables) -> TrainingRows:
+    def start(self, given: FitInput) -> TrainingRows:
         """Do all that comes before training; return what to train on."""
         estimator = self.estimator
         vars(estimator).pop("net_", None)
         check_sample_from(estimator.sample_from)
         self._draw_seeds()
-        rows = self._read(tables)
+        rows = self._read(given)
         estimator.layout_ = rows.layout
         estimator.net_ = self.plan.make_net(rows)
         estimator.n_components_ = estimator.net_.module_.n_components
@@ -68,17 +68,17 @@ class Training:
                 setattr(self.estimator, name, getattr(twin, name))
         self.estimator.net_ = self.plan.make_net(rows)
 
-    def resume(self, tables: Tables) -> TrainingRows:
+    def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
-        return self._read(tables, self.estimator.layout_)
+        return self._read(given, self.estimator.layout_)
 
     def _draw_seeds(self) -> None:
         seeds = random_state_for(self.estimator.random_state)
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
-    def _read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
-        reader = reader_for(tables.X)(self.estimator, self.parts.likelihood, self.estimator._seeds[3])
-        return reader.read(tables, layout)
+    def _read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
+        reader = reader_for(given.X)(self.estimator, self.parts.likelihood, self.estimator._seeds[3])
+        return reader.read(given, layout)
 
     def run(self, rows: TrainingRows, epochs: int | None = None) -> None:
         """Train, for ``max_iter`` epochs at most or (as part of more) for so many."""

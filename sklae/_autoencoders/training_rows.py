@@ -16,7 +16,7 @@ from sklae._training.batches import EncodedRows, StreamedRows
 from sklae._utils.random import some_rows
 from sklae.likelihoods import Likelihood
 
-__all__ = ["RowReader", "SourceReader", "Tables", "TrainingRows", "read_columns", "reader_for"]
+__all__ = ["FitInput", "RowReader", "SourceReader", "TrainingRows", "read_columns", "reader_for"]
 
 _NO_COLUMNS = np.empty(0, dtype=int)
 
@@ -24,12 +24,12 @@ _NO_COLUMNS = np.empty(0, dtype=int)
 Assignment = list[tuple[str, Likelihood, np.ndarray]]
 
 
-class Tables(NamedTuple):
-    """What the user passed to ``fit``.
+class FitInput(NamedTuple):
+    """What ``fit`` was given.
 
     Attributes
     ----------
-    X : array-like or frame
+    X : array-like, Table or RowSource
     X_val, X_clean : array-like, frame or None
         Validation rows, and what the rows of X are damaged versions of.
     columns : Columns or None
@@ -60,12 +60,12 @@ class SourceReader:
         self.estimator = estimator
         self.rows = RowReader(estimator, likelihood, seed)
 
-    def read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
+    def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
         """Return what to train on, in a given layout or in one that is learned from all rows."""
-        source, estimator = tables.X, self.estimator
-        if tables.X_clean is not None:
+        source, estimator = given.X, self.estimator
+        if given.X_clean is not None:
             raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
-        if estimator.early_stopping and tables.X_val is None:
+        if estimator.early_stopping and given.X_val is None:
             raise ValueError(
                 "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
                 "none are held out."
@@ -94,9 +94,9 @@ class SourceReader:
         if is_new:  # values outside a support are refused before any work
             for chunk in source.chunks():
                 encode(chunk)
-        if tables.X_val is None:
+        if given.X_val is None:
             return TrainingRows(layout, train, None)
-        return TrainingRows(layout, train, self.rows.encode(layout, check(tables.X_val, name="X_val"), None, None))
+        return TrainingRows(layout, train, self.rows.encode(layout, check(given.X_val, name="X_val"), None, None))
 
 
 def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
@@ -126,27 +126,27 @@ class RowReader:
         self.likelihood = likelihood
         self.seed = seed
 
-    def read(self, tables: Tables, layout: Layout | None = None) -> TrainingRows:
+    def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
         """Return what to train on, in a given layout or in one that is learned from all training rows."""
-        columns = tables.columns if layout is None else layout.columns
+        columns = given.columns if layout is None else layout.columns
         if columns is None:
-            columns = read_columns(self.estimator, tables.X if tables.X_clean is None else tables.X_clean)
+            columns = read_columns(self.estimator, given.X if given.X_clean is None else given.X_clean)
 
         def check(table: Any, **settings: Any) -> np.ndarray:
             return check_table(self.estimator, columns.categories.encode(table), **settings)
 
-        table = check(tables.X, reset=layout is None, min_samples=2)
-        clean = None if tables.X_clean is None else check(tables.X_clean, reset=False, name="X_clean")
+        table = check(given.X, reset=layout is None, min_samples=2)
+        clean = None if given.X_clean is None else check(given.X_clean, reset=False, name="X_clean")
         if clean is not None and len(clean) != len(table):
             raise ValueError(
                 f"Got {len(table)} rows in X and {len(clean)} in X_clean; expected pairs. Pass the same rows in the "
                 "same order."
             )
-        valid = None if tables.X_val is None else check(tables.X_val, reset=False, name="X_val")
+        valid = None if given.X_val is None else check(given.X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
             layout = self.reader(columns).read(table if clean is None else clean, rows)
-        train = self.encode(layout, table, clean, self._some_of(len(table), rows, tables.max_rows))
+        train = self.encode(layout, table, clean, self._some_of(len(table), rows, given.max_rows))
         if valid is not None:
             return TrainingRows(layout, train, self.encode(layout, valid, None, None))
         held_out = None if rows_valid is None else self.encode(layout, table, clean, rows_valid)

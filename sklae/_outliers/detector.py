@@ -23,6 +23,7 @@ from sklae._outliers.trimming import clique
 from sklae._outliers.verbs import Detection
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
+from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
@@ -195,6 +196,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         """
         with atomic(self):
             rng = random_state_for(self.random_state)
+            X = read(X)
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), X)
             everything = table = self._read(X, columns, reset=True)
             held_out = None if X_val is None else self._read(X_val, columns, reset=False, name="X_val")
@@ -202,7 +204,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
             if held_out is None and self.validation_fraction is not None:
                 rows, kept = self._split(len(table), self.validation_fraction, rng)
                 table, held_out = everything[rows], everything[kept]
-            self._fit_autoencoders(rows_of(X, rows, len(everything)), table, columns, rng)
+            fitted = X if len(rows) == len(everything) else rows_of(frame_of(X), rows, len(everything))
+            self._fit_autoencoders(fitted, table, columns, rng)
             scores = self._fit_evidence(table, rows, rng)
             scores = self._score_table(everything) if scores is None else scores
             known = None if held_out is None else np.sort(self._score_table(held_out))

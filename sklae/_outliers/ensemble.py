@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training import Training
-from sklae._autoencoders.training_rows import Tables
+from sklae._autoencoders.training_rows import FitInput
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells
 from sklae._tables.layout import Layout
@@ -52,7 +52,7 @@ def fit_members(
     """
     validate_params(members[0])
     first, *others = trainings = [Training(member) for member in members]
-    rows = first.start(Tables(X, columns=columns, max_rows=max_rows))
+    rows = first.start(FitInput(X, columns=columns, max_rows=max_rows))
     for other in others:
         other.start_like(members[0], rows)
     nets = [member.net_ for member in members]

@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.frames import (
-    dtypes_of,
     is_frame,
     is_gap,
     is_other_float,
-    kinds_of,
-    ordered_levels,
     refuse_odd_frames,
     replace_columns,
     restore,
-    values_of,
 )
+from sklae._tables.table import Table, frame_of, read
 
 __all__ = ["CODED", "Categories", "CategoriesReader"]
 
@@ -109,11 +106,12 @@ class Categories:
     def encode(self, X: Any) -> Any:
         """Return the table with codes in place of levels."""
         if not self.levels:
-            return X
+            return frame_of(X)
         refuse_odd_frames(X)
-        if is_frame(X):
-            there = [i for i in self.levels if i < len(X.columns)]
-            return replace_columns(X, {i: self.codes(i, values_of(X, i)) for i in there})
+        X = read(X)
+        if isinstance(X, Table):
+            there = [i for i in self.levels if i < len(X.names)]
+            return replace_columns(X.frame, {i: self.codes(i, X.column(i)) for i in there})
         table = np.array(X)
         if table.ndim != 2 or table.shape[1] != len(self.kinds):
             return X  # refused later
@@ -192,23 +190,24 @@ class CategoriesReader:
 
     def update(self, X: Any) -> None:
         """Take in rows: an array, or a frame with the columns of the first."""
-        if not is_frame(X):
+        X = read(X)
+        if not isinstance(X, Table):
             for i in self.categorical:
                 self._take_in(i, _column_of_array(X, i))
             return
-        kinds, dtypes = self._kinds_of(X), dtypes_of(X)
+        kinds, dtypes = self._kinds_of(X), X.dtypes
         if self.names is None:
-            self.names, self.kinds, self.dtypes = tuple(str(name) for name in X.columns), kinds, list(dtypes)
+            self.names, self.kinds, self.dtypes = X.names, kinds, list(dtypes)
         else:
             self._check_kinds(kinds, dtypes)
         for i, kind in enumerate(kinds):
             if kind in CODED:
-                self._take_in(i, values_of(X, i), kind, ordered_levels(X, i) if kind == "ordered" else ())
+                self._take_in(i, X.column(i), kind, X.ordered_levels(i) if kind == "ordered" else ())
             elif kind == "other":
                 self.wrong[i] = str(dtypes[i])
 
-    def _kinds_of(self, X: Any) -> list[str]:
-        kinds = kinds_of(X)
+    def _kinds_of(self, table: Table) -> list[str]:
+        kinds = list(table.kinds)
         for i in {*self.categorical, *(i for i in self.anything if kinds[i] == "other")}:
             kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
         return kinds

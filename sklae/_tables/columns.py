@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.categories import Categories, CategoriesReader
-from sklae._tables.frames import empty_like, is_frame
+from sklae._tables.frames import empty_like
+from sklae._tables.table import Table, frame_of, read
 from sklae._tables.validation import check_numbers, table_width
 
 __all__ = ["Columns"]
@@ -61,10 +62,10 @@ class Columns:
     def learn(cls, chunks: Iterable[Any], condition_features: Any, categorical_features: Any) -> Columns:
         """Read the same from parts of a table, one after the other."""
         chunks = iter(chunks)
-        X = next(chunks)
-        n_total = table_width(X)
-        names = [str(name) for name in X.columns] if is_frame(X) else None
-        container = None if names is None else empty_like(X)
+        X = read(next(chunks))
+        n_total = table_width(frame_of(X))
+        names = list(X.names) if isinstance(X, Table) else None
+        container = None if names is None else empty_like(X.frame)
         every = cls(n_total, names, np.arange(n_total), _NONE, Categories(("numeric",) * n_total), container)
         data, condition = every.data, every.condition
         if condition_features is not None:

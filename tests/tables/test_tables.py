@@ -783,3 +783,14 @@ def test_a_detector_judges_categories_given_conditions():
     assert (why["age"] == 0.0).all()
     assert (expected["age"] == PANDAS["age"][:5]).all()
     assert expected.dtypes.equals(PANDAS.dtypes)
+
+
+def test_a_frame_is_read_once(monkeypatch):
+    """However often its columns are asked for: by kinds, by levels, by codes, and by the density of codes."""
+    from sklae._tables import table as _table
+
+    read = []
+    values_of = _table.values_of
+    monkeypatch.setattr(_table, "values_of", lambda frame, i: read.append(i) or values_of(frame, i))
+    quick(VAETransformer, max_iter=1, sample_from="aggregate").fit(PANDAS)
+    assert len(read) == len(set(read)) > 0

@@ -1,0 +1,63 @@
+"""A frame that is read once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from sklae._tables.frames import dtypes_of, is_frame, kinds_of, ordered_levels, refuse_odd_frames, values_of
+
+__all__ = ["Table", "frame_of", "read"]
+
+
+class Table:
+    """Names, kinds, dtypes and columns of a frame, each looked up when first asked for and kept.
+
+    Parameters
+    ----------
+    frame : frame of pandas or polars
+
+    Attributes
+    ----------
+    names : tuple of str
+    kinds : tuple of str
+        "numeric", "integer", "binary", "categorical", "ordered" or "other".
+    dtypes : tuple of dtype
+    """
+
+    def __init__(self, frame: Any):
+        refuse_odd_frames(frame)
+        self.frame = frame
+        self.names = tuple(str(name) for name in frame.columns)
+        self._columns: dict[int, list[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(kinds_of(self.frame))
+
+    @cached_property
+    def dtypes(self) -> tuple[Any, ...]:
+        return tuple(dtypes_of(self.frame))
+
+    def column(self, position: int) -> list[Any]:
+        """Return a column's values."""
+        if position not in self._columns:
+            self._columns[position] = values_of(self.frame, position)
+        return self._columns[position]
+
+    def ordered_levels(self, position: int) -> list[Any]:
+        """Return the levels of a column of ordered categories, in their order."""
+        return ordered_levels(self.frame, position)
+
+
+def read(X: Any) -> Any:
+    """Return a frame as a `Table`; anything else, a table that was read among it, as it is."""
+    return Table(X) if is_frame(X) else X
+
+
+def frame_of(X: Any) -> Any:
+    """Return what the user passed."""
+    return X.frame if isinstance(X, Table) else X
