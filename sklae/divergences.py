@@ -124,7 +124,7 @@ class DivergenceModule(nn.Module):
 
     def opponent_loss(self, codes: Codes) -> torch.Tensor:
         """Return what an opponent's parameters minimise, (n_samples,): of ``codes.z``, cut off from the model."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says is_opponent=True and has no opponent_loss(codes).")
 
     def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         """Return the optimizer of an opponent's parameters."""

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import Mixed
-from sklae.networks import Inputs
+from sklae.networks import Inputs, Network
 from sklae.posteriors import POSTERIORS
 
 DIGITS = load_digits().data[:80] / 16.0
@@ -231,3 +231,68 @@ def test_what_a_source_cannot_do_is_refused(mixed):
         vae().fit(ParquetRows(path), X_clean=frame)
     with pytest.raises(ValueError, match="non-negative integers"):
         vae(likelihood=Mixed(count_features=["a"])).fit(ParquetRows(path))
+
+
+# -- mistakes in parts of one's own -------------------------------------------------------------------------
+
+
+class _Misspelt(LatentCritic):
+    def weights(self, beta):
+        return {"adversarail": beta}
+
+
+class _WatchesNothing(LatentCritic):
+    bound_terms = ("advers",)
+
+
+@pytest.mark.parametrize("divergence", [_Misspelt(), _WatchesNothing()], ids=repr)
+def test_names_that_no_term_has_are_refused(divergence):
+    model = adversarial().fit(DIGITS)
+    before = model.transform(DIGITS)
+    with pytest.raises(ValueError, match=r"terms \['adversarial'\], weights of .*; expected a weight for each term"):
+        model.set_params(divergence=divergence).fit(DIGITS)
+    assert np.array_equal(model.transform(DIGITS), before)
+
+
+class _Answers(Autoregressive):
+    def __init__(self, hidden_layer_sizes=(8,), answer=None):
+        super().__init__(hidden_layer_sizes)
+        self.answer = answer
+
+    def decoder(self, inputs, n_outputs):
+        module, answer = super().decoder(inputs, n_outputs), self.answer
+        given = module.given
+        module.given = lambda *args: answer(given(*args))
+        return module
+
+
+def _summed(given):
+    given.log_prob = lambda x: torch.zeros(len(x))
+    return given
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda given: given.mean, "returned Tensor, which has no energy, log_prob, expectation, sample"),
+        (_summed, r"Got energy of shape \(2,\).*expected the same: one number for each column"),
+    ],
+    ids=["no distribution", "summed over columns"],
+)
+def test_what_a_decoder_answers_is_tried_out(answer, message):
+    with pytest.raises(ValueError, match=message):
+        vae(network=_Answers(answer=answer)).fit(DIGITS)
+
+
+class _Plain(Network):
+    """PyTorch's own containers take no generator."""
+
+    def build_encoder(self, n_inputs, n_outputs):
+        return torch.nn.Sequential(torch.nn.Linear(n_inputs, n_outputs), torch.nn.Dropout(0.5))
+
+    build_decoder = build_encoder
+
+
+def test_modules_that_take_no_generator_draw_from_it_all_the_same():
+    one, other = (vae(network=_Plain()).fit(DIGITS).transform(DIGITS) for _ in range(2))
+    assert np.array_equal(one, other)

@@ -16,7 +16,7 @@ from sklae.divergences import Codes
 from sklae.likelihoods import BlockColumns, ColumnDensity, Likelihood
 from sklae.networks import Inputs, Network
 from sklae.networks._base import call
-from sklae.networks._custom import build, draws, n_activations
+from sklae.networks._custom import build, draws, n_activations, try_answer
 from sklae.posteriors import Posterior, RowCodes
 from sklae.priors import CodeDistribution, Prior, PriorModule
 
@@ -142,6 +142,8 @@ class Autoencoder(nn.Module):
         self.register_buffer("clip_high", high, persistent=False)
         varies = None if layout.varies.all() else torch.as_tensor(layout.varies, dtype=torch.float32)
         self.register_buffer("varies", varies, persistent=False)
+        if self.decoder_answers:
+            _try_decoder(self, layout, network)
 
     def _encoder_widths(self, layout: Layout) -> list[tuple[int, int]]:
         """Return for each encoder the numbers of its inputs and of its columns."""
@@ -289,3 +291,13 @@ class Autoencoder(nn.Module):
         n_weights = sum(len(list(network.parameters())) for network in networks)
         all_stack = all(getattr(network, "can_stack", False) for network in networks)
         return all_stack and self.is_deterministic and n_weights == len(list(self.parameters()))
+
+
+def _try_decoder(model: Autoencoder, layout: Layout, network: Network) -> None:
+    """Refuse a decoder whose answer for two rows is no distribution of rows."""
+    x = torch.as_tensor(layout.fill, dtype=torch.float32).expand(2, -1)
+    condition = torch.zeros(2, layout.n_condition) if layout.n_condition else None
+    model.eval()
+    with torch.no_grad():
+        try_answer(model.given(torch.zeros(2, model.n_components), condition), f"the decoder of {network!r}", x)
+    model.train()

@@ -57,6 +57,7 @@ class Objective(nn.Module):
         self.penalty = penalty
         self.n_rows = n_rows
         self.epoch = 0.0
+        self._knows_names = False
 
     @property
     def opponents(self) -> list[DivergenceModule]:
@@ -80,7 +81,11 @@ class Objective(nn.Module):
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
             else:
-                terms |= self.divergence(codes)
+                held = self.divergence(codes)
+                if not self._knows_names:
+                    _check_names(self.divergence.divergence, set(held))
+                    self._knows_names = True
+                terms |= held
             if output.model.prior is not None and output.model.prior.floats:
                 terms["anchor"] = _anchor(codes)
         if self.penalty is not None:
@@ -115,6 +120,16 @@ class Objective(nn.Module):
     def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""
         return self.loss(self.terms(output, target))
+
+
+def _check_names(divergence: Divergence, named: set[str]) -> None:
+    """Refuse weights of terms that there are none of, and terms without a weight."""
+    weights, watched = set(divergence.weights(1.0)), set(divergence.bound_terms)
+    if weights != named or not watched <= named:
+        raise ValueError(
+            f"Got divergence={divergence!r} with terms {sorted(named)}, weights of {sorted(weights)} and bound_terms "
+            f"{sorted(watched)}; expected a weight for each term, and bound_terms among them. Check the names."
+        )
 
 
 def _reconstruction(output: Output, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:

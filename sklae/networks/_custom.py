@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from sklae._utils.random import generate
 from sklae.networks._base import Inputs, Network, call
 
-__all__ = ["build", "draws", "n_activations"]
+__all__ = ["build", "draws", "n_activations", "try_answer"]
 
 
 def build(
@@ -23,6 +24,8 @@ def build(
     """
     if factory is None:
         module = getattr(network, role)(inputs, n_outputs)
+        if not _takes_generator(module):
+            module = _Foreign(module)
         return _try_out(module, f"{network!r}.{role}({inputs!r}, n_outputs={n_outputs})", inputs, n_outputs)
     named = f"{role}(n_inputs={inputs.total}, n_outputs={n_outputs})"
     try:
@@ -38,6 +41,16 @@ def build(
             f"class that is called as {named}."
         )
     return _try_out(_Foreign(module), named, inputs, n_outputs)
+
+
+def _takes_generator(module: nn.Module) -> bool:
+    """Whether a network's module can be called as `Network` says; PyTorch's own containers can't."""
+    n_arguments = 4 if getattr(module, "sees_parts", False) else 2
+    try:
+        inspect.signature(module.forward).bind(*[None] * n_arguments)
+    except TypeError:
+        return hasattr(module, "given")  # which is called in its place
+    return True
 
 
 def _try_out(module: nn.Module, named: str, inputs: Inputs, n_outputs: int) -> nn.Module:
@@ -107,3 +120,22 @@ def _chance(part: Any) -> float:
 
 def _has_rate(part: nn.Module) -> bool:
     return any(isinstance(getattr(part, name, None), (int, float)) for name in ("p", "dropout"))
+
+
+def try_answer(given: Any, named: str, x: torch.Tensor) -> None:
+    """Refuse what a decoder answers for two rows, if it is no distribution of rows."""
+    lacking = [name for name in ("energy", "log_prob", "mean", "expectation", "sample") if not hasattr(given, name)]
+    if lacking:
+        raise ValueError(
+            f"Got given(...) of {named} that returned {type(given).__name__}, which has no {', '.join(lacking)}; "
+            "expected an object that answers as sklae's RowsGiven does: energy, log_prob, mean, expectation, sample."
+        )
+    generator = torch.Generator().manual_seed(0)
+    found = {"energy": given.energy(x), "log_prob": given.log_prob(x), "mean": given.mean}
+    found["sample"] = given.sample(generator)
+    for name, value in found.items():
+        if tuple(value.shape) != tuple(x.shape):
+            raise ValueError(
+                f"Got {name} of shape {tuple(value.shape)} from given(...) of {named} for rows of shape "
+                f"{tuple(x.shape)}; expected the same: one number for each column."
+            )
