@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from sklae import AutoencoderTransformer, VAETransformer
+from sklae._tables.sources import RowSource
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import Mixed
 from sklae.networks import Inputs, Network
@@ -228,6 +229,45 @@ def test_a_search_over_rows_from_disk(mixed):
     assert np.isfinite(scores).all()
 
 
+class Chunks(RowSource):
+    """Tables that are given one after the other."""
+
+    def __init__(self, *tables, n_rows=None):
+        self.tables, self.n_rows = tables, n_rows
+
+    def __len__(self):
+        return sum(map(len, self.tables)) if self.n_rows is None else self.n_rows
+
+    def chunks(self):
+        return iter(self.tables)
+
+
+def test_chunks_may_be_odd(mixed):
+    """Of one row, of none, without a value in a column, with integers that turn out to be numbers, with late levels."""
+    frame = mixed[0].head(60)
+    whole = vae().fit(frame)
+    halves = frame[:30], frame[30:]
+    for chunks in (
+        [frame[i : i + 1] for i in range(len(frame))],
+        [frame[:0], *halves, frame[:0]],
+        [halves[0].assign(site=None, visits=None), *halves],
+        [*halves, halves[1].assign(site=None, visits=None)],
+        [halves[0].astype({"site": "category"}), halves[1]],
+    ):
+        model = vae().fit(Chunks(*chunks))
+        assert model.layout_.columns.kinds == whole.layout_.columns.kinds
+        assert model.layout_.columns.categories.levels == whole.layout_.columns.categories.levels
+    model = vae().fit(Chunks(halves[0], halves[1].assign(visits=lambda part: part.visits + 0.5, site="east")))
+    assert model.layout_.columns.kinds[4] == "numeric"
+    assert "east" in model.layout_.columns.categories.levels[3]
+
+
+@pytest.mark.parametrize("n_rows", [20, 100])
+def test_a_source_says_how_many_rows_it_has(mixed, n_rows):
+    with pytest.raises(ValueError, match=f"Got 60 rows from the chunks of Chunks and a length of {n_rows}"):
+        vae().fit(Chunks(mixed[0].head(60), n_rows=n_rows))
+
+
 def test_what_a_source_cannot_do_is_refused(mixed):
     frame, path = mixed
     with pytest.raises(ValueError, match="expected rows to validate on, as X_val"):
@@ -236,6 +276,10 @@ def test_what_a_source_cannot_do_is_refused(mixed):
         vae().fit(ParquetRows(path), X_clean=frame)
     with pytest.raises(ValueError, match="non-negative integers"):
         vae(likelihood=Mixed(count_features=["a"])).fit(ParquetRows(path))
+    with pytest.raises(ValueError, match=r"neither numbers nor categories: 'visits' \(integer, then categorical\)"):
+        vae().fit(Chunks(frame, frame.assign(visits="many")))
+    with pytest.raises(ValueError, match="Got 0 rows from the chunks"):
+        vae().fit(Chunks(n_rows=5))
 
 
 # -- mistakes in parts of one's own -------------------------------------------------------------------------

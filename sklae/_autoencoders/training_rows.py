@@ -74,7 +74,9 @@ class SourceReader:
             raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
         is_new = layout is None
         if layout is None:
-            columns = Columns.learn(source.chunks(), estimator.condition_features, estimator.categorical_features)
+            columns = Columns.learn(
+                source.checked_chunks(), estimator.condition_features, estimator.categorical_features
+            )
         else:
             columns = layout.columns
 
@@ -83,7 +85,7 @@ class SourceReader:
 
         if layout is None:
             reader = self.rows.reader(columns)
-            for i, chunk in enumerate(source.chunks()):
+            for i, chunk in enumerate(source.checked_chunks()):
                 reader.update(check(chunk, reset=i == 0))
             layout = reader.finish()
 
@@ -92,7 +94,7 @@ class SourceReader:
 
         train = StreamedRows(source, encode)
         if is_new:  # values outside a support are refused before any work
-            for chunk in source.chunks():
+            for chunk in source.checked_chunks():
                 encode(chunk)
         if given.X_val is None:
             return TrainingRows(layout, train, None)

@@ -21,6 +21,7 @@ from sklae._tables.table import Table, frame_of, read
 
 __all__ = ["CODED", "Categories", "CategoriesReader"]
 
+_NUMBERS = ("numeric", "integer")
 #: Kinds whose values are codes of levels.
 CODED = ("binary", "categorical", "ordered")
 # As many as scikit-learn's histogram-based trees take.
@@ -187,6 +188,7 @@ class CategoriesReader:
         self.n_rows: dict[int, int] = {}
         self.n_values: dict[int, int] = {}
         self.wrong: dict[int, str] = {}
+        self.empty: set[int] = set()  # columns without any value so far
 
     def update(self, X: Any) -> None:
         """Take in rows: an array, or a frame with the columns of the first."""
@@ -196,11 +198,14 @@ class CategoriesReader:
                 self._take_in(i, _column_of_array(X, i))
             return
         kinds, dtypes = self._kinds_of(X), X.dtypes
+        empty = {i for i, kind in enumerate(kinds) if kind not in _NUMBERS and all(map(is_gap, X.column(i)))}
         if self.names is None:
-            self.names, self.kinds, self.dtypes = X.names, kinds, list(dtypes)
+            self.names, self.kinds, self.dtypes, self.empty = X.names, kinds, list(dtypes), empty
         else:
-            self._check_kinds(kinds, dtypes)
+            self._check_kinds(kinds, dtypes, empty)
         for i, kind in enumerate(kinds):
+            if i in empty and i not in self.empty:
+                continue  # known from other rows
             if kind in CODED:
                 self._take_in(i, X.column(i), kind, X.ordered_levels(i) if kind == "ordered" else ())
             elif kind == "other":
@@ -212,13 +217,18 @@ class CategoriesReader:
             kinds[i] = "ordered" if kinds[i] == "ordered" else "categorical"
         return kinds
 
-    def _check_kinds(self, kinds: list[str], dtypes: Sequence[Any]) -> None:
-        """Refuse a column that changes its kind; integers that meet numbers are numbers."""
+    def _check_kinds(self, kinds: list[str], dtypes: Sequence[Any], empty: set[int]) -> None:
+        """Refuse a column that changes its kind; integers that meet numbers are numbers, and gaps say nothing."""
         for i, (before, now) in enumerate(zip(self.kinds, kinds, strict=True)):
-            if {before, now} == {"integer", "numeric"}:
+            if i in self.empty - empty:
+                self.kinds[i], self.dtypes[i] = now, dtypes[i]
+                self.empty.discard(i)
+                for known in (self.found, self.order, self.wrong):
+                    known.pop(i, None)
+            elif {before, now} == {"integer", "numeric"}:
                 if before == "integer":
                     self.kinds[i], self.dtypes[i] = now, dtypes[i]
-            elif before != now:
+            elif before != now and i not in empty:
                 self.wrong[i] = f"{before}, then {now}"
 
     def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:

@@ -62,7 +62,7 @@ class Columns:
     def learn(cls, chunks: Iterable[Any], condition_features: Any, categorical_features: Any) -> Columns:
         """Read the same from parts of a table, one after the other."""
         chunks = iter(chunks)
-        X = read(next(chunks))
+        X = read(next(chunks, ()))
         n_total = table_width(frame_of(X))
         names = list(X.names) if isinstance(X, Table) else None
         container = None if names is None else empty_like(X.frame)

@@ -29,10 +29,23 @@ class RowSource(ABC):
     def chunks(self) -> Iterator[Any]:
         """Yield all rows as tables, frames or arrays with the same columns, in the same order every time."""
 
+    def checked_chunks(self) -> Iterator[Any]:
+        """Yield the chunks that have rows; refuse another number of rows than was said."""
+        n_rows = 0
+        for chunk in self.chunks():
+            n_rows += len(chunk)
+            if len(chunk):
+                yield chunk
+        if n_rows != len(self):
+            raise ValueError(
+                f"Got {n_rows} rows from the chunks of {type(self).__name__} and a length of {len(self)}; expected the "
+                "same. Yield all rows each time."
+            )
+
     def sample(self, n_rows: int, random_state: np.random.RandomState) -> Any:
         """Return at most so many rows as a table, at random, in their order."""
         wanted, start, parts = some_rows(len(self), n_rows, random_state), 0, []
-        for chunk in self.chunks():
+        for chunk in self.checked_chunks():
             stop = start + len(chunk)
             inside = wanted[(wanted >= start) & (wanted < stop)]
             if len(inside):

@@ -120,7 +120,7 @@ class StreamedRows(Dataset):
     ) -> Iterator[Batch]:
         """Yield all rows in batches, shuffled within each chunk where there is a generator."""
         left, waiting = n_batches(len(self), batch_size), None
-        for table in self.source.chunks():
+        for table in self.source.checked_chunks():
             rows = self.encode(table)
             if generator is not None:
                 rows = rows.take(torch.randperm(len(rows.x), generator=generator))
@@ -137,7 +137,7 @@ class StreamedRows(Dataset):
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""
-        for table in self.source.chunks():
+        for table in self.source.checked_chunks():
             rows = self.encode(table)
             likelihood.check(rows.x, rows.observed)
 

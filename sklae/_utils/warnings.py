@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
+import joblib
 import sklearn
 
 __all__ = ["warn"]
 
-# contextlib runs bodies of context managers; scikit-learn calls `fit` from pipelines and searches
-_NOT_THE_USERS = tuple(
-    str(Path(file).parent) + "/" if Path(file).name == "__init__.py" else str(file)
-    for file in (Path(__file__).parents[1] / "__init__.py", sklearn.__file__, contextmanager.__code__.co_filename)
-)
+# what sklae is called through: contextlib runs bodies of context managers, scikit-learn and joblib call `fit`
+_PACKAGES = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
+_NOT_THE_USERS = (*(f"{package}{os.sep}" for package in _PACKAGES), contextmanager.__code__.co_filename)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
@@ -23,4 +23,4 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level - 1)
+    warnings.warn(message, category, stacklevel=level)
