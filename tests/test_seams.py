@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from laws import LAWS
@@ -16,7 +17,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
-from sklae import AutoencoderTransformer, VAETransformer
+from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._tables.sources import RowSource
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import Mixed
@@ -173,6 +174,17 @@ def test_a_failed_fit_restores_the_critic_too():
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
+def test_a_critic_that_fails_is_named():
+    class Broken(LatentCritic):
+        def build(self, n_components):
+            module = super().build(n_components)
+            module.opponent_loss = lambda codes: codes.z.sum() * np.nan
+            return module
+
+    with pytest.raises(DivergenceError, match="non-finite loss of the model's opponent"):
+        vae(posterior="point", divergence=Broken()).fit(DIGITS)
+
+
 def test_a_search_reaches_into_the_critic():
     grid = {"divergence__width": [4, 8], "posterior": sorted({"diagonal"} & set(POSTERIORS))}
     search = GridSearchCV(vae(divergence=LatentCritic(), condition_features=[64]), grid, cv=2, error_score="raise")
@@ -260,6 +272,42 @@ def test_chunks_may_be_odd(mixed):
     model = vae().fit(Chunks(halves[0], halves[1].assign(visits=lambda part: part.visits + 0.5, site="east")))
     assert model.layout_.columns.kinds[4] == "numeric"
     assert "east" in model.layout_.columns.categories.levels[3]
+
+
+def test_dtypes_of_chunks_are_joined():
+    rng = np.random.RandomState(0)
+    narrow = pd.DataFrame(
+        {"n": rng.randint(0, 20, 30).astype(np.int8), "s": pd.Categorical(rng.choice(list("xyz"), 30))}
+    )
+    wide = pd.DataFrame({"n": rng.randint(1_000, 1_020, 30), "s": pd.Categorical(rng.choice(list("uv"), 30))})
+    for chunks in ((narrow, wide), (wide, narrow)):
+        model = vae(sample_from="aggregate").fit(Chunks(*chunks))
+        assert model.layout_.columns.categories.levels[1] == list("uvxyz")
+        assert model.reconstruct(wide)["n"].dtype == np.int64
+        assert model.sample(200, random_state=0)["s"].notna().all()
+    parts = pl.from_pandas(narrow.astype({"s": str})), pl.from_pandas(wide.astype({"n": float}))
+    assert len(vae(prior="vamp", sample_from="aggregate").fit(Chunks(*parts)).sample(3, random_state=0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({"n": np.array([1, 2], dtype=np.uint8)}, r"'n' \(int8, then uint8\)"),
+        ({"o": pd.Categorical(["b", "a"], ["b", "a"], ordered=True)}, r"'o' \(category, then category\)"),
+        ({"q": [1, 2]}, r"Got a chunk of rows with columns \['n', 'o', 'q'\]; expected \['n', 'o'\]"),
+    ],
+    ids=["integers without a common dtype", "contradictory orders", "further columns"],
+)
+def test_chunks_that_do_not_go_together_are_refused(second, message):
+    first = pd.DataFrame({"n": np.array([1, 2], dtype=np.int8), "o": pd.Categorical(["a", "b"], ordered=True)})
+    with pytest.raises(ValueError, match=message):
+        vae().fit(Chunks(first, first.assign(**second)))
+
+
+@pytest.mark.parametrize("cls", [AEOutlierDetector, AEImputer])
+def test_who_reads_all_rows_at_once_refuses_a_source(cls, mixed):
+    with pytest.raises(TypeError, match="Got ParquetRows, a source of rows; expected a table in memory"):
+        cls().fit(ParquetRows(mixed[1]))
 
 
 @pytest.mark.parametrize("n_rows", [20, 100])

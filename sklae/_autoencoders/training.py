@@ -19,6 +19,7 @@ from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
 from sklae.exceptions import InterruptedFitWarning
+from sklae.likelihoods import Likelihood
 
 __all__ = ["Training"]
 
@@ -41,12 +42,11 @@ class Training:
 
     def __init__(self, estimator: Any):
         self.estimator = estimator
-        self.parts: Parts = estimator.__sklae_parts__()
 
     @property
     def plan(self) -> TrainingPlan:
         """What the estimator's parameters say of training."""
-        return TrainingPlan(self.estimator, self.parts, self.estimator._seeds[:3])
+        return TrainingPlan(self.estimator, self.estimator._seeds[:3])
 
     def start(self, given: FitInput) -> TrainingRows:
         """Do all that comes before training; return what to train on."""
@@ -54,9 +54,10 @@ class Training:
         vars(estimator).pop("net_", None)
         check_sample_from(estimator.sample_from)
         self._draw_seeds()
-        rows = self._read(given)
+        parts: Parts = estimator.__sklae_parts__()
+        rows = self._read(given, parts.likelihood)
         estimator.layout_ = rows.layout
-        estimator.net_ = self.plan.make_net(rows)
+        estimator.net_ = self.plan.make_net(rows, parts)
         estimator.n_components_ = estimator.net_.module_.n_components
         return rows
 
@@ -66,18 +67,19 @@ class Training:
         for name in _FROM_TABLES:
             if hasattr(twin, name):
                 setattr(self.estimator, name, getattr(twin, name))
-        self.estimator.net_ = self.plan.make_net(rows)
+        self.estimator.net_ = self.plan.make_net(rows, self.estimator.__sklae_parts__())
 
     def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
-        return self._read(given, self.estimator.layout_)
+        likelihood = self.estimator.net_.module__likelihood  # the one that was fitted, whatever was set since
+        return self._read(given, likelihood, self.estimator.layout_)
 
     def _draw_seeds(self) -> None:
         seeds = random_state_for(self.estimator.random_state)
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
-    def _read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
-        reader = reader_for(given.X)(self.estimator, self.parts.likelihood, self.estimator._seeds[3])
+    def _read(self, given: FitInput, likelihood: Likelihood, layout: Layout | None = None) -> TrainingRows:
+        reader = reader_for(given.X)(self.estimator, likelihood, self.estimator._seeds[3])
         return reader.read(given, layout)
 
     def run(self, rows: TrainingRows, epochs: int | None = None) -> None:
@@ -123,7 +125,7 @@ class Training:
         if estimator.sample_from in (None, "prior"):
             return
         random_state = np.random.RandomState(estimator._seeds[1])
-        X = in_memory(X, _MOST_CODES, random_state)
-        table = check_table(estimator, estimator.layout_.columns.categories.encode(X), reset=False)
-        codes = estimator.model_.codes(table).astype(np.float64)
+        encode = estimator.layout_.columns.categories.encode
+        tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, _MOST_CODES, random_state))
+        codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
         estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)

@@ -33,21 +33,19 @@ class TrainingPlan:
     ----------
     estimator : BaseAutoencoder
         Its parameters are read, none is set.
-    parts : Parts
     seeds : tuple of int
         For initialisation, noise and the order of rows.
     """
 
     estimator: Any
-    parts: Parts
     seeds: tuple[int, ...]
 
-    def make_net(self, rows: TrainingRows) -> AutoencoderNet:
+    def make_net(self, rows: TrainingRows, made_of: Parts) -> AutoencoderNet:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
         estimator, solver, data = self.estimator, self.solver, rows.train
-        parts = self._module_parts(rows)
-        objective = {"penalty": self.parts.penalty, "n_components": parts["n_components"], **self.parts.objective}
-        schedules = self.parts.schedules
+        parts = self._module_parts(rows, made_of)
+        objective = {"penalty": made_of.penalty, "n_components": parts["n_components"], **made_of.objective}
+        schedules = made_of.schedules
         n_samples = len(data)
         batch_size = n_samples if solver.full_batch else self._batch_size(n_samples)
         settings = {
@@ -80,8 +78,8 @@ class TrainingPlan:
                 net.module_.prior.start(data.sample().to(net.device), torch_generator(self.seeds[0]))
         return net
 
-    def _module_parts(self, rows: TrainingRows) -> dict[str, Any]:
-        parts, layout = self.parts, rows.layout
+    def _module_parts(self, rows: TrainingRows, parts: Parts) -> dict[str, Any]:
+        layout = rows.layout
         return {
             "layout": layout,
             "n_components": self.estimator.n_components or default_n_components(layout.n_features),

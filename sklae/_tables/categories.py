@@ -21,7 +21,6 @@ from sklae._tables.table import Table, frame_of, read
 
 __all__ = ["CODED", "Categories", "CategoriesReader"]
 
-_NUMBERS = ("numeric", "integer")
 #: Kinds whose values are codes of levels.
 CODED = ("binary", "categorical", "ordered")
 # As many as scikit-learn's histogram-based trees take.
@@ -198,7 +197,11 @@ class CategoriesReader:
                 self._take_in(i, _column_of_array(X, i))
             return
         kinds, dtypes = self._kinds_of(X), X.dtypes
-        empty = {i for i, kind in enumerate(kinds) if kind not in _NUMBERS and all(map(is_gap, X.column(i)))}
+        empty = {i for i in range(len(kinds)) if not X.has_values(i)}
+        if self.names not in (None, X.names):
+            raise ValueError(
+                f"Got a chunk of rows with columns {list(X.names)}; expected {list(self.names)}, as in those before."
+            )
         if self.names is None:
             self.names, self.kinds, self.dtypes, self.empty = X.names, kinds, list(dtypes), empty
         else:
@@ -225,11 +228,27 @@ class CategoriesReader:
                 self.empty.discard(i)
                 for known in (self.found, self.order, self.wrong):
                     known.pop(i, None)
-            elif {before, now} == {"integer", "numeric"}:
+            elif {before, now} == {"integer", "numeric"} and i not in empty:
                 if before == "integer":
                     self.kinds[i], self.dtypes[i] = now, dtypes[i]
             elif before != now and i not in empty:
                 self.wrong[i] = f"{before}, then {now}"
+            elif self.dtypes[i] != dtypes[i] and i not in empty:
+                self._merge_dtypes(i, dtypes[i])
+
+    def _merge_dtypes(self, i: int, dtype: Any) -> None:
+        """Keep the wider of two integer dtypes; levels of categories that differ come back as they are."""
+        if self.kinds[i] == "ordered":
+            self.wrong[i] = f"{self.dtypes[i]}, then {dtype}"
+        elif self.kinds[i] == "integer":
+            ranges = [_range_of(each) for each in (self.dtypes[i], dtype)]
+            widest = min(low for low, _ in ranges), max(high for _, high in ranges)
+            if widest not in ranges:
+                self.wrong[i] = f"{self.dtypes[i]}, then {dtype}"
+            elif widest == ranges[1]:
+                self.dtypes[i] = dtype
+        elif self.kinds[i] in CODED:
+            self.dtypes[i] = None
 
     def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:
         there = [value for value in values if not is_gap(value)]

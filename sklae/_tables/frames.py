@@ -16,11 +16,11 @@ __all__ = [
     "columns_of",
     "dtypes_of",
     "empty_like",
+    "has_values",
     "is_frame",
     "is_gap",
     "is_other_float",
     "is_single",
-    "join_rows",
     "kinds_of",
     "odd_columns",
     "ordered_levels",
@@ -200,13 +200,6 @@ def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:
     return safe_indexing(X if is_frame(X) or hasattr(X, "__getitem__") else np.asarray(X), rows)
 
 
-def join_rows(parts: Sequence[Any]) -> Any:
-    """Return tables of the same columns below each other, in the first one's container."""
-    if len(parts) == 1 or not is_frame(parts[0]):
-        return parts[0] if len(parts) == 1 else np.concatenate([np.asarray(part) for part in parts])
-    return nw.concat([nw.from_native(part, eager_only=True) for part in parts]).to_native()
-
-
 # -- columns ------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +272,12 @@ def is_other_float(dtype: Any, own: np.dtype) -> bool:
 def values_of(X: Any, position: int) -> list[Any]:
     """Return the values of one of a frame's columns."""
     return _column(X, position).to_list()
+
+
+def has_values(X: Any, position: int) -> bool:
+    """Return whether a column has any value."""
+    column = _column(X, position)
+    return column.null_count() < len(column)
 
 
 def ordered_levels(X: Any, position: int) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklae._tables.frames import join_rows, rows_of
+from sklae._tables.frames import rows_of
 from sklae._utils.random import some_rows
 
 __all__ = ["RowSource", "in_memory"]
@@ -42,8 +42,8 @@ class RowSource(ABC):
                 "same. Yield all rows each time."
             )
 
-    def sample(self, n_rows: int, random_state: np.random.RandomState) -> Any:
-        """Return at most so many rows as a table, at random, in their order."""
+    def sample(self, n_rows: int, random_state: np.random.RandomState) -> list[Any]:
+        """Return at most so many rows, at random, in their order: as parts of chunks."""
         wanted, start, parts = some_rows(len(self), n_rows, random_state), 0, []
         for chunk in self.checked_chunks():
             stop = start + len(chunk)
@@ -51,9 +51,9 @@ class RowSource(ABC):
             if len(inside):
                 parts.append(rows_of(chunk, inside - start, len(chunk)))
             start = stop
-        return join_rows(parts)
+        return parts
 
 
-def in_memory(X: Any, n_rows: int, random_state: np.random.RandomState) -> Any:
-    """Return a table as it is, of a source at most so many rows."""
-    return X.sample(n_rows, random_state) if isinstance(X, RowSource) else X
+def in_memory(X: Any, n_rows: int, random_state: np.random.RandomState) -> list[Any]:
+    """Return a table as it is, of a source at most so many rows; as one part, or several."""
+    return X.sample(n_rows, random_state) if isinstance(X, RowSource) else [X]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from sklae._tables.frames import dtypes_of, is_frame, kinds_of, ordered_levels, refuse_odd_frames, values_of
+from sklae._tables.frames import dtypes_of, has_values, is_frame, kinds_of, ordered_levels, refuse_odd_frames, values_of
 
 __all__ = ["Table", "frame_of", "read"]
 
@@ -47,6 +47,10 @@ class Table:
         if position not in self._columns:
             self._columns[position] = values_of(self.frame, position)
         return self._columns[position]
+
+    def has_values(self, position: int) -> bool:
+        """Return whether a column has any value."""
+        return has_values(self.frame, position)
 
     def ordered_levels(self, position: int) -> list[Any]:
         """Return the levels of a column of ordered categories, in their order."""

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from sklae._tables.frames import is_frame, is_single, odd_columns, refuse_odd_frames, without_decimals
+from sklae._tables.sources import RowSource
 
 __all__ = ["check_numbers", "check_table", "table_width"]
 
@@ -124,6 +125,11 @@ def table_width(X: Any) -> int:
         If it is none.
     """
     refuse_odd_frames(X)
+    if isinstance(X, RowSource):
+        raise TypeError(
+            f"Got {type(X).__name__}, a source of rows; expected a table in memory. Only fit and partial_fit of the "
+            "transformers read sources."
+        )
     if is_frame(X):
         return len(X.columns)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -133,7 +134,8 @@ class StreamedRows(Dataset):
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step."""
-        return self.encode(self.source.sample(_MOST_SAMPLED, np.random.RandomState(0)))
+        parts = self.source.sample(_MOST_SAMPLED, np.random.RandomState(0))
+        return functools.reduce(Rows.below, map(self.encode, parts))
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""

@@ -103,6 +103,8 @@ class LeanLoop(NeuralNet):
         for opponent, optimizer in zip(self.criterion_.opponents, self.opponent_optimizers_, strict=True):
             optimizer.zero_grad()  # of the model's own step
             loss = self.criterion_.opponent_loss(opponent, step["y_pred"])
+            if not math.isfinite(loss.item()):
+                raise diverged("loss of the model's opponent")
             loss.backward()
             optimizer.step()
             step["terms"]["opponent"] = loss.detach()

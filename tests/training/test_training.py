@@ -354,3 +354,11 @@ def test_a_warm_start_listens_to_changed_patience():
     ae = fit(warm_start=True)
     ae.set_params(n_iter_no_change=1, tol=1e9, max_iter=50).fit(X)
     assert ae.n_iter_ < 10
+
+
+def test_going_on_takes_the_parts_that_were_fitted():
+    """Whatever was set since: parameters of parts are for the next fit from the start."""
+    model = fit(VAETransformer)
+    before = len(model.net_.history)
+    model.set_params(prior="no such prior", likelihood="no such likelihood").partial_fit(X)
+    assert len(model.net_.history) == before + 1
