@@ -54,6 +54,11 @@ class PriorModule(nn.Module):
     floats: bool = False
     width: int = 0
 
+    @property
+    def starts_from_rows(self) -> bool:
+        """Whether `start` does anything: rows are looked up for it only then."""
+        return type(self).start is not PriorModule.start
+
     def start(self, rows: Rows, generator: torch.Generator) -> None:
         """Set learned numbers from the training rows, before the first step; by default nothing is."""
         return None

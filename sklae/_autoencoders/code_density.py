@@ -18,9 +18,10 @@ from sklae._utils.random import draw_seed, generate, torch_generator
 from sklae._utils.torch_settings import torch_settings
 from sklae.priors import Flow
 
-__all__ = ["AGGREGATES", "draw_codes", "fit_code_density"]
+__all__ = ["AGGREGATES", "MOST_CODES", "draw_codes", "fit_code_density"]
 
-_MOST_CODES = 10_000
+#: A density is fitted to no more codes than this.
+MOST_CODES = 10_000
 
 
 def fit_code_density(sample_from: Any, codes: np.ndarray, random_state: np.random.RandomState) -> Any:
@@ -34,8 +35,8 @@ def fit_code_density(sample_from: Any, codes: np.ndarray, random_state: np.rando
         At most 10,000 of them are used.
     random_state : RandomState
     """
-    if len(codes) > _MOST_CODES:
-        codes = codes[random_state.permutation(len(codes))[:_MOST_CODES]]
+    if len(codes) > MOST_CODES:
+        codes = codes[random_state.permutation(len(codes))[:MOST_CODES]]
     if isinstance(sample_from, str):
         return AGGREGATES[sample_from](codes, random_state)
     density = clone(sample_from)

@@ -48,8 +48,8 @@ class FittedModel(Inference):
         with torch_settings(n_threads=1, gradients=False):
             for rows in self.chunks(len(codes)):
                 z = torch.tensor(codes[rows], device=device)
-                c = self.encode_condition(None if condition is None else condition[rows], z.dtype)
-                mean = module.given(z, None if c is None else c.to(device)).mean
+                c = self.encode_condition(None if condition is None else condition[rows], z.dtype, device)
+                mean = module.given(z, c).mean
                 out[rows] = self.layout.decode(mean.cpu().numpy())
         return self.layout.columns.join(out, condition)
 
@@ -68,8 +68,8 @@ class FittedModel(Inference):
         """Draw a row for each code, all columns that were fitted, float64."""
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
-            c = self.encode_condition(condition, torch.float64)
-            given = module.given(torch.as_tensor(codes).to(device), None if c is None else c.to(device))
+            c = self.encode_condition(condition, torch.float64, device)
+            given = module.given(torch.as_tensor(codes).to(device), c)
             rows = given.mean if module.likelihood.noiseless else given.sample(torch_generator(random_state, device))
         return self.layout.columns.join(self.layout.decode(rows.cpu().numpy()), condition)
 

@@ -61,8 +61,7 @@ class FittedVAE(FittedModel):
         """Draw codes from the prior, (n_samples, n_components), float64."""
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
-            c = self.encode_condition(condition, torch.float64)
-            prior = module.prior_codes(None if c is None else c.to(device))
+            prior = module.prior_codes(self.encode_condition(condition, torch.float64, device))
             return prior.sample(n_samples, torch_generator(random_state, device))
 
     def posterior_kl(self, table: np.ndarray) -> np.ndarray:
@@ -105,8 +104,7 @@ class FittedVAE(FittedModel):
         """Return log-densities of codes under the prior, (n_codes,)."""
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
-            c = self.encode_condition(condition, torch.float64)
-            prior = module.prior_codes(None if c is None else c.to(device))
+            prior = module.prior_codes(self.encode_condition(condition, torch.float64, device))
             return prior.log_prob(torch.as_tensor(codes, device=device)).cpu().numpy()
 
     # -- bounds -----------------------------------------------------------------------------------------

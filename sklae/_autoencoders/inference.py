@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from sklae._tables.indicators import Cells
 from sklae._tables.layout import Layout, Rows
 from sklae._training.net import AutoencoderNet
 from sklae._utils.torch_settings import torch_settings
+
+__all__ = ["Inference"]
 
 _CHUNK_ELEMENTS = 2**18
 
@@ -40,7 +43,7 @@ class Inference:
         """Width of the code."""
         return self.net.module_.n_components
 
-    @property
+    @cached_property
     def cells(self) -> Cells:
         return Cells(self.net.module_.likelihood.n_levels(self.layout.n_features))
 
@@ -65,9 +68,13 @@ class Inference:
         weight = module.column_weight(rows.observed)
         return jacobian if weight is None else jacobian * weight.cpu()
 
-    def encode_condition(self, condition: np.ndarray | None, dtype: torch.dtype) -> torch.Tensor | None:
+    def encode_condition(
+        self, condition: np.ndarray | None, dtype: torch.dtype, device: torch.device
+    ) -> torch.Tensor | None:
         """Return conditions, as read, as the module takes them."""
-        return None if condition is None else torch.as_tensor(self.layout.conditions.encode(condition), dtype=dtype)
+        if condition is None:
+            return None
+        return torch.as_tensor(self.layout.conditions.encode(condition), dtype=dtype).to(device)
 
     def inference_module(self, dtype: np.dtype) -> tuple[Any, torch.device]:
         """Return the module for float32 or float64 input, and its device."""

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklae._autoencoders.checks import check_sample_from
-from sklae._autoencoders.code_density import fit_code_density
+from sklae._autoencoders.code_density import MOST_CODES, fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_plan import TrainingPlan
 from sklae._autoencoders.training_rows import FitInput, TrainingRows, reader_for
@@ -23,12 +23,8 @@ from sklae.likelihoods import Likelihood
 
 __all__ = ["Training"]
 
-# What an estimator has learned from its given before it trains.
+# What an estimator has learned from its tables before it trains.
 _FROM_TABLES = ("layout_", "n_components_", "n_features_in_", "feature_names_in_")
-
-
-# Of a source, the density of codes is fitted to those of so many rows.
-_MOST_CODES = 10_000
 
 
 class Training:
@@ -126,6 +122,6 @@ class Training:
             return
         random_state = np.random.RandomState(estimator._seeds[1])
         encode = estimator.layout_.columns.categories.encode
-        tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, _MOST_CODES, random_state))
+        tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, MOST_CODES, random_state))
         codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
         estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)

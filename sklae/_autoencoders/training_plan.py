@@ -40,12 +40,12 @@ class TrainingPlan:
     estimator: Any
     seeds: tuple[int, ...]
 
-    def make_net(self, rows: TrainingRows, made_of: Parts) -> AutoencoderNet:
+    def make_net(self, rows: TrainingRows, parts: Parts) -> AutoencoderNet:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
         estimator, solver, data = self.estimator, self.solver, rows.train
-        parts = self._module_parts(rows, made_of)
-        objective = {"penalty": made_of.penalty, "n_components": parts["n_components"], **made_of.objective}
-        schedules = made_of.schedules
+        module = self._module_parts(rows, parts)
+        objective = {"penalty": parts.penalty, "n_components": module["n_components"], **parts.objective}
+        schedules = parts.schedules
         n_samples = len(data)
         batch_size = n_samples if solver.full_batch else self._batch_size(n_samples)
         settings = {
@@ -67,14 +67,14 @@ class TrainingPlan:
             "verbose": int(estimator.verbose),
             "device": check_device(estimator.device),
             **self._optimizer(),
-            **{f"module__{name}": part for name, part in parts.items()},
+            **{f"module__{name}": part for name, part in module.items()},
             **(estimator.net_params or {}),
         }
         with torch_settings(n_threads=1, gradients=True), explain_construction(estimator):
             net = AutoencoderNet(Autoencoder, **settings).initialize()
             check_module(net.module_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
-            if net.module_.prior is not None:
+            if net.module_.prior is not None and net.module_.prior.starts_from_rows:
                 net.module_.prior.start(data.sample().to(net.device), torch_generator(self.seeds[0]))
         return net
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklae._autoencoders.checks import check_support
 from sklae._tables.columns import Columns
-from sklae._tables.layout import Layout, LayoutReader, Rows
+from sklae._tables.layout import Layout, LayoutReader
 from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows, StreamedRows
@@ -51,59 +51,6 @@ class TrainingRows(NamedTuple):
     layout: Layout
     train: EncodedRows | StreamedRows
     valid: EncodedRows | None
-
-
-class SourceReader:
-    """Learns from a source chunk by chunk; what it reads is encoded as training goes. Parameters as of `RowReader`."""
-
-    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
-        self.estimator = estimator
-        self.rows = RowReader(estimator, likelihood, seed)
-
-    def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
-        """Return what to train on, in a given layout or in one that is learned from all rows."""
-        source, estimator = given.X, self.estimator
-        if given.X_clean is not None:
-            raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
-        if estimator.early_stopping and given.X_val is None:
-            raise ValueError(
-                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
-                "none are held out."
-            )
-        if len(source) < 2:
-            raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
-        is_new = layout is None
-        if layout is None:
-            columns = Columns.learn(
-                source.checked_chunks(), estimator.condition_features, estimator.categorical_features
-            )
-        else:
-            columns = layout.columns
-
-        def check(table: Any, *, reset: bool = False, name: str = "X") -> np.ndarray:
-            return check_table(estimator, columns.categories.encode(table), reset=reset, name=name)
-
-        if layout is None:
-            reader = self.rows.reader(columns)
-            for i, chunk in enumerate(source.checked_chunks()):
-                reader.update(check(chunk, reset=i == 0))
-            layout = reader.finish()
-
-        def encode(table: Any) -> Rows:
-            return self.rows.encode(layout, check(table), None, None).targets
-
-        train = StreamedRows(source, encode)
-        if is_new:  # values outside a support are refused before any work
-            for chunk in source.checked_chunks():
-                encode(chunk)
-        if given.X_val is None:
-            return TrainingRows(layout, train, None)
-        return TrainingRows(layout, train, self.rows.encode(layout, check(given.X_val, name="X_val"), None, None))
-
-
-def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
-    """Return what reads a table, or a source of rows."""
-    return SourceReader if isinstance(X, RowSource) else RowReader
 
 
 def read_columns(estimator: Any, X: Any) -> Columns:
@@ -148,11 +95,11 @@ class RowReader:
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
             layout = self.reader(columns).read(table if clean is None else clean, rows)
-        train = self.encode(layout, table, clean, self._some_of(len(table), rows, given.max_rows))
+        encode = RowEncoder(layout, self.likelihood)
+        train = encode(table, clean, self._some_of(len(table), rows, given.max_rows))
         if valid is not None:
-            return TrainingRows(layout, train, self.encode(layout, valid, None, None))
-        held_out = None if rows_valid is None else self.encode(layout, table, clean, rows_valid)
-        return TrainingRows(layout, train, held_out)
+            return TrainingRows(layout, train, encode(valid))
+        return TrainingRows(layout, train, None if rows_valid is None else encode(table, clean, rows_valid))
 
     def reader(self, columns: Columns) -> LayoutReader:
         """Return what learns a layout of these columns from the rows it is shown."""
@@ -179,19 +126,6 @@ class RowReader:
                 )
         return _each_column(blocks, lambda part: part.standardize if standardize == "auto" else standardize)
 
-    def encode(
-        self, layout: Layout, table: np.ndarray, clean: np.ndarray | None, rows: np.ndarray | None
-    ) -> EncodedRows:
-        """Return rows of validated tables (all for None), encoded; refuse values that no likelihood takes."""
-        inputs = layout.encode(table, rows=rows)
-        targets = inputs if clean is None else layout.encode(clean, rows=rows)
-        blocks = self.likelihood.assign(layout.columns)
-        check_support(targets, [(part.support, indices) for _, part, indices in blocks])
-        bounds = layout.clip_bounds
-        if bounds is not None:
-            targets.x.clamp_(*bounds)
-        return EncodedRows(inputs, targets)
-
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""
         if not self.estimator.early_stopping or has_validation:
@@ -213,6 +147,75 @@ class RowReader:
             return rows
         chosen = some_rows(n_rows, max_rows, np.random.RandomState(self.seed))
         return chosen if rows is None else rows[chosen]
+
+
+class SourceReader:
+    """Learns from a source chunk by chunk; what it reads is encoded as training goes. Parameters as of `RowReader`."""
+
+    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
+        self.estimator = estimator
+        self.likelihood = likelihood
+        self.rows = RowReader(estimator, likelihood, seed)
+
+    def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
+        """Return what to train on, in a given layout or in one that is learned from all rows."""
+        source = given.X
+        if given.X_clean is not None:
+            raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
+        if self.estimator.early_stopping and given.X_val is None:
+            raise ValueError(
+                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
+                "none are held out."
+            )
+        if len(source) < 2:
+            raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
+        layout = self._learn(source) if layout is None else layout
+        encode, columns = RowEncoder(layout, self.likelihood), layout.columns
+        train = StreamedRows(source, lambda table: encode(self._check(table, columns)).targets)
+        valid = None if given.X_val is None else encode(self._check(given.X_val, columns, name="X_val"))
+        return TrainingRows(layout, train, valid)
+
+    def _learn(self, source: RowSource) -> Layout:
+        estimator = self.estimator
+        columns = Columns.learn(source.checked_chunks(), estimator.condition_features, estimator.categorical_features)
+        reader = self.rows.reader(columns)
+        for i, chunk in enumerate(source.checked_chunks()):
+            reader.update(self._check(chunk, columns, reset=i == 0))
+        return reader.finish()
+
+    def _check(self, table: Any, columns: Columns, *, reset: bool = False, name: str = "X") -> np.ndarray:
+        return check_table(self.estimator, columns.categories.encode(table), reset=reset, name=name)
+
+
+class RowEncoder:
+    """Encodes validated tables to be trained on; refuses values that no likelihood takes.
+
+    Parameters
+    ----------
+    layout : Layout
+    likelihood : Likelihood
+    """
+
+    def __init__(self, layout: Layout, likelihood: Likelihood):
+        self.layout = layout
+        self.supports = [(part.support, indices) for _, part, indices in likelihood.assign(layout.columns)]
+
+    def __call__(
+        self, table: np.ndarray, clean: np.ndarray | None = None, rows: np.ndarray | None = None
+    ) -> EncodedRows:
+        """Return rows of a table (all for None), and what they are damaged versions of."""
+        inputs = self.layout.encode(table, rows=rows)
+        targets = inputs if clean is None else self.layout.encode(clean, rows=rows)
+        check_support(targets, self.supports)
+        bounds = self.layout.clip_bounds
+        if bounds is not None:
+            targets.x.clamp_(*bounds)
+        return EncodedRows(inputs, targets)
+
+
+def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
+    """Return what reads a table, or a source of rows."""
+    return SourceReader if isinstance(X, RowSource) else RowReader
 
 
 def _in_blocks(blocks: Assignment, chosen: Callable[[Likelihood], bool]) -> np.ndarray:

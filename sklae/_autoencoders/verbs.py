@@ -1,4 +1,4 @@
-"""What a fitted autoencoder does with rows and codes, in chunks and without state."""
+"""The verbs of a fitted autoencoder: what users pass is validated, what they get is in their container."""
 
 from __future__ import annotations
 

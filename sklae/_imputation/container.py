@@ -20,6 +20,7 @@ from sklae._tables.frames import (
     take_columns,
     without,
 )
+from sklae._tables.table import frame_of
 
 __all__ = ["Container", "unmarked"]
 
@@ -47,11 +48,13 @@ class Container:
     with_values: np.ndarray
 
     @staticmethod
-    def read_columns(X: Any, missing_values: Any, categorical_features: Any) -> Columns:
-        """Return what columns hold, as if what stands for gaps were gaps; integers stay integers."""
-        gapped = unmarked(X, missing_values)
+    def read_columns(X: Any, gapped: Any, categorical_features: Any) -> Columns:
+        """Return what columns hold; integers stay integers where a number stood for gaps.
+
+        ``gapped`` is X with gaps in place of what stands for them, as it was read.
+        """
         columns = Columns.fit(gapped, None, categorical_features)
-        if gapped is X or not is_frame(X):
+        if frame_of(gapped) is X or not is_frame(X):
             return columns
         before = zip(columns.categories.kinds, kinds_of(X), strict=True)
         kinds = tuple("integer" if (now, was) == ("numeric", "integer") else now for now, was in before)

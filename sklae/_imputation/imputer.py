@@ -14,6 +14,7 @@ from sklae._imputation.blending import Account
 from sklae._imputation.container import Container, unmarked
 from sklae._imputation.models import ImputationModels
 from sklae._tables.columns import Columns
+from sklae._tables.table import read
 from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import (
@@ -182,8 +183,9 @@ class AEImputer(TransformerMixin, BaseEstimator):
         """
         with atomic(self):
             self._check_parameters()
-            columns = Container.read_columns(X, self.missing_values, self.categorical_features)
-            encoded = columns.categories.encode(unmarked(X, self.missing_values))
+            gapped = read(unmarked(X, self.missing_values))
+            columns = Container.read_columns(X, gapped, self.categorical_features)
+            encoded = columns.categories.encode(gapped)
             table = check_table(self, encoded, reset=True, min_samples=2).astype(np.float64)
             gaps = np.isnan(table)
             if gaps.all():

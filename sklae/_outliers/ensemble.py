@@ -71,8 +71,6 @@ def fit_members(
 # Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
 # for a column that was constant in fit): else a column that is copied perfectly would decide alone.
 _FLOOR = 1e-3
-
-
 _CHUNK_ELEMENTS = 2**20
 
 

@@ -8,13 +8,9 @@ from sklearn.neighbors import NearestNeighbors
 from sklae._outliers.scores import _N_WITNESSES
 
 __all__ = ["clique"]
-
-
 # Chosen on half of the tables of benchmarks/outliers/detection.py: this share of rows is suspected, and a suspect is
 # left out if this share of its witnesses is suspected, too.
 _SUSPECT_SHARE = 0.2
-
-
 _AGREEMENT = 0.7
 
 

@@ -43,13 +43,6 @@ class Grid:
     decimals: int | None
 
     @classmethod
-    def fit(cls, values: np.ndarray) -> Grid:
-        """Read the cells from a column's values, gaps among them."""
-        reader = GridReader(values.dtype)
-        reader.update(values)
-        return reader.finish()
-
-    @classmethod
     def of_counts(cls, values: np.ndarray, counts: np.ndarray, dtype: np.dtype) -> Grid:
         """Return the cells of sorted values that occur so often; ``dtype`` is the one that they were rounded to."""
         step, decimals = _step(values, dtype)

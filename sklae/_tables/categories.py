@@ -55,30 +55,6 @@ class Categories:
     names: tuple[str, ...] | None = None
     dtypes: tuple[Any, ...] = ()
 
-    @classmethod
-    def fit(cls, X: Any, width: int, categorical: Sequence[int] = (), anything: Sequence[int] = ()) -> Categories:
-        """Read kinds and levels.
-
-        Parameters
-        ----------
-        X : array-like or frame
-            Of an array only columns named here are categories.
-        width : int
-            Number of columns.
-        categorical : sequence of int
-            Positions of columns that are categories whatever they hold.
-        anything : sequence of int
-            Positions of columns in which levels may be of any type, dates for example.
-
-        Raises
-        ------
-        ValueError
-            For columns that are neither numbers nor categories of not too many levels.
-        """
-        reader = CategoriesReader(width, categorical, anything)
-        reader.update(X)
-        return reader.finish()
-
     def treat_as_numbers(self, positions: Sequence[int]) -> Categories:
         """Return the same with booleans among these columns taken for the numbers 0 and 1."""
         kinds = list(self.kinds)
@@ -173,7 +149,17 @@ class Categories:
 
 
 class CategoriesReader:
-    """Learns kinds and levels chunk by chunk: parameters are those of `Categories.fit`."""
+    """Learns kinds and levels chunk by chunk.
+
+    Parameters
+    ----------
+    width : int
+        Number of columns.
+    categorical : sequence of int
+        Positions of columns that are categories whatever they hold. Of an array only these are.
+    anything : sequence of int
+        Positions of columns in which levels may be of any type, dates for example.
+    """
 
     def __init__(self, width: int, categorical: Sequence[int] = (), anything: Sequence[int] = ()):
         self.width = width
@@ -187,6 +173,7 @@ class CategoriesReader:
         self.n_rows: dict[int, int] = {}
         self.n_values: dict[int, int] = {}
         self.wrong: dict[int, str] = {}
+        self.first: Table | None = None  # until there is a second
         self.empty: set[int] = set()  # columns without any value so far
 
     def update(self, X: Any) -> None:
@@ -196,15 +183,17 @@ class CategoriesReader:
             for i in self.categorical:
                 self._take_in(i, _column_of_array(X, i))
             return
-        kinds, dtypes = self._kinds_of(X), X.dtypes
-        empty = {i for i in range(len(kinds)) if not X.has_values(i)}
+        kinds, dtypes, empty = self._kinds_of(X), X.dtypes, set[int]()
         if self.names not in (None, X.names):
             raise ValueError(
                 f"Got a chunk of rows with columns {list(X.names)}; expected {list(self.names)}, as in those before."
             )
         if self.names is None:
-            self.names, self.kinds, self.dtypes, self.empty = X.names, kinds, list(dtypes), empty
+            self.names, self.kinds, self.dtypes, self.first = X.names, kinds, list(dtypes), X
         else:
+            if self.first is not None:  # of a single table nobody needs to know
+                self.empty, self.first = _empty_columns(self.first), None
+            empty = _empty_columns(X)
             self._check_kinds(kinds, dtypes, empty)
         for i, kind in enumerate(kinds):
             if i in empty and i not in self.empty:
@@ -262,7 +251,13 @@ class CategoriesReader:
             self.wrong[i] = str(self.dtypes[i])
 
     def finish(self) -> Categories:
-        """Return the kinds of all columns, and the levels of those that have some."""
+        """Return the kinds of all columns, and the levels of those that have some.
+
+        Raises
+        ------
+        ValueError
+            For columns that are neither numbers nor categories of not too many levels.
+        """
         levels = {i: self._levels(i) for i in sorted(self.found) if i not in self.wrong}
         for i, known in levels.items():
             if self.names is None:
@@ -290,6 +285,10 @@ class CategoriesReader:
         chosen = i in self.categorical or self.kinds[i] == "ordered"
         some = len(levels) > _FEW_LEVELS and len(levels) > _MOST_DISTINCT * self.n_values[i]
         return len(levels) > _MOST_LEVELS or (some and not chosen)
+
+
+def _empty_columns(table: Table) -> set[int]:
+    return {i for i in range(len(table.names)) if not table.has_values(i)}
 
 
 def _narrow(number: float) -> float:

@@ -17,7 +17,6 @@ from sklae._tables.validation import check_numbers, table_width
 
 __all__ = ["Columns"]
 
-
 _NONE = np.empty(0, dtype=int)
 
 

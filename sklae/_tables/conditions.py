@@ -11,6 +11,7 @@ import numpy as np
 from sklae._tables.categories import CODED
 from sklae._tables.columns import Columns
 from sklae._tables.frames import columns_of, is_frame
+from sklae._tables.scaling import Moments
 
 __all__ = ["Conditions", "ConditionsReader", "own_condition", "read_condition"]
 
@@ -36,13 +37,6 @@ class Conditions:
         """Return those of a model without conditions."""
         return cls((), np.empty(0), np.empty(0))
 
-    @classmethod
-    def fit(cls, table: np.ndarray, columns: Columns) -> Conditions:
-        """Learn levels, means and spreads."""
-        reader = ConditionsReader(columns)
-        reader.update(table)
-        return reader.finish()
-
     @property
     def width(self) -> int:
         """Number of values that encode a row's conditions."""
@@ -59,7 +53,7 @@ class Conditions:
 
 
 class ConditionsReader:
-    """Learns how conditions are encoded, chunk by chunk (Chan et al., 1983).
+    """Learns how conditions are encoded, chunk by chunk.
 
     Parameters
     ----------
@@ -70,7 +64,7 @@ class ConditionsReader:
         self.columns = columns
         self.is_category = [columns.categories.kinds[i] in CODED for i in columns.condition]
         self.levels: list[np.ndarray] = [np.empty(0) for _ in self.is_category]
-        self.count, self.mean, self.squares = np.zeros((3, len(self.is_category)))
+        self.moments = Moments(len(self.is_category))
 
     def update(self, table: np.ndarray) -> None:
         """Take in rows of a validated table."""
@@ -83,18 +77,13 @@ class ConditionsReader:
                 self.levels[i] = np.union1d(self.levels[i], column[~gaps[:, i]])
         count = (~gaps).sum(0)
         mean = np.where(gaps, 0.0, values).sum(0) / np.maximum(count, 1)
-        squares = np.where(gaps, 0.0, (values - mean) ** 2).sum(0)
-        total = np.maximum(self.count + count, 1)
-        shift = mean - self.mean
-        self.squares += squares + shift**2 * (self.count * count / total)
-        self.mean += shift * (count / total)
-        self.count += count
+        self.moments.merge(count, mean, np.where(gaps, 0.0, (values - mean) ** 2).sum(0))
 
     def finish(self) -> Conditions:
         """Return how conditions are encoded."""
-        deviation = np.sqrt(self.squares / np.maximum(self.count, 1))
+        deviation = self.moments.deviation()
         levels = [known if coded else None for known, coded in zip(self.levels, self.is_category, strict=True)]
-        return Conditions(tuple(levels), self.mean, np.where(deviation > 0, deviation, 1.0))
+        return Conditions(tuple(levels), self.moments.mean, np.where(deviation > 0, deviation, 1.0))
 
 
 def own_condition(table: np.ndarray, columns: Columns) -> np.ndarray | None:

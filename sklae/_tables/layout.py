@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,15 +43,15 @@ class Rows(NamedTuple):
         return Rows(*(None if part is None else part.to(device) for part in self))  # type: ignore[arg-type]
 
     @staticmethod
-    def below(first: Rows, second: Rows) -> Rows:
-        """Return rows below others of the same columns."""
-        masked = first.observed is not None or second.observed is not None
-        masks = [torch.ones_like(rows.x) if rows.observed is None else rows.observed for rows in (first, second)]
-        return Rows(
-            torch.cat([first.x, second.x]),
-            torch.cat(masks) if masked else None,
-            None if first.condition is None else torch.cat([first.condition, second.condition]),  # type: ignore[list-item]
-        )
+    def concatenate(parts: Sequence[Rows]) -> Rows:
+        """Return rows of the same columns below each other."""
+        observed = None
+        if any(part.observed is not None for part in parts):
+            observed = torch.cat(
+                [torch.ones_like(part.x) if part.observed is None else part.observed for part in parts]
+            )
+        conditions = [part.condition for part in parts if part.condition is not None]
+        return Rows(torch.cat([part.x for part in parts]), observed, torch.cat(conditions) if conditions else None)
 
     def take(self, index: slice | torch.Tensor) -> Rows:
         """Return some of the rows, by a slice or by positions."""
@@ -102,29 +102,9 @@ class Layout:
     grids: tuple[Grid | None, ...]
 
     @classmethod
-    def fit(
-        cls,
-        X: np.ndarray,
-        *,
-        rows: np.ndarray | None,
-        standardize: bool | np.ndarray,
-        columns: Columns | None = None,
-        clip: float | None = None,
-        clips: np.ndarray | None = None,
-        blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
-        has_grid: bool | np.ndarray = True,
-    ) -> Layout:
-        """Learn from the given rows of X (all of them for None), in bounded memory.
-
-        ``standardize`` is one answer for all modelled columns, or one for each, and so is ``has_grid``: whether a
-        column of numbers gets a `Grid`. Levels of categories are those of ``columns``, whether the rows have them all
-        or not.
-        """
-        columns = Columns.fit(X) if columns is None else columns
-        reader = LayoutReader(
-            columns, standardize=standardize, clip=clip, clips=clips, blocks=blocks, has_grid=has_grid
-        )
-        return reader.read(X, rows)
+    def fit(cls, X: np.ndarray, *, rows: np.ndarray | None, columns: Columns | None = None, **settings: Any) -> Layout:
+        """Learn from the given rows of X (all of them for None); further settings are those of `LayoutReader`."""
+        return LayoutReader(Columns.fit(X) if columns is None else columns, **settings).read(X, rows)
 
     def select(self, indices: np.ndarray) -> Layout:
         """Return the layout of some of the modelled columns, as one block, without conditions."""
@@ -227,7 +207,17 @@ class Layout:
 
 
 class LayoutReader:
-    """Learns a layout chunk by chunk: parameters are those of `Layout.fit`."""
+    """Learns a layout chunk by chunk.
+
+    Parameters
+    ----------
+    columns : Columns
+        Levels of categories are theirs, whether the rows have them all or not.
+    standardize, has_grid : bool, or ndarray of shape (n_columns,)
+        Whether modelled columns are centred and scaled, and whether those of numbers get a `Grid`.
+    clip, clips, blocks
+        As `Layout` holds them.
+    """
 
     def __init__(
         self,

@@ -77,13 +77,17 @@ class Moments:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.sum(chunk, axis=0, where=observed) / np.maximum(count, 1)
             squares = np.sum((chunk - mean) ** 2, axis=0, where=observed)
-            total = np.maximum(self.count + count, 1)
-            shift = mean - self.mean
-            self.squares += squares + shift**2 * (self.count * count / total)
-            self.mean += shift * (count / total)
-        self.count += count
+            self.merge(count, mean, squares)
         self.n_rows += len(chunk)
         self.update_range(chunk)
+
+    def merge(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
+        """Take in what was summed up: of each column the number of values, their mean and its squared misses."""
+        total = np.maximum(self.count + count, 1)
+        shift = mean - self.mean
+        self.squares += squares + shift**2 * (self.count * count / total)
+        self.mean += shift * (count / total)
+        self.count += count
 
     def update_range(self, chunk: np.ndarray) -> None:
         """Take in only how far a chunk of rows reaches."""

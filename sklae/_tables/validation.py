@@ -11,12 +11,8 @@ from sklae._tables.frames import is_frame, is_single, odd_columns, refuse_odd_fr
 from sklae._tables.sources import RowSource
 
 __all__ = ["check_numbers", "check_table", "table_width"]
-
-
 # What scikit-learn says, and what to do about it.
 _FRAME_OR_ENCODE = "Pass a frame, whose text columns are read as categories, or encode them with OneHotEncoder."
-
-
 _REMEDIES = {
     "could not convert string": _FRAME_OR_ENCODE,
     "argument must be a string": "Pass an array of numbers.",
@@ -33,8 +29,6 @@ _REMEDIES = {
     "inhomogeneous": "Pass an array of numbers, with rows of one length.",
     "unique column names": "Rename the duplicates.",
 }
-
-
 _LONGEST_MESSAGE = 600
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -125,7 +124,7 @@ class StreamedRows(Dataset):
             rows = self.encode(table)
             if generator is not None:
                 rows = rows.take(torch.randperm(len(rows.x), generator=generator))
-            waiting = rows if waiting is None else Rows.below(waiting, rows)
+            waiting = rows if waiting is None else Rows.concatenate([waiting, rows])
             while left > 1 and len(waiting.x) >= batch_size:
                 yield Batch.of(waiting.take(slice(batch_size)).to(device))
                 waiting, left = waiting.take(slice(batch_size, None)), left - 1
@@ -135,7 +134,7 @@ class StreamedRows(Dataset):
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step."""
         parts = self.source.sample(_MOST_SAMPLED, np.random.RandomState(0))
-        return functools.reduce(Rows.below, map(self.encode, parts))
+        return Rows.concatenate([self.encode(part) for part in parts])
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""

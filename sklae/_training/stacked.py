@@ -19,7 +19,6 @@ from sklae._training.net import AutoencoderNet, diverged
 
 __all__ = ["can_train_together", "train_together"]
 
-
 # skorch's own callbacks that don't look into a step
 _CALLBACKS = (EpochTimer, PassthroughScoring)
 
@@ -146,16 +145,10 @@ def _run_epoch(
 
 def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Batch]) -> list[float]:
     """Take one step for all nets, and return the loss of each."""
-    rows, target = (_below_each_other([getattr(batch, name) for batch in batches]) for name in Batch._fields)
+    rows, target = (Rows.concatenate([getattr(batch, name) for batch in batches]) for name in Batch._fields)
     terms = objective.terms(module(*rows), target)
     optimizer.zero_grad()
     losses = terms["reconstruction"].view(len(batches), -1).mean(1)
     losses.sum().backward()  # each net has the gradient of its own loss
     optimizer.step()
     return losses.tolist()
-
-
-def _below_each_other(parts: Sequence[Rows]) -> Rows:
-    """Concatenate rows."""
-    joined: Any = (None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
-    return Rows(*joined)

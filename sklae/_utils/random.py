@@ -38,8 +38,6 @@ def some_rows(n_rows: int, n_wanted: int, random_state: np.random.RandomState) -
 
 
 _aten = torch.ops.aten
-
-
 # What modules make their parameters from, in torch's default dtype unless told otherwise.
 _FLOAT_FACTORIES = {
     _aten.empty.memory_format,
@@ -48,8 +46,6 @@ _FLOAT_FACTORIES = {
     _aten.randn.default,
     _aten.zeros.default,
 }
-
-
 # Draws whose plain form takes no generator, and the form that does.
 _WITH_GENERATOR = {
     _aten.rand.default: _aten.rand.generator,

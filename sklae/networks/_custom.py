@@ -24,6 +24,8 @@ def build(
     """
     if factory is None:
         module = getattr(network, role)(inputs, n_outputs)
+        if hasattr(module, "given"):  # tried out by `try_answer`, once there is a density
+            return module
         if not _takes_generator(module):
             module = _Foreign(module)
         return _try_out(module, f"{network!r}.{role}({inputs!r}, n_outputs={n_outputs})", inputs, n_outputs)
@@ -49,7 +51,7 @@ def _takes_generator(module: nn.Module) -> bool:
     try:
         inspect.signature(module.forward).bind(*[None] * n_arguments)
     except TypeError:
-        return hasattr(module, "given")  # which is called in its place
+        return False
     return True
 
 
@@ -60,13 +62,13 @@ def _try_out(module: nn.Module, named: str, inputs: Inputs, n_outputs: int) -> n
     module.eval()
     try:
         with torch.no_grad():
-            shape = None if hasattr(module, "given") else tuple(call(module, values, mask, condition).shape)
+            shape = tuple(call(module, values, mask, condition).shape)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"Got a module from {named} that fails on inputs of shape (2, {inputs.total}): {error}; expected it to "
             f"take them. {remedy}"
         ) from error
-    if shape not in (None, (2, n_outputs)):
+    if shape != (2, n_outputs):
         raise ValueError(
             f"Got a module from {named} whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). {remedy}"
         )
@@ -93,11 +95,9 @@ class _Foreign(nn.Module):
 def n_activations(module: nn.Module) -> int:
     """Return how many numbers a row takes at the widest place of a network's module."""
     said = getattr(module, "n_activations", None)
-    return (
-        max((max(weight.shape) for weight in module.parameters() if weight.ndim > 1), default=0)
-        if said is None
-        else said
-    )
+    if said is not None:
+        return said
+    return max((max(weight.shape) for weight in module.parameters() if weight.ndim > 1), default=0)
 
 
 def draws(module: nn.Module) -> bool:

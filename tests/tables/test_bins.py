@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklae._tables.bins import Grid
+from sklae._tables.bins import GridReader
 
 N = 4_000
 COLUMNS = {
@@ -27,10 +27,17 @@ def column(name):
     return COLUMNS[name](np.random.RandomState(0))
 
 
+def grid_of(*chunks):
+    reader = GridReader(chunks[0].dtype)
+    for chunk in chunks:
+        reader.update(chunk)
+    return reader.finish()
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_cells_are_in_order_and_hold_their_shares(name):
     values = column(name)
-    grid = Grid.fit(values)
+    grid = grid_of(values)
     values = values[~np.isnan(values)]
     assert np.all(grid.low <= grid.high)
     assert np.all(grid.high[:-1] <= grid.low[1:])
@@ -46,7 +53,7 @@ def test_cells_are_in_order_and_hold_their_shares(name):
 
 @pytest.mark.parametrize("name", ["normal", "cauchy", "prices"])
 def test_shares_are_even_where_nothing_repeats_itself(name):
-    share = Grid.fit(column(name)).share
+    share = grid_of(column(name)).share
     assert len(share) > 55
     assert share.max() < 2.0 * share.min()
 
@@ -55,7 +62,7 @@ def test_few_values_make_few_cells():
     """What is kept of a table says nothing of single rows."""
     for n, n_cells in ((30, 1), (400, 20), (100_000, 64)):
         values = np.random.RandomState(0).normal(size=n)
-        assert len(Grid.fit(values).low) == n_cells
+        assert len(grid_of(values).low) == n_cells
 
 
 STEPS = {
@@ -87,13 +94,13 @@ _DOUBLE = {"prices", "enormous"}
 )
 def test_steps_and_decimals_are_recognised(name, dtype):
     values, step, decimals = STEPS[name]
-    grid = Grid.fit(np.array(values, dtype=dtype))
+    grid = grid_of(np.array(values, dtype=dtype))
     assert grid.step == pytest.approx(step, rel=1e-12)
     assert grid.decimals == decimals
 
 
 def test_real_numbers_of_single_precision_are_no_decimals():
-    assert Grid.fit(column("normal").astype(np.float32)).decimals is None
+    assert grid_of(column("normal").astype(np.float32)).decimals is None
 
 
 @pytest.mark.parametrize(
@@ -101,22 +108,30 @@ def test_real_numbers_of_single_precision_are_no_decimals():
 )
 def test_a_value_that_is_repeated_has_a_cell_of_its_own(name, value):
     values = column(name)
-    grid = Grid.fit(values)
+    grid = grid_of(values)
     (own,) = np.flatnonzero((grid.low <= value) & (value <= grid.high))
     assert grid.high[own] - grid.low[own] == grid.step
     assert grid.share[own] == pytest.approx((values == value).mean())
 
 
 def test_there_is_room_beside_values_that_stand_apart():
-    grid = Grid.fit(column("amounts"))
+    grid = grid_of(column("amounts"))
     assert (grid.low[0], grid.high[0]) == (-0.5, 0.5)
     assert grid.low[1] > 90
     assert np.array_equal(grid.low[2:], grid.high[1:-1])
 
 
 def test_decimals_come_back_from_rounding():
-    grid = Grid.fit(column("prices"))
+    grid = grid_of(column("prices"))
     prices = np.array([0.1 + 0.2, 12.340000000001, 5.0, 12.3456])
     assert grid.snap(prices).tolist() == [0.3, 12.34, 5.0, 12.3456]
     assert np.isnan(grid.snap(np.array([np.nan]))).all()
-    assert Grid.fit(column("normal")).snap(prices) is prices
+    assert grid_of(column("normal")).snap(prices) is prices
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_chunks_are_one_column(name):
+    whole, parts = grid_of(column(name)), grid_of(*np.array_split(column(name), 7))
+    for field in ("low", "high", "share"):
+        assert np.array_equal(getattr(whole, field), getattr(parts, field))
+    assert (whole.step, whole.decimals) == (parts.step, parts.decimals)

@@ -12,9 +12,9 @@ import pytest
 import scipy.sparse
 from support import make_table
 
-from sklae._tables.categories import Categories
+from sklae._tables.categories import CategoriesReader
 from sklae._tables.columns import Columns
-from sklae._tables.conditions import Conditions, read_condition
+from sklae._tables.conditions import ConditionsReader, read_condition
 
 N = 24
 LEVELS = np.arange(N) % 3
@@ -64,7 +64,9 @@ def is_missing(value):
 
 def fit(X):
     """Return the categories of a frame whose second column may hold anything."""
-    return Categories.fit(X, X.shape[1], anything=[1])
+    reader = CategoriesReader(X.shape[1], anything=[1])
+    reader.update(X)
+    return reader.finish()
 
 
 def codes_of(X, categories):
@@ -228,7 +230,9 @@ NUMBERS.setflags(write=False)
 
 def conditions(table, categorical=(2,), features=(2, 3)):
     columns = Columns.fit(table, list(features), list(categorical))
-    return columns, Conditions.fit(columns.read(table), columns)
+    reader = ConditionsReader(columns)
+    reader.update(columns.read(table))
+    return columns, reader.finish()
 
 
 def encoded_conditions(columns, fitted, table):
