@@ -58,6 +58,10 @@ class Posterior(Component):
 
         With ``per_block`` the outputs of all encoders stand side by side, and after them one column per block: 1 where
         a row has a value in it, 0 where all are missing.
+
+        A module may have ``outputs_for(mean, std, n_outputs)``: the encoder's outputs, (..., n_outputs), affine in
+        ``mean``, for codes with means ``mean``, (..., n_components), and standard deviations ``std``, (n_components,).
+        Then a model can start as a linear one.
         """
 
 
@@ -67,6 +71,9 @@ class Posterior(Component):
 class _PointModule(nn.Module):
     def forward(self, h: torch.Tensor) -> RowCodes:
         return PointCodes(h)
+
+    def outputs_for(self, mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+        return mean
 
 
 class Point(Posterior):
@@ -93,10 +100,20 @@ def _scales(raw: torch.Tensor) -> torch.Tensor:
     return functional.softplus(raw.clamp(min=_LEAST))
 
 
+def _mean_and_scales(mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+    """Return encoder outputs, (..., n_outputs), for normal codes with these means and standard deviations."""
+    raw_scale = torch.log(torch.expm1(std)).expand_as(mean)
+    rest = mean.new_zeros(*mean.shape[:-1], n_outputs - 2 * mean.shape[-1])
+    return torch.cat([mean, raw_scale, rest], dim=-1)
+
+
 class _DiagonalModule(nn.Module):
     def forward(self, h: torch.Tensor) -> RowCodes:
         mean, raw_scale = h.chunk(2, dim=-1)
         return DiagonalCodes(mean, _scales(raw_scale))
+
+    def outputs_for(self, mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+        return _mean_and_scales(mean, std, n_outputs)
 
 
 class Diagonal(Posterior):
@@ -130,6 +147,9 @@ class _FullCovarianceModule(nn.Module):
         factor[..., self.rows, self.columns] = below.tanh() * _scales(raw_scale)[..., self.rows]
         return FullCovarianceCodes(mean, factor)
 
+    def outputs_for(self, mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+        return _mean_and_scales(mean, std, n_outputs)
+
 
 class FullCovariance(Posterior):
     """Normal, with correlated components: the encoder gives a triangular factor of the covariance.
@@ -159,6 +179,9 @@ class _IAFModule(nn.Module):
         k = self.n_components
         mean, raw_scale, context = h.split([k, k, h.shape[-1] - 2 * k], dim=-1)
         return FlowedCodes(DiagonalCodes(mean, _scales(raw_scale)), self.flow(context), self.flow, context)
+
+    def outputs_for(self, mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+        return _mean_and_scales(mean, std, n_outputs)
 
 
 class IAF(Posterior):

@@ -33,14 +33,21 @@ from sklae.likelihoods import (
 from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior, RowCodes
-from sklae.priors import PRIORS, CodeDistribution, Flow, Prior, PriorModule, VampPrior
+from sklae.priors import PRIORS, CodeDistribution, Flow, GaussianMixture, Prior, PriorModule, VampPrior
 from sklae.schedules import WEIGHTS, WeightSchedule
 
 TRANSFORMERS = (AutoencoderTransformer, VAETransformer)
 ESTIMATORS = (*TRANSFORMERS, AEOutlierDetector)
 
 #: Settings that keep a fit to a few milliseconds.
-QUICK: dict[str, Any] = {"hidden_layer_sizes": (8,), "max_iter": 2, "n_iter_no_change": np.inf, "random_state": 0}
+QUICK: dict[str, Any] = {
+    "hidden_layer_sizes": (8,),
+    "max_iter": 2,
+    "n_iter_no_change": np.inf,
+    "early_stopping": False,
+    "learning_rate": "constant",
+    "random_state": 0,
+}
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -312,6 +319,7 @@ LISTED: dict[str, dict[str, Any]] = {
         LIKELIHOODS,
         gaussian_fixed=Gaussian(1.0),
         gaussian_per_feature=Gaussian("per_feature"),
+        gaussian_per_row=Gaussian("per_row"),
         student_t_fixed=StudentT(5.0),
         # whatever the number of columns
         blocks=Blocks(
@@ -323,7 +331,12 @@ LISTED: dict[str, dict[str, Any]] = {
             ]
         ),
     ),
-    "prior": _listed(PRIORS, flow_spline=Flow(1, univariate="spline"), vamp_fixed=VampPrior(20, learned=False)),
+    "prior": _listed(
+        PRIORS,
+        flow_spline=Flow(1, univariate="spline"),
+        vamp_fixed=VampPrior(20, learned=False),
+        mixture_full=GaussianMixture(2, covariance_type="full"),
+    ),
     "posterior": _listed(POSTERIORS),
     "divergence": _listed(DIVERGENCES),
     "beta": _listed(WEIGHTS),
@@ -332,6 +345,7 @@ LISTED: dict[str, dict[str, Any]] = {
     "network": _listed(
         NETWORKS,
         dropout=MLP((8,), dropout=0.3),
+        no_linear_path=MLP((8,), linear_path=False),
         **{f"normalization_{name}": MLP((8,), normalization=name) for name in NORMALIZATIONS},
     ),
 }
@@ -353,6 +367,7 @@ PARTS["likelihood"] |= {
     "laplace_fixed": Laplace(0.5),
     "laplace_per_feature": Laplace("per_feature"),
     "student_t_per_feature": StudentT("per_feature", "per_feature"),
+    "student_t_per_row": StudentT(scale="per_row"),
     "student_t_of_fixed_scale": StudentT(scale=0.7),
     "student_t_all_fixed": StudentT(3.0, 2.0),
     "negative_binomial_fixed": NegativeBinomial(0.5),

@@ -447,4 +447,4 @@ def test_the_module_under_test_can_train(monkeypatch):
     with pytest.raises(pytest.fail.Exception, match="training started"):
         ae().fit(X)
     monkeypatch.setattr(AutoencoderNet, "train", _train)
-    assert torch.is_tensor(copy.deepcopy(ae().fit(X)).net_.module_.encoder[0].weight)
+    assert torch.is_tensor(copy.deepcopy(ae().fit(X)).net_.module_.decoder.linear.weight)

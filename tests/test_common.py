@@ -168,7 +168,9 @@ def _with_parts():
                 params["net_params"] = {"optimizer__max_iter": 4}  # of 20 evaluations or more a step
             found[f"{cls.__name__}-{parameter}-{name}"] = estimator_for(cls, value)(**params)
         found[f"AEOutlierDetector-{cls.__name__}"] = AEOutlierDetector(cls(**QUICK))
-        found[f"AEOutlierDetector-{cls.__name__}-cosine"] = AEOutlierDetector(cls(learning_rate="cosine", **QUICK))
+        found[f"AEOutlierDetector-{cls.__name__}-cosine"] = AEOutlierDetector(
+            cls(**{**QUICK, "learning_rate": "cosine"})
+        )
     for name, params in DETECTORS.items():
         found[f"AEOutlierDetector-{name}"] = AEOutlierDetector(VAETransformer(**QUICK), **params)
     for name, params in IMPUTERS.items():

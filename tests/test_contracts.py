@@ -21,7 +21,7 @@ from toys import MAKERS, SLACK, X, ae, detector, epochs, fingerprint, inner, noi
 
 from sklae import AEImputer, AEOutlierDetector
 from sklae._autoencoders import inference
-from sklae._imputation import gaussian_em as _gaussian
+from sklae._linear import normal as _gaussian
 from sklae._outliers import ensemble
 from sklae._tables import layout as _layout
 from sklae.networks import MLP
@@ -185,7 +185,9 @@ def test_rates_with_a_horizon_refuse_partial_fit(learning_rate):
     with pytest.raises(AttributeError) as refusal:
         estimator.partial_fit(X)
     reason = str(refusal.value.__cause__ or refusal.value)
-    assert re.search(rf"Got learning_rate='{learning_rate}'.* partial_fit expects 'constant' or 'adaptive'", reason)
+    assert re.search(
+        rf"Got learning_rate='{learning_rate}'.* partial_fit expects 'auto', 'constant' or 'adaptive'", reason
+    )
 
 
 @pytest.mark.parametrize("make", [ae, vae])

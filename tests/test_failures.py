@@ -157,7 +157,7 @@ def test_an_interrupt_keeps_a_usable_model(maker, epoch, early_stopping):
 
 
 def test_an_interrupt_keeps_the_best_epoch():
-    settings = {"learning_rate_init": 1e-2}
+    settings = {"learning_rate_init": 1e-2, "network": MLP((8,), linear_path=False)}
     estimator = _fit_interrupted(ae(max_iter=9, callbacks=[raise_at(4, KeyboardInterrupt)], **settings))
     assert estimator.loss_curve_ == sorted(estimator.loss_curve_, reverse=True)  # the last epoch is the best
     wanted = ae(max_iter=3, **settings).fit(X)
@@ -165,8 +165,8 @@ def test_an_interrupt_keeps_the_best_epoch():
 
 
 def test_early_stopping_by_skorch_is_no_interrupt(maker):
-    # an improvement of 100 % an epoch is out of reach
-    stop = EarlyStopping("train_loss", patience=2, threshold=1.0, sink=lambda message: None)
+    # such an improvement is out of reach
+    stop = EarlyStopping("train_loss", patience=2, threshold=1e9, threshold_mode="abs", sink=lambda message: None)
     with warnings.catch_warnings():
         warnings.simplefilter("error", InterruptedFitWarning)
         estimator = maker(max_iter=9, callbacks=[stop]).fit(X)

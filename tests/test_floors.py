@@ -17,6 +17,7 @@ FLOORS = {
     "exceptions": 0,
     "_utils": 0,
     "_tables": 1,
+    "_linear": 1,
     "networks": 1,
     "_codes": 1,
     **dict.fromkeys(["likelihoods", "priors", "posteriors", "divergences", "corruptions", "penalties", "schedules"], 2),

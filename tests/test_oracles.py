@@ -39,11 +39,13 @@ def linear_vae(n_components, **params):
     """A linear VAE, trained to rest: a long run whose rate falls to zero."""
     settings = {
         "likelihood": "gaussian",
+        "prior": "normal",
         "hidden_layer_sizes": (),
         "learning_rate": "cosine",
         "learning_rate_init": 2e-2,
         "max_iter": 700,
         "batch_size": 450,
+        "early_stopping": False,
         "random_state": 0,
     }
     return VAETransformer(n_components, **{**settings, **params})
@@ -144,6 +146,7 @@ def test_the_best_denoiser_of_normal_data_is_the_conditional_mean():
         learning_rate_init=1e-2,
         batch_size=500,
         max_iter=300,
+        early_stopping=False,
         random_state=0,
     ).fit(X)
     noisy = rng.multivariate_normal(np.zeros(3), covariance + s2 * np.eye(3), size=500)

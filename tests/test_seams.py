@@ -26,7 +26,15 @@ from sklae.posteriors import POSTERIORS
 
 DIGITS = load_digits().data[:80] / 16.0
 LABELS = load_digits().target[:80]
-QUICK = {"n_components": 2, "max_iter": 2, "n_iter_no_change": np.inf, "batch_size": 16, "random_state": 0}
+QUICK = {
+    "n_components": 2,
+    "max_iter": 2,
+    "n_iter_no_change": np.inf,
+    "early_stopping": False,
+    "learning_rate": "constant",
+    "batch_size": 16,
+    "random_state": 0,
+}
 
 
 def vae(**params):

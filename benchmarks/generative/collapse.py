@@ -34,9 +34,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from benchmarks.shared.harness import measure, one_thread, print_table, versions
+from benchmarks.shared.harness import ALL_EPOCHS, measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.metrics import active_units, diagnose, kl_per_component, mutual_information
+from sklae.networks import MLP
 from sklae.schedules import Cyclical, LinearWarmup
 
 N_BITS, N_BLOCKS, FLIPPED = 3, 5, 0.05
@@ -92,9 +93,12 @@ def fit(parameters: dict[str, Any], X: np.ndarray, n_epochs: int, seed: int) -> 
     settings = {
         "likelihood": "bernoulli",
         "batch_size": BATCH_SIZE,
+        "network": MLP((128, 64), linear_path=False),
+        "learning_rate_init": 1e-3,
+        "prior": "normal",
         "max_iter": n_epochs,
-        "n_iter_no_change": np.inf,  # all epochs run
         "random_state": seed,
+        **ALL_EPOCHS,
     }
     return VAETransformer(N_BITS * N_BLOCKS, **{**settings, **parameters}).fit(X)
 

@@ -101,6 +101,7 @@ def _settings(size: Size, seed: int) -> dict[str, Any]:
         "learning_rate_init": 2e-3,
         "batch_size": 100,
         "max_iter": size.n_epochs,
+        "early_stopping": False,
         "random_state": seed,
     }
 

@@ -41,9 +41,10 @@ import torch
 from torch.nn import functional
 
 from benchmarks.shared.data import Split, inked, mnist
-from benchmarks.shared.harness import Cost, measure, one_thread, print_table, versions
+from benchmarks.shared.harness import ALL_EPOCHS, Cost, measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.corruptions import Binarize
+from sklae.networks import MLP
 from sklae.posteriors import IAF
 from sklae.priors import VampPrior
 from sklae.schedules import LinearWarmup
@@ -137,16 +138,14 @@ def _log_normal(z: torch.Tensor, mean: Any = 0.0, log_scale: Any = 0.0) -> torch
 def fit_sklae(name: str, X: np.ndarray, n_epochs: int, seed: int) -> VAETransformer:
     return VAETransformer(
         N_COMPONENTS,
-        hidden_layer_sizes=HIDDEN,
-        activation="tanh",
+        network=MLP(HIDDEN, activation="tanh", linear_path=False),  # pythae's
         likelihood="bernoulli",
         corruption=Binarize(),
         learning_rate_init=LEARNING_RATE,
         batch_size=BATCH_SIZE,
         max_iter=n_epochs,
-        n_iter_no_change=np.inf,  # all epochs run
         random_state=seed,
-        **SKLAE_MODELS[name],
+        **{"prior": "normal", **ALL_EPOCHS, **SKLAE_MODELS[name]},
     ).fit(X)
 
 

@@ -27,9 +27,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.shared.harness import measure, one_thread, print_table, versions
+from benchmarks.shared.harness import ALL_EPOCHS, measure, one_thread, print_table, versions
 from sklae import VAETransformer
 from sklae.metrics import active_units, mutual_information_gap
+from sklae.networks import MLP
 
 SIDE, N_COMPONENTS, HIDDEN = 16, 6, (128, 64)
 FACTORS = ("shape", "x", "y", "size")
@@ -101,14 +102,13 @@ class Figures(NamedTuple):
 def examine(parameters: dict[str, Any], X: np.ndarray, factors: np.ndarray, n_epochs: int, seed: int) -> Figures:
     vae = VAETransformer(
         N_COMPONENTS,
-        hidden_layer_sizes=HIDDEN,
-        activation="relu",
+        network=MLP(HIDDEN, activation="relu", linear_path=False),
         likelihood="bernoulli",
         batch_size=128,
         max_iter=n_epochs,
-        n_iter_no_change=np.inf,  # all epochs run
+        learning_rate_init=1e-3,
         random_state=seed,
-        **parameters,
+        **{"prior": "normal", **ALL_EPOCHS, **parameters},
     )
     cost = measure(lambda: vae.fit(X))
     codes = vae.transform(X)

@@ -22,6 +22,7 @@ import threadpoolctl
 import torch
 
 __all__ = [
+    "ALL_EPOCHS",
     "Cost",
     "Goal",
     "interleave",
@@ -34,6 +35,9 @@ __all__ = [
     "print_table",
     "versions",
 ]
+
+#: What makes a fit as long as it is told to be, and from random weights, so that it compares with others' loops.
+ALL_EPOCHS: dict[str, Any] = {"learning_rate": "constant", "early_stopping": False, "n_iter_no_change": float("inf")}
 
 _PACKAGES = ("numpy", "scikit-learn", "torch", "skorch", "pyod", "joblib")
 

@@ -13,7 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.shared.harness import ALL_EPOCHS
 from sklae import AutoencoderTransformer, VAETransformer
+from sklae.likelihoods import Gaussian, Mixed
+from sklae.networks import MLP
 
 __all__ = ["LEARNING_RATE", "VAE", "WORKLOADS", "Workload", "stack"]
 
@@ -76,15 +79,16 @@ class Workload:
 
     def estimator(self, **parameters: Any) -> AutoencoderTransformer | VAETransformer:
         """Return sklae's estimator for this fit."""
+        numbers = Mixed(Gaussian("per_feature")) if self.variational else "auto"
         settings = {
-            "hidden_layer_sizes": self.hidden,
-            "activation": "relu",
-            "likelihood": "bernoulli" if self.bernoulli else "auto",
+            "network": MLP(self.hidden, activation="relu", linear_path=False),
+            "likelihood": "bernoulli" if self.bernoulli else numbers,
             "learning_rate_init": LEARNING_RATE,
             "batch_size": self.batch_size,
             "max_iter": self.n_epochs,
-            "n_iter_no_change": np.inf,  # all epochs run
             "random_state": 0,
+            **ALL_EPOCHS,
+            **({"prior": "normal"} if self.variational else {}),
         }
         estimator = VAETransformer if self.variational else AutoencoderTransformer
         return estimator(self.n_components, **{**settings, **parameters})

@@ -73,25 +73,32 @@ class AutoencoderTransformer(BaseAutoencoder):
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
         autoencoders only.
-    learning_rate : {"constant", "adaptive", "cosine", "one_cycle"}, default="constant"
+    learning_rate : {"auto", "constant", "adaptive", "cosine", "one_cycle"}, default="auto"
         "adaptive" divides the rate by 5 when the loss stalls; "cosine" and "one_cycle" are planned over ``max_iter``
-        epochs, which then all run.
-    learning_rate_init : float, default=1e-3
+        epochs. "auto": in `fit` "cosine", in `partial_fit` "constant", and gradients of a norm above 1 are shortened to
+        it, so that no batch throws the model back.
+    learning_rate_init : float, default=3e-3
         The (first, or for "one_cycle" the largest) learning rate. Ignored by "lbfgs".
     weight_decay : float, default=0.0
         L2 penalty of the weights ("adamw": decoupled).
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
-    max_iter : int, default=200
-        The largest number of epochs.
+    max_iter : int or "auto", default="auto"
+        The largest number of epochs. "auto": as many as take 2,000 steps, or 6 a row where that is less, and at least
+        20; with "lbfgs" 200.
     tol : float, default=1e-4
         Improvements of the loss up to this, in nats per row and feature, do not count.
-    n_iter_no_change : int or numpy.inf, default=10
-        Epochs without improvement before training ends. Infinity: never.
-    early_stopping : bool, default=False
-        Whether to watch the bound on held-out rows instead of the training loss, and to keep the best weights.
-    validation_fraction : float, default=0.1
-        The share of rows held out by ``early_stopping``, where ``fit`` gets no ``X_val``.
+    n_iter_no_change : int, numpy.inf or "auto", default="auto"
+        Epochs without improvement before training ends. Infinity: never. "auto": 40 % of the largest number of epochs
+        where the rate is planned, else 10.
+    early_stopping : bool or "auto", default="auto"
+        Whether to watch the loss of held-out rows (weighed as at the end of all schedules) instead of the training
+        loss, and to keep the best weights: those of the start too, where it is a linear model (see Notes), unless
+        others are better by more than a standard error. "auto": in `fit`, of 8 rows or more; not in `partial_fit`, nor
+        of a source of rows without ``X_val``.
+    validation_fraction : float or "auto", default="auto"
+        The share of rows held out by ``early_stopping``, where ``fit`` gets no ``X_val``. "auto": a tenth, but 50 rows
+        at least, a quarter of the rows and 1,000 rows at most. Scaling and the start are learned from all rows.
     warm_start : bool, default=False
         Whether `fit` continues from the last one's weights, optimizer and scaling.
     callbacks : list or None, default=None
@@ -121,6 +128,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Training loss per epoch.
     validation_scores_ : list of float
         Bound (at beta = 1) on the validation rows per epoch; only with validation rows.
+    best_iter_ : int
+        The epoch whose weights were kept, 0 for the start; only where held-out rows decide.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -133,6 +142,13 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     Notes
     -----
+    Training starts as PCA in closed form, with codes of variance 1 and signs that make the largest weight positive, and
+    bends it: encoder and decoder are affine maps plus layers that are zero at first. So a model never rebuilds held-out
+    rows worse than PCA by more than chance. Of categories the indicators of levels take part, each column weighing as
+    much as a number; around gaps the covariance is fitted by expectation maximisation. That takes the default network
+    (``network=MLP(...)``) and likelihoods of real numbers or categories. Other networks, modules of your own and other
+    likelihoods start from random weights.
+
     `score_samples` is log p(x | z(x)), how well what was observed of a row is reconstructed, in nats: of numbers a
     log-density in your units, of categories a log-probability. It is no density of rows and always prefers
     more components: select ``n_components`` by a downstream scorer, or use `VAETransformer`.
@@ -142,7 +158,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import AutoencoderTransformer
     >>> X, y = load_wine(return_X_y=True)
-    >>> ae = AutoencoderTransformer(n_components=2, learning_rate="one_cycle", max_iter=20, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(n_components=2, random_state=0).fit(X)
     >>> ae.transform(X).shape, ae.reconstruct(X).shape
     ((178, 2), (178, 13))
     """
@@ -165,15 +181,15 @@ class AutoencoderTransformer(BaseAutoencoder):
         standardize: Any = "auto",
         clip: float | None = None,
         solver: str = "adam",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 1e-3,
+        learning_rate: str = "auto",
+        learning_rate_init: float = 3e-3,
         weight_decay: float = 0.0,
         batch_size: Any = "auto",
-        max_iter: int = 200,
+        max_iter: int | str = "auto",
         tol: float = 1e-4,
-        n_iter_no_change: float = 10,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
+        n_iter_no_change: float | str = "auto",
+        early_stopping: bool | str = "auto",
+        validation_fraction: float | str = "auto",
         warm_start: bool = False,
         callbacks: Any = None,
         net_params: dict[str, Any] | None = None,

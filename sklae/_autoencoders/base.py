@@ -49,15 +49,15 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         "standardize": [StrOptions({"auto"}), "boolean"],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate": [StrOptions(set(LEARNING_RATES))],
+        "learning_rate": [StrOptions({"auto", *LEARNING_RATES})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="neither")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "net_params": [dict, None],
@@ -118,12 +118,14 @@ class BaseAutoencoder(Verbs, BaseEstimator):
 
     def _can_continue(self) -> bool:
         """Return whether `partial_fit` makes sense; AttributeError with the reason otherwise."""
-        if self.early_stopping:
-            raise AttributeError("Got early_stopping=True; partial_fit expects False. It has no rows to hold out.")
+        if self.early_stopping is True:
+            raise AttributeError(
+                "Got early_stopping=True; partial_fit expects 'auto' or False. It has no rows to hold out."
+            )
         if LEARNING_RATES.get(self.learning_rate) is not None:
             raise AttributeError(
                 f"Got learning_rate={self.learning_rate!r}, which is planned over max_iter epochs; partial_fit expects "
-                "'constant' or 'adaptive'."
+                "'auto', 'constant' or 'adaptive'."
             )
         return True
 
@@ -154,8 +156,8 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         """
         with atomic(self):
             self.__dict__.pop("code_density_", None)  # of codes as they were
-            training, given = Training(self), FitInput(read(X))
-            training.run(training.resume(given) if hasattr(self, "net_") else training.start(given), epochs=1)
+            training, given = Training(self, is_whole=False), FitInput(read(X))
+            training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))
         return self
 
     # -- sampling ---------------------------------------------------------------------------------------

@@ -129,11 +129,17 @@ class FittedVAE(FittedModel):
         out = np.empty((len(table), self.layout.n_features + 1))
         return self.map_rows(terms, table, out=out, n_draws=N_DRAWS)
 
-    def importance_weighted(self, table: np.ndarray, n_draws: int) -> np.ndarray:
-        """Return the importance-weighted bound of rows (arXiv 1509.00519), (n_rows,), in nats."""
+    def importance_weighted(self, table: np.ndarray, n_draws: int | None) -> np.ndarray:
+        """Return the importance-weighted bound of rows (arXiv 1509.00519), (n_rows,), in nats.
+
+        Of few draws, it is the mean over groups of them; None: of the draws that `score` takes, for little more time.
+        """
+        if n_draws is None:
+            n_draws, groups = N_DRAWS, antithetic_draws(N_DRAWS, self.n_components)[None]
+        else:
+            groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS)
 
         def bound(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS)
             parts = [log_weight for _, log_weight in self._weighted(module, rows, groups.flatten(0, 1))]
             return torch.cat(parts).unflatten(0, groups.shape[:2]).logsumexp(1).mean(0) - np.log(n_draws)
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from sklae._autoencoders.checks import check_factory
-from sklae._autoencoders.defaults import default_hidden_layer_sizes
+from sklae._autoencoders.defaults import default_dropout, default_hidden_layer_sizes
 from sklae._utils.component import resolve
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
@@ -84,12 +84,13 @@ class Parts:
         """The user's own encoder and decoder, in place of the network's."""
         return {role: check_factory(getattr(self.estimator, role), role) for role in ("encoder", "decoder")}
 
-    def network(self, n_features: int) -> Network:
-        """Return what builds encoder and decoder for a table of so many columns."""
+    def network(self, n_features: int, n_samples: int) -> Network:
+        """Return what builds encoder and decoder for a table of so many columns and training rows."""
         given, sizes = self.estimator.network, self.estimator.hidden_layer_sizes
         if given is None:
             sizes = default_hidden_layer_sizes(n_features) if sizes is None else sizes
-            return resolve(MLP(sizes, activation=self.estimator.activation), NETWORKS)
+            dropout = 0.0 if self.prior is None else default_dropout(n_samples, n_features)
+            return resolve(MLP(sizes, activation=self.estimator.activation, dropout=dropout), NETWORKS)
         if sizes is not None:
             warn(
                 f"Got network={given!r} and hidden_layer_sizes={sizes!r}; the network wins. Set one of them only.",

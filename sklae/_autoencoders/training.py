@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklae._autoencoders.checks import check_sample_from
 from sklae._autoencoders.code_density import MOST_CODES, fit_code_density
 from sklae._autoencoders.parts import Parts
+from sklae._autoencoders.training_end import TrainingEnd
 from sklae._autoencoders.training_plan import TrainingPlan
 from sklae._autoencoders.training_rows import FitInput, TrainingRows, reader_for
 from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
+from sklae._training.batches import EncodedRows
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
@@ -23,6 +26,8 @@ from sklae.likelihoods import Likelihood
 
 __all__ = ["Training"]
 
+# How many training rows say where the loss begins.
+_WATCHED = 1_000
 # What an estimator has learned from its tables before it trains.
 _FROM_TABLES = ("layout_", "n_components_", "n_features_in_", "feature_names_in_")
 
@@ -34,15 +39,18 @@ class Training:
     ----------
     estimator : BaseAutoencoder
         With valid parameters.
+    is_whole : bool, default=True
+        Whether this run is all there is, or (in `partial_fit`) one of many.
     """
 
-    def __init__(self, estimator: Any):
+    def __init__(self, estimator: Any, *, is_whole: bool = True):
         self.estimator = estimator
+        self.is_whole = is_whole
 
     @property
     def plan(self) -> TrainingPlan:
         """What the estimator's parameters say of training."""
-        return TrainingPlan(self.estimator, self.estimator._seeds[:3])
+        return TrainingPlan(self.estimator, self.estimator._seeds[:3], self.is_whole)
 
     def start(self, given: FitInput) -> TrainingRows:
         """Do all that comes before training; return what to train on."""
@@ -75,44 +83,53 @@ class Training:
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
     def _read(self, given: FitInput, likelihood: Likelihood, layout: Layout | None = None) -> TrainingRows:
-        reader = reader_for(given.X)(self.estimator, likelihood, self.estimator._seeds[3])
+        seed = self.estimator._seeds[3]
+        reader = reader_for(given.X)(self.estimator, likelihood, seed, holds_out=self.plan.holds_out)
         return reader.read(given, layout)
 
-    def run(self, rows: TrainingRows, epochs: int | None = None) -> None:
-        """Train, for ``max_iter`` epochs at most or (as part of more) for so many."""
-        estimator = self.estimator
-        patience = self.plan.patience(estimator.n_features_in_)
-        estimator.net_.monitor.watch(validate=estimator.early_stopping, **patience)
+    def run(self, rows: TrainingRows) -> None:
+        """Train: for all epochs of the plan at most, or (as part of more) for one."""
+        plan, net = self.plan, self.estimator.net_
+        net.monitor.watch(validate=plan.validates(rows), **plan.patience(rows, net.batch_size))
+        n_copies = plan.n_validation_draws(rows, net.module_)
+        valid = None if rows.valid is None else rows.valid.repeated(n_copies)
+        start_counts = net.started_ or len(net.history) > 0
+        first_loss = math.inf
         with torch_settings(n_threads=1, gradients=True):
-            interrupted = estimator.net_.train(rows.train, rows.valid, epochs=epochs or estimator.max_iter)
-        self.conclude(interrupted=interrupted, is_whole=epochs is None)
+            if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
+                first_loss = net.losses_of(rows.train.head(_WATCHED)).mean().item()
+            interrupted = net.train(
+                rows.train, valid, epochs=self.n_epochs(rows), n_copies=n_copies, start_counts=start_counts
+            )
+        self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
 
-    def conclude(self, *, interrupted: bool, is_whole: bool = True) -> None:
+    def n_epochs(self, rows: TrainingRows) -> int:
+        """Return how many epochs this run takes at most."""
+        return self.plan.n_epochs(len(rows.train), self.estimator.net_.batch_size) if self.is_whole else 1
+
+    def conclude(self, rows: TrainingRows, *, interrupted: bool, first_loss: float = math.inf) -> None:
         """Publish what a training run left in the history, and warn of how it ended."""
-        estimator = self.estimator
+        estimator, monitor = self.estimator, self.estimator.net_.monitor
         history = estimator.net_.history.to_list()
         estimator.n_iter_ = len(history)
         estimator.loss_curve_ = [epoch["train_loss"] for epoch in history]
+        vars(estimator).pop("validation_scores_", None)
         if any("valid_bound" in epoch for epoch in history):
             estimator.validation_scores_ = [-epoch["valid_bound"] for epoch in history if "valid_bound" in epoch]
+        vars(estimator).pop("best_iter_", None)
+        if monitor.validate:
+            estimator.best_iter_ = monitor.first_epoch_ + monitor.best_epoch_
         if interrupted:
             warn(
                 f"Training was interrupted after {estimator.n_iter_} epochs; kept the best weights so far.",
                 InterruptedFitWarning,
             )
-        elif is_whole and self._should_have_converged():
-            warn(
-                f"Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't converged yet. Raise "
-                "max_iter or tol, or plan the rate over max_iter with learning_rate='one_cycle'.",
-                ConvergenceWarning,
-            )
-
-    def _should_have_converged(self) -> bool:
-        """Whether the run ended with its budget where it was meant to end with its loss."""
-        estimator = self.estimator
-        planned = self.plan.is_scheduled or np.isinf(estimator.n_iter_no_change)
-        used_up = len(estimator.net_.history) % estimator.max_iter == 0
-        return used_up and not planned and not estimator.net_.monitor.converged_
+        elif self.is_whole:
+            epochs = history[monitor.first_epoch_ :]
+            run = TrainingEnd(epochs, monitor, self.n_epochs(rows), rows.layout.n_features, first_loss)
+            problem = run.problem(estimator, plans_rate=self.plan.is_scheduled)
+            if problem:
+                warn(problem, ConvergenceWarning)
 
     def fit_code_density(self, X: Any) -> None:
         """Fit what `sample` draws codes from, if it is not the prior."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sklae._autoencoders.checks import check_callbacks, check_device, check_module, explain_construction
-from sklae._autoencoders.defaults import default_batch_size, default_n_components
+from sklae._autoencoders.defaults import (
+    N_ITERATIONS,
+    PATIENCE,
+    default_batch_size,
+    default_n_components,
+    default_n_steps,
+    default_n_validation_draws,
+)
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_rows import TrainingRows
 from sklae._model.module import Autoencoder
@@ -18,11 +26,17 @@ from sklae._training.batches import n_batches
 from sklae._training.callbacks import EpochClock, Monitor, StepSchedule
 from sklae._training.net import AutoencoderNet
 from sklae._training.optimizers import SOLVERS, Solver
-from sklae._utils.random import torch_generator
+from sklae._training.start import start_from_rows
 from sklae._utils.torch_settings import torch_settings
 from sklae.schedules import LEARNING_RATES
 
 __all__ = ["TrainingPlan"]
+
+_VALIDATION_BATCH_SIZE = 1_024
+# Shorter than most gradients: what counts is their direction, and no batch throws a model back.
+_MAX_GRAD_NORM = 1.0
+# However many steps an epoch has.
+_LEAST_EPOCHS = 20
 
 
 @dataclass(frozen=True)
@@ -35,10 +49,13 @@ class TrainingPlan:
         Its parameters are read, none is set.
     seeds : tuple of int
         For initialisation, noise and the order of rows.
+    is_whole : bool, default=True
+        Whether this is all there is to train: then "auto" holds rows out and plans the learning rate.
     """
 
     estimator: Any
     seeds: tuple[int, ...]
+    is_whole: bool = True
 
     def make_net(self, rows: TrainingRows, parts: Parts) -> AutoencoderNet:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
@@ -53,19 +70,21 @@ class TrainingPlan:
             "criterion__n_rows": n_samples,
             **{f"criterion__{name}": part for name, part in objective.items()},
             "monitor": Monitor(
-                validate=estimator.early_stopping,
+                validate=self.validates(rows),
                 adaptive=estimator.learning_rate == "adaptive",
                 settles=max((schedule.settles for schedule in schedules), default=0),
-                **self.patience(rows.layout.columns.n_total),
+                **self.patience(rows, batch_size),
             ),
             "seeds": self.seeds,
+            "max_grad_norm": _MAX_GRAD_NORM if estimator.learning_rate == "auto" else None,
             "lr": estimator.learning_rate_init if solver.learning_rate is None else solver.learning_rate,
             "batch_size": batch_size,
-            "max_epochs": estimator.max_iter,
+            "max_epochs": self.n_epochs(n_samples, batch_size),
             "train_split": None,
-            "callbacks": self._callbacks(n_batches(n_samples, batch_size), has_schedules=bool(schedules)),
+            "callbacks": self._callbacks(n_samples, batch_size, has_schedules=bool(schedules)),
             "verbose": int(estimator.verbose),
             "device": check_device(estimator.device),
+            "iterator_valid__batch_size": max(batch_size, _VALIDATION_BATCH_SIZE * self.is_automatic),
             **self._optimizer(),
             **{f"module__{name}": part for name, part in module.items()},
             **(estimator.net_params or {}),
@@ -74,8 +93,7 @@ class TrainingPlan:
             net = AutoencoderNet(Autoencoder, **settings).initialize()
             check_module(net.module_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
-            if net.module_.prior is not None and net.module_.prior.starts_from_rows:
-                net.module_.prior.start(data.sample().to(net.device), torch_generator(self.seeds[0]))
+            start_from_rows(net, rows.sample)
         return net
 
     def _module_parts(self, rows: TrainingRows, parts: Parts) -> dict[str, Any]:
@@ -83,7 +101,7 @@ class TrainingPlan:
         return {
             "layout": layout,
             "n_components": self.estimator.n_components or default_n_components(layout.n_features),
-            "network": parts.network(layout.columns.n_total),
+            "network": parts.network(layout.columns.n_total, len(rows.train)),
             "likelihood": parts.likelihood,
             "posterior": parts.posterior,
             "prior": parts.prior,
@@ -98,23 +116,69 @@ class TrainingPlan:
         return SOLVERS[self.estimator.solver]
 
     @property
+    def learning_rate(self) -> str:
+        """How the learning rate goes."""
+        given = self.estimator.learning_rate
+        return given if given != "auto" else "cosine" if self.is_whole else "constant"
+
+    @property
     def is_scheduled(self) -> bool:
-        """Whether the learning rate is planned over ``max_iter`` epochs."""
-        return LEARNING_RATES[self.estimator.learning_rate] is not None
+        """Whether the learning rate is planned over all epochs."""
+        return LEARNING_RATES[self.learning_rate] is not None
 
-    def patience(self, n_features: int) -> dict[str, float]:
-        """Return how closely to watch the loss; a planned rate ends with its plan, or by validation."""
+    @property
+    def holds_out(self) -> bool:
+        """Whether rows are held out to validate on, if none are given."""
+        early_stopping = self.estimator.early_stopping
+        return self.is_whole if early_stopping == "auto" else early_stopping
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether it is left open how to validate."""
+        return self.estimator.early_stopping == "auto"
+
+    def n_validation_draws(self, rows: TrainingRows, module: Autoencoder) -> int:
+        """Return how many codes of each validation row are drawn to compare epochs by."""
+        if rows.valid is None or not self.is_automatic or not self.validates(rows) or module.is_deterministic:
+            return 1
+        return default_n_validation_draws(len(rows.valid))
+
+    def validates(self, rows: TrainingRows) -> bool:
+        """Return whether the loss of validation rows decides, not the training loss."""
+        return self.holds_out and rows.valid is not None
+
+    def n_epochs(self, n_samples: int, batch_size: int) -> int:
+        """Return how many epochs to train at most."""
         estimator = self.estimator
-        unending = self.is_scheduled and not estimator.early_stopping
-        return {"tol": estimator.tol * n_features, "patience": np.inf if unending else estimator.n_iter_no_change}
+        if estimator.max_iter != "auto":
+            return estimator.max_iter
+        if self.solver.full_batch:
+            return N_ITERATIONS
+        n_steps = default_n_steps(n_samples, estimator.n_features_in_, variational=self.is_variational)
+        return max(math.ceil(n_steps / n_batches(n_samples, batch_size)), _LEAST_EPOCHS)
 
-    def _callbacks(self, n_batches: int, *, has_schedules: bool) -> list[Any]:
+    @property
+    def is_variational(self) -> bool:
+        """Whether codes are drawn in training."""
+        return hasattr(self.estimator, "prior")
+
+    def patience(self, rows: TrainingRows, batch_size: int) -> dict[str, float]:
+        """Return how closely to watch the loss; a planned rate ends with its plan, or by validation."""
+        estimator, given = self.estimator, self.estimator.n_iter_no_change
+        n_epochs = self.n_epochs(len(rows.train), batch_size)
+        validates = self.validates(rows)
+        patience = given if given != "auto" else max(10, round(PATIENCE * n_epochs)) if self.is_scheduled else 10
+        unending = self.is_scheduled and not validates
+        return {"tol": estimator.tol * rows.layout.columns.n_total, "patience": np.inf if unending else patience}
+
+    def _callbacks(self, n_samples: int, batch_size: int, *, has_schedules: bool) -> list[Any]:
         estimator = self.estimator
         check_callbacks(estimator.callbacks)
         callbacks = list(copy.deepcopy(estimator.callbacks or ()))  # skorch changes them
-        factor = LEARNING_RATES[estimator.learning_rate]
+        factor = LEARNING_RATES[self.learning_rate]
         if factor is not None:
-            callbacks.append(("learning_rate", StepSchedule(factor, estimator.max_iter * n_batches)))
+            n_steps = self.n_epochs(n_samples, batch_size) * n_batches(n_samples, batch_size)
+            callbacks.append(("learning_rate", StepSchedule(factor, n_steps)))
         if has_schedules:
             callbacks.append(("epoch_clock", EpochClock()))
         return callbacks

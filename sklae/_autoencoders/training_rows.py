@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sklae._autoencoders.checks import check_support
+from sklae._autoencoders.defaults import default_n_held_out
 from sklae._tables.columns import Columns
-from sklae._tables.layout import Layout, LayoutReader
+from sklae._tables.layout import Layout, LayoutReader, Rows
 from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows, StreamedRows
@@ -46,11 +47,26 @@ class FitInput(NamedTuple):
 
 
 class TrainingRows(NamedTuple):
-    """Encoded rows to train and to validate on, and the layout that encoded them."""
+    """Encoded rows to train and to validate on, and the layout that encoded them.
+
+    Attributes
+    ----------
+    layout : Layout
+    train : EncodedRows or StreamedRows
+    valid : EncodedRows or None
+    held_out : bool
+        Whether rows to validate on were taken from those to train on.
+    """
 
     layout: Layout
     train: EncodedRows | StreamedRows
     valid: EncodedRows | None
+    held_out: bool = False
+
+    def sample(self) -> list[Rows]:
+        """Return rows for what is learned from them before the first step, those held out after the others."""
+        held_out = [self.valid.sample()] if self.held_out and self.valid is not None else []
+        return [self.train.sample(), *held_out]
 
 
 def read_columns(estimator: Any, X: Any) -> Columns:
@@ -68,12 +84,15 @@ class RowReader:
     likelihood : Likelihood
     seed : int
         For the choice of rows to hold out, or to train on.
+    holds_out : bool
+        Whether rows are held out where none are given to validate on.
     """
 
-    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
+    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int, *, holds_out: bool):
         self.estimator = estimator
         self.likelihood = likelihood
         self.seed = seed
+        self.holds_out = holds_out
 
     def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
         """Return what to train on, in a given layout or in one that is learned from all training rows."""
@@ -94,12 +113,14 @@ class RowReader:
         valid = None if given.X_val is None else check(given.X_val, reset=False, name="X_val")
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
-            layout = self.reader(columns).read(table if clean is None else clean, rows)
+            layout = self.reader(columns).read(table if clean is None else clean)
         encode = RowEncoder(layout, self.likelihood)
         train = encode(table, clean, self._some_of(len(table), rows, given.max_rows))
         if valid is not None:
             return TrainingRows(layout, train, encode(valid))
-        return TrainingRows(layout, train, None if rows_valid is None else encode(table, clean, rows_valid))
+        if rows_valid is None:
+            return TrainingRows(layout, train, None)
+        return TrainingRows(layout, train, encode(table, clean, rows_valid), held_out=True)
 
     def reader(self, columns: Columns) -> LayoutReader:
         """Return what learns a layout of these columns from the rows it is shown."""
@@ -128,10 +149,13 @@ class RowReader:
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""
-        if not self.estimator.early_stopping or has_validation:
+        if not self.holds_out or has_validation:
             return None, None
         fraction = self.estimator.validation_fraction
-        n_valid = int(np.ceil(fraction * n_samples))
+        is_auto = isinstance(fraction, str)
+        n_valid = default_n_held_out(n_samples) if is_auto else int(np.ceil(fraction * n_samples))
+        if is_auto and n_valid < 1 and self.estimator.early_stopping == "auto":
+            return None, None  # of four rows or fewer
         if n_valid < 1 or n_samples - n_valid < 2:
             raise ValueError(
                 f"Got {n_samples} rows and validation_fraction={fraction}; expected at least 2 rows to "
@@ -152,17 +176,17 @@ class RowReader:
 class SourceReader:
     """Learns from a source chunk by chunk; what it reads is encoded as training goes. Parameters as of `RowReader`."""
 
-    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int):
+    def __init__(self, estimator: Any, likelihood: Likelihood, seed: int, *, holds_out: bool):
         self.estimator = estimator
         self.likelihood = likelihood
-        self.rows = RowReader(estimator, likelihood, seed)
+        self.rows = RowReader(estimator, likelihood, seed, holds_out=holds_out)
 
     def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
         """Return what to train on, in a given layout or in one that is learned from all rows."""
         source = given.X
         if given.X_clean is not None:
             raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
-        if self.estimator.early_stopping and given.X_val is None:
+        if self.estimator.early_stopping is True and given.X_val is None:
             raise ValueError(
                 "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
                 "none are held out."

@@ -141,7 +141,9 @@ def _check_writable(out: Path) -> None:
 # -- the demonstration ----------------------------------------------------------------------------------
 
 
-def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int = 60, n_draws: int = 3) -> None:
+def demonstrate(
+    out: Path, contamination: float | str = "auto", *, max_iter: int | str = "auto", n_draws: int = 3
+) -> None:
     """Run the demonstration and write its report.
 
     Parameters
@@ -149,8 +151,10 @@ def demonstrate(out: Path, contamination: float | str = "auto", *, max_iter: int
     out : Path
         The folder to write.
     contamination : "auto" or float, default="auto"
-    max_iter, n_draws : int
-        What it may spend: epochs of a variational autoencoder, draws of the outliers.
+    max_iter : int or "auto", default="auto"
+        Most epochs of a variational autoencoder.
+    n_draws : int, default=3
+        How often the outliers of a table are drawn.
     """
     if find_spec("pandas") is None:
         raise _Refusal('The demonstration needs pandas. Run: pip install "sklae[plot,tables]"')

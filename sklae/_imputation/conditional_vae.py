@@ -17,6 +17,8 @@ from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells, Space
 from sklae._utils.quasi_random import antithetic_draws
 from sklae._utils.random import some_rows
+from sklae.likelihoods import Gaussian, Mixed
+from sklae.networks import MLP
 
 __all__ = ["Average", "ConditionalModel", "GivenModel", "numbers_for"]
 
@@ -88,7 +90,9 @@ class ConditionalModel:
         n_steps = int(np.clip(cells.shape[0] * self.width, _LEAST_STEPS, _MOST_STEPS))
         settings = {
             "n_components": min(16, self.width),
-            "hidden_layer_sizes": (self.hidden_width, self.hidden_width),
+            "network": MLP((self.hidden_width, self.hidden_width), linear_path=False),
+            "likelihood": Mixed(Gaussian("per_feature")),
+            "prior": "normal",
             "solver": "adamw",
             "weight_decay": 1e-2,
             "learning_rate": "one_cycle",

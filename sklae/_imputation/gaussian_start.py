@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklae._imputation.gaussian_em import Normal
+from sklae._linear.normal import Normal
 from sklae._tables.indicators import Space
 from sklae._utils.random import some_rows
 

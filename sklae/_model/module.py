@@ -126,7 +126,7 @@ class Autoencoder(nn.Module):
         self.corruption = None if corruption is None else corruption.build(layout)
         self.redraws_target = corruption is not None and corruption.redraws_target
         self.per_block = posterior.per_block
-        n_latent = posterior.n_outputs(n_components)
+        self.n_encoder_outputs = n_latent = posterior.n_outputs(n_components)
         encoders = [
             build("encoder", network, encoder, Inputs(n, n_columns * self.sees_mask, n_condition, n_columns), n_latent)
             for n, n_columns in self._encoder_widths(layout)
@@ -235,9 +235,9 @@ class Autoencoder(nn.Module):
         condition: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Output:
-        """Encode and decode; with a generator, from drawn codes and (in training) corrupted input."""
+        """Encode and decode; with a generator, from drawn codes and corrupted input, as losses are."""
         target = None
-        if generator is not None and self.training and self.corruption is not None:
+        if generator is not None and self.corruption is not None:
             x, kept = self.corruption(x, generator)
             if kept is not None:
                 observed = kept if observed is None else observed * kept

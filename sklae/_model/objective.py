@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,7 +100,7 @@ class Objective(nn.Module):
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""
-        weights = self._weights()
+        weights = self._weights(value_at(self.beta, self.epoch))
         weighted = [term if weights.get(name, 1.0) == 1.0 else weights[name] * term for name, term in terms.items()]
         return functools.reduce(torch.add, weighted).mean()
 
@@ -112,10 +113,15 @@ class Objective(nn.Module):
         )
         return sum(terms[name] for name in names if name in terms)
 
-    def _weights(self) -> dict[str, float]:
-        if self.divergence is None:
-            return {}
-        return self.divergence.divergence.weights(value_at(self.beta, self.epoch))
+    def final_losses(self, terms: dict[str, Any]) -> Any:
+        """Return the losses of rows (or their mean) with weights as they are once all schedules have ended."""
+        beta = self.beta.final if isinstance(self.beta, WeightSchedule) else self.beta
+        weights = self._weights(beta)
+        weighted = [weights.get(name, 1.0) * term for name, term in terms.items()]
+        return functools.reduce(torch.add, weighted)
+
+    def _weights(self, beta: float) -> dict[str, float]:
+        return {} if self.divergence is None else self.divergence.divergence.weights(beta)
 
     def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""

@@ -8,6 +8,8 @@ from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.vae import VAETransformer
 from sklae.corruptions import Swap
+from sklae.likelihoods import Gaussian, Mixed
+from sklae.networks import MLP
 
 __all__ = ["default_autoencoder"]
 
@@ -33,11 +35,13 @@ def default_autoencoder(
     return kind(
         corruption=Swap(_SWAPPED) if has_categories and not variational else None,
         n_components=32,
-        hidden_layer_sizes=(128,),
+        network=MLP((128,), linear_path=False),
+        likelihood=Mixed(Gaussian("per_feature")) if variational else "auto",
         clip=3.0,
         solver="adamw",
         learning_rate="one_cycle",
         learning_rate_init=1e-2,
         batch_size=batch_size,
         max_iter=max(1, round(n_steps / n_steps_per_epoch)),
+        early_stopping=False,
     )

@@ -58,9 +58,9 @@ def fit_members(
     nets = [member.net_ for member in members]
     if rows.valid is None and members[0].net_params is None and can_train_together(nets):
         with torch_settings(n_threads=1, gradients=True):
-            interrupted = train_together(nets, rows.train, epochs=members[0].max_iter)
+            interrupted = train_together(nets, rows.train, epochs=first.n_epochs(rows))
         for training in trainings:
-            training.conclude(interrupted=interrupted)
+            training.conclude(rows, interrupted=interrupted)
     else:
         for training in trainings:
             training.run(rows)

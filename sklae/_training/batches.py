@@ -93,7 +93,18 @@ class EncodedRows(Dataset):
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step: here, all."""
-        return self.rows
+        return self.targets
+
+    def head(self, n_rows: int) -> EncodedRows:
+        """Return the first rows."""
+        return EncodedRows(*Batch(self.rows, self.targets).take(slice(n_rows)))
+
+    def repeated(self, n_copies: int) -> EncodedRows:
+        """Return all rows, so many times one after the other."""
+        if n_copies == 1:
+            return self
+        index = torch.arange(len(self.rows.x)).repeat(n_copies)
+        return EncodedRows(*Batch(self.rows, self.targets).take(index))
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""

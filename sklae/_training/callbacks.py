@@ -16,6 +16,10 @@ from sklae._training.state import clone_tensors, load_tensors
 __all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining"]
 
 
+# Gains further out than this, in median deviations from their median, count as if they were no further.
+_REACH = 4.5
+
+
 class StopTraining(Exception):  # noqa: N818 - not an error
     """A callback asked training to stop."""
 
@@ -30,12 +34,18 @@ class Monitor(Callback):
     patience : float
         Epochs without improvement before something is done; infinity: never.
     validate : bool
-        Watch the validation bound at beta = 1, not the training loss, and end with the best weights.
+        Watch the loss of validation rows, weighed as at the end of all schedules, not the training loss, and end with
+        the best weights.
     adaptive : bool
         Divide the learning rate by 5 first, and stop when it falls below 1e-6.
     settles : float, default=0
         The epoch from which on weights no longer change. Before it training losses don't compare with each other, and
         nothing stops.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        The epoch of this run that was best; 0 for where it started.
     """
 
     def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
@@ -54,7 +64,10 @@ class Monitor(Callback):
         self.best_ = math.inf
         self.stalled_ = 0
         self.converged_ = False
+        self.best_epoch_ = self.first_epoch_ = 0
+        self.first_loss_ = math.inf
         self.snapshot_: list[torch.Tensor] | None = None
+        self.start_: tuple[list[torch.Tensor], torch.Tensor] | None = None
         return self
 
     def watch(self, *, validate: bool, tol: float, patience: float) -> None:
@@ -69,16 +82,24 @@ class Monitor(Callback):
         # and k more are 2k epochs
         if self.converged_ or self.validate:
             self.initialize()
+        self.first_epoch_ = len(net.history)
+
+    def look_at_start(self, net: Any, losses: torch.Tensor) -> None:
+        """Count the weights as they are before the first step as a model, with these losses of the validation rows."""
+        self.snapshot_ = clone_tensors(net.learners)
+        self.start_ = self.snapshot_, losses
+        self.best_ = self.first_loss_ = losses.mean().item()
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         row = net.history.to_list()[-1]
-        loss = row["valid_bound"] if self.validate else row["train_loss"]
+        loss = row["valid_final_loss"] if self.validate else row["train_loss"]
         changing = len(net.history) <= self.settles
-        if changing and not self.validate:  # the bound compares throughout, the loss does not
+        if changing and not self.validate:  # the loss of validation rows compares throughout, that of others does not
             self.best_ = math.inf
         self.stalled_ = 0 if changing or loss < self.best_ - self.tol else self.stalled_ + 1
         if loss < self.best_:
             self.best_ = loss
+            self.best_epoch_ = len(net.history) - self.first_epoch_
             self.snapshot_ = clone_tensors(net.learners)
         if self.stalled_ > self.patience and not self._lower_rate(net):
             self.converged_ = True
@@ -92,11 +113,27 @@ class Monitor(Callback):
             group["lr"] /= 5.0
         return all(group["lr"] >= 1e-6 for group in net.optimizer_.param_groups)
 
-    def finish(self, net: NeuralNet, *, interrupted: bool) -> None:
-        """Put the best weights back where that is promised, and let go of them."""
+    def finish(self, net: Any, validation_losses: Callable[[], torch.Tensor], *, interrupted: bool) -> None:
+        """Put the best weights back where that is promised, and let go of them.
+
+        Where the start is a model, others have to be better by more than a standard error of the gain.
+        """
         if self.snapshot_ is not None and (interrupted or self.validate):
             load_tensors(net.learners, self.snapshot_)
-        self.snapshot_ = None
+            if self.start_ is not None and self.best_epoch_ > 0:
+                weights, losses = self.start_
+                if not _is_gain(losses - validation_losses()):
+                    load_tensors(net.learners, weights)
+                    self.best_epoch_ = 0
+        self.snapshot_ = self.start_ = None
+
+
+def _is_gain(gains: torch.Tensor) -> bool:
+    """Return whether rows gained on the average, and by more than a standard error, single rows apart."""
+    median = gains.median()
+    reach = _REACH * (gains - median).abs().median()
+    usual = gains.clamp(median - reach, median + reach)
+    return bool(gains.mean() > 0 and usual.mean() > usual.std() / math.sqrt(len(gains)))
 
 
 def _groups(net: Any) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from skorch.utils import TeeGenerator
 from sklae._model.module import Output
 from sklae._training.batches import Batch, as_rows
 from sklae._training.callbacks import StopTraining
+from sklae._training.optimizers import clip_gradients
 from sklae.exceptions import DivergenceError
 
 __all__ = ["LeanLoop", "diverged", "record_terms"]
@@ -34,6 +35,8 @@ class LeanLoop(NeuralNet):
 
     Every loss term is in the history under its name.
     """
+
+    max_grad_norm: float | None
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
@@ -94,6 +97,8 @@ class LeanLoop(NeuralNet):
         if self.listeners("on_grad_computed"):
             parameters = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        if self.max_grad_norm is not None:
+            clip_gradients(self.optimizer_, self.max_grad_norm)
         self.optimizer_.step()
         if self.opponent_optimizers_:
             self._train_opponents(step)
@@ -119,6 +124,23 @@ class LeanLoop(NeuralNet):
         """Compute the loss of a validation batch."""
         with torch.no_grad():
             return self._step(batch, self._valid_noise, fit_params)
+
+    def losses_of(self, dataset: Any, n_copies: int = 1) -> torch.Tensor:
+        """Return the loss of each row, (n_rows,), with the noise and the weights that epochs are compared by.
+
+        ``n_copies`` says how often the dataset repeats its rows: it is the mean over these.
+        """
+        was_training = self.module_.training
+        self._set_training(False)
+        generator = torch.Generator(self.device).manual_seed(self.seeds[1])
+        parts = []
+        with torch.no_grad():
+            for batch in map(_as_batch, self.get_iterator(dataset)):
+                output = self.infer(batch.rows, generator=generator)
+                losses = self.criterion_.final_losses(self.criterion_.terms(output, batch.target))
+                parts.append(losses.expand(batch.n_rows).cpu())
+        self._set_training(was_training)
+        return torch.cat(parts).double().view(n_copies, -1).mean(0)
 
     def _step(self, batch: Batch, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
         output = self.infer(batch.rows, generator=generator, **fit_params)
@@ -157,6 +179,7 @@ def record_terms(epoch: dict[str, Any], rows: list[dict[str, Any]], prefix: str,
     epoch.update({f"{prefix}_{name}": value for name, value in terms.items()})
     if prefix == "valid":
         epoch["valid_bound"] = objective.bound(terms)
+        epoch["valid_final_loss"] = objective.final_losses(terms)
 
 
 def diverged(what: str) -> DivergenceError:

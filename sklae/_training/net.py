@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,8 +55,15 @@ class AutoencoderNet(LeanLoop):
     monitor : Monitor
     seeds : tuple of int
         For initialisation, noise and shuffling.
+    max_grad_norm : float or None, default=None
+        What a step's gradient is shortened to where it is longer.
     **kwargs
         As in skorch.
+
+    Attributes
+    ----------
+    started_ : bool
+        Whether the first weights are those of a linear model.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class AutoencoderNet(LeanLoop):
         criterion: Any,
         monitor: Monitor,
         seeds: tuple[int, int, int],
+        max_grad_norm: float | None = None,
         iterator_train: Any = Batches,
         iterator_valid: Any = Batches,
         **kwargs: Any,
@@ -74,7 +83,9 @@ class AutoencoderNet(LeanLoop):
         )
         self.monitor = monitor
         self.seeds = seeds
+        self.max_grad_norm = max_grad_norm
 
+    started_: bool = False
     _float64: tuple[Any, torch.nn.Module] | None = None
 
     # -- construction ---------------------------------------------------------------------------------
@@ -87,7 +98,7 @@ class AutoencoderNet(LeanLoop):
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
         # PrintLog tabulates even when it prints nothing
-        return [*callbacks, ("print_log", PrintLog())] if self.verbose else callbacks
+        return [*callbacks, ("print_log", PrintLog(keys_ignored=["valid_final_loss"]))] if self.verbose else callbacks
 
     def initialize_callbacks(self) -> AutoencoderNet:
         """Initialise the callbacks; the monitor comes last, so that it sees what others recorded."""
@@ -147,8 +158,25 @@ class AutoencoderNet(LeanLoop):
 
     # -- training -------------------------------------------------------------------------------------
 
-    def train(self, dataset: Dataset, dataset_valid: Dataset | None = None, *, epochs: int) -> bool:
+    def train(
+        self,
+        dataset: Dataset,
+        dataset_valid: Dataset | None = None,
+        *,
+        epochs: int,
+        n_copies: int = 1,
+        start_counts: bool = False,
+    ) -> bool:
         """Train on; all or nothing if an exception gets out.
+
+        Parameters
+        ----------
+        dataset, dataset_valid : Dataset
+        epochs : int
+        n_copies : int, default=1
+            How often the validation set repeats its rows.
+        start_counts : bool, default=False
+            Whether the weights as they are may be the best, on the validation rows.
 
         Returns
         -------
@@ -160,12 +188,14 @@ class AutoencoderNet(LeanLoop):
         DivergenceError
             If the loss turns non-finite.
         """
-        with self.run(dataset, dataset_valid) as run, run.interruptible():
+        with self.run(dataset, dataset_valid, n_copies=n_copies) as run, run.interruptible():
+            if start_counts and self.monitor.validate:
+                self.monitor.look_at_start(self, self.losses_of(dataset_valid, n_copies))
             self.fit_loop(dataset, epochs=epochs)
         return run.interrupted
 
     @contextmanager
-    def run(self, dataset: Dataset, dataset_valid: Dataset | None = None) -> Iterator[Run]:
+    def run(self, dataset: Dataset, dataset_valid: Dataset | None = None, *, n_copies: int = 1) -> Iterator[Run]:
         """Begin and end training around whatever trains; all or nothing if an exception gets out."""
         if not self.initialized_:
             self.initialize()
@@ -176,7 +206,8 @@ class AutoencoderNet(LeanLoop):
             self.notify("on_train_begin", X=dataset, y=None)
             yield run
             drop_unfinished_epoch(self, validates=dataset_valid is not None)
-            self.monitor.finish(self, interrupted=run.interrupted)
+            validation_losses = partial(self.losses_of, dataset_valid, n_copies)
+            self.monitor.finish(self, validation_losses, interrupted=run.interrupted)
             self.notify("on_train_end", X=dataset, y=None)
             if not all_finite(self.learners):
                 raise diverged("weights")
@@ -185,7 +216,7 @@ class AutoencoderNet(LeanLoop):
             raise
         finally:
             self._float64 = None
-            self.monitor.snapshot_ = None
+            self.monitor.snapshot_ = self.monitor.start_ = None
             self.train_split = None  # it holds the validation rows
             for learner in self.learners:
                 learner.zero_grad()

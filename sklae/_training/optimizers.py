@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.optim import optimizer as torch_optimizer
 
-__all__ = ["LBFGS", "SOLVERS", "Adam", "AdamW", "Solver"]
+__all__ = ["LBFGS", "SOLVERS", "Adam", "AdamW", "Solver", "clip_gradients"]
 
 
 class _Plan:
@@ -112,12 +112,32 @@ class AdamW(_PlannedStep, torch.optim.AdamW):
 
 
 class LBFGS(torch.optim.LBFGS):
-    """`torch.optim.LBFGS` that can go on after unpickling: PyTorch's forgets its list of parameters."""
+    """`torch.optim.LBFGS` that can go on after unpickling, and that ends where nothing is to be gained.
+
+    PyTorch's forgets its list of parameters, and fails in its line search where the loss is flat to the last bit.
+    """
+
+    def step(self, closure: Any) -> Any:  # type: ignore[override]
+        """Take one step, as `torch.optim.LBFGS.step` does."""
+        try:
+            return super().step(closure)
+        except ZeroDivisionError:  # of a step of length 0; the parameters are as they were before it
+            return closure()
+
+    step.hooked = True  # type: ignore[attr-defined]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._params = self.param_groups[0]["params"]
         self._numel_cache = None
+
+
+def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> None:
+    """Shorten the gradient of all parameters together to a norm, where it is longer; one that is not finite stays."""
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    with torch.no_grad():
+        norm = torch.nn.utils.get_total_norm(gradients)
+        torch._foreach_mul_(gradients, (max_norm / norm).clamp(max=1.0))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklae._linear.factors import LinearModel, Noise
 from sklae._utils.component import Component
 
 if TYPE_CHECKING:
     from sklae._tables.columns import Columns
     from sklae._tables.layout import Layout
 
-__all__ = ["ColumnDensity", "Likelihood", "Support"]
+__all__ = ["ColumnDensity", "Likelihood", "LinearStart", "Support"]
 
 #: What to do about data outside the commonest supports: (low, high, integer) -> remedy.
 _REMEDIES = {
@@ -106,7 +107,31 @@ class Support:
         raise ValueError(f"Got values {got} for this likelihood; expected {expected}. {remedy}")
 
 
-class ColumnDensity(nn.Module):
+class LinearStart:
+    """What a density answers so that training can start as a linear-Gaussian model of the encoder's inputs."""
+
+    def input_columns(self, n_columns: int) -> np.ndarray:
+        """Return which column each of the encoder's inputs tells of, (n_inputs,)."""
+        return np.arange(n_columns)
+
+    def noise(self, n_columns: int) -> Noise:
+        """Return how the inputs scatter around a linear model of them: by default each by itself."""
+        n_inputs = len(self.input_columns(n_columns))
+        return Noise(np.arange(n_inputs), np.full(n_inputs, np.nan), np.zeros(n_inputs))
+
+    def start(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray] | None:
+        """Become what a linear model of the inputs says; None where there is no telling.
+
+        Returns
+        -------
+        weight : ndarray of shape (n_outputs, n_components + n_condition)
+        bias : ndarray of shape (n_outputs,)
+            Of an affine decoder. What the density learns by itself is set.
+        """
+        return None
+
+
+class ColumnDensity(LinearStart, nn.Module):
     """What a likelihood builds: densities of all its columns given the decoder's output.
 
     ``-log p(x | params) = energy(params, x) + log_norm()``, per column. The split is for speed:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklae._linear.factors import LinearModel, Noise
 from sklae._utils.compat import BaseComposition
 from sklae._utils.component import resolve
-from sklae.likelihoods._base import ColumnDensity, Likelihood
+from sklae.likelihoods._base import ColumnDensity, Likelihood, LinearStart
 from sklae.likelihoods._table import LIKELIHOODS
 
 if TYPE_CHECKING:
@@ -21,7 +22,41 @@ if TYPE_CHECKING:
 __all__ = ["BlockColumns", "Blocks"]
 
 
-class BlockColumns(ColumnDensity):
+class _StartByBlocks(LinearStart):
+    """The inputs of all densities, block by block, as those of one."""
+
+    densities: Sequence[ColumnDensity]
+    columns: list[np.ndarray]
+    widths: list[int]
+    outputs: list[int]
+    block_n_inputs: list[int]
+
+    def input_columns(self, n_columns: int) -> np.ndarray:
+        own = [density.input_columns(n) for density, n in zip(self.densities, self.widths, strict=True)]
+        return np.concatenate([block[columns] for block, columns in zip(self.columns, own, strict=True)])
+
+    def noise(self, n_columns: int) -> Noise:
+        parts = [density.noise(n) for density, n in zip(self.densities, self.widths, strict=True)]
+        n_groups = np.cumsum([0, *(part.group.max(initial=-1) + 1 for part in parts)])
+        group = np.concatenate([part.group + first for part, first in zip(parts, n_groups[:-1], strict=True)])
+        variance, least = (np.concatenate([getattr(part, name) for part in parts]) for name in ("variance", "least"))
+        return Noise(group, variance, least)
+
+    def start(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray] | None:
+        ends = np.cumsum([0, *self.block_n_inputs])
+        found = [
+            density.start(linear.select(slice(first, last)))
+            for density, first, last in zip(self.densities, ends, ends[1:], strict=False)
+        ]
+        if all(part is None for part in found):
+            return None
+        k = linear.decoder.shape[1]
+        flat = [(np.zeros((n, k)), np.zeros(n)) for n in self.outputs]  # of what is left to training
+        weights, biases = zip(*(own or empty for own, empty in zip(found, flat, strict=True)), strict=True)
+        return np.concatenate(weights), np.concatenate(biases)
+
+
+class BlockColumns(_StartByBlocks, ColumnDensity):
     """Densities side by side: the decoder's outputs and the encoder's inputs are ordered by blocks.
 
     Parameters
@@ -35,12 +70,12 @@ class BlockColumns(ColumnDensity):
     every: torch.Tensor | None
     order: torch.Tensor | None
     cells: torch.Tensor | None
-    densities: Sequence[ColumnDensity]
 
     def __init__(self, densities: Sequence[ColumnDensity], columns: Sequence[np.ndarray]):
         super().__init__()
         self.densities = nn.ModuleList(densities)  # type: ignore[assignment]  # a sequence, says torch at run time
         self.learns_norm = any(density.learns_norm for density in densities)
+        self.columns = list(columns)
         self.widths = [len(block) for block in columns]
         every = np.concatenate(columns)
         self.outputs = [density.n_outputs(n) for density, n in zip(densities, self.widths, strict=True)]

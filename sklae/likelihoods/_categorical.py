@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from sklae._linear.factors import LinearModel
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Categorical"]
 
+# Of levels that are hardly seen; and of the variance of codes within levels, where these are all but told apart.
+_LEAST_SHARE, _LEAST_WITHIN = 1e-4, 0.05
 _ENCODE = "Encode categories as 0, 1, 2, ... first, with an OrdinalEncoder."
 
 
@@ -103,6 +106,24 @@ class _CategoricalColumns(ColumnDensity):
         """Return one-hot codes; all zeros in gaps, and for values that are no level."""
         hot = (x.index_select(-1, self.column) == self.code).to(x.dtype)
         return hot if observed is None else hot * observed.index_select(-1, self.column)
+
+    def input_columns(self, n_columns: int) -> np.ndarray:
+        return self.column.numpy()
+
+    def start(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray]:
+        """Linear discriminants: codes as normal around a mean for each level, of one covariance."""
+        shares = np.maximum(linear.mean, _LEAST_SHARE)
+        weight, bias = np.zeros_like(linear.loadings), np.log(shares)
+        column = self.column.numpy()
+        for j in range(self.shape[1]):
+            own = np.flatnonzero(column == j)
+            means = linear.loadings[own] / shares[own, None]
+            within = np.eye(means.shape[1]) - (means.T * shares[own]) @ means
+            values, vectors = np.linalg.eigh(within)
+            weight[own] = means @ (vectors / np.maximum(values, _LEAST_WITHIN)) @ vectors.T
+            bias[own] -= 0.5 * (weight[own] * means).sum(axis=1)
+        # what conditions do is left to training
+        return np.pad(weight, [(0, 0), (0, linear.decoder.shape[1] - weight.shape[1])]), bias
 
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         refuse_unseen(x, observed, self.limit, self.last, self.names, "categorical")

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
-from sklae.likelihoods._real import log_moments
+from sklae.likelihoods._log_normal import log_moments
 from sklae.likelihoods._scales import Positive, constant, fixed_value, log, log_gamma, n_values, width_constraints
 
 if TYPE_CHECKING:

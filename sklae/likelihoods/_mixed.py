@@ -33,7 +33,7 @@ class Mixed(Likelihood):
     Parameters
     ----------
     numeric : str, Likelihood or None, default=None
-        Of numbers. None is ``Gaussian("per_feature")``, whose draws know no bounds. "histogram" is for columns with
+        Of numbers. None is ``Gaussian("per_row")``, whose draws know no bounds. "histogram" is for columns with
         heavy tails, several modes or values that repeat, and for draws that keep to ranges and to what repeats;
         "student_t" for tails alone.
     categorical : str or Likelihood, default="categorical"
@@ -111,7 +111,7 @@ class Mixed(Likelihood):
             indices = np.flatnonzero(kinds == name)
             part = getattr(self, name)
             if len(indices):
-                blocks.append((name, Gaussian("per_feature") if part is None else resolve(part, LIKELIHOODS), indices))
+                blocks.append((name, Gaussian("per_row") if part is None else resolve(part, LIKELIHOODS), indices))
         return blocks
 
     def build(self, layout: Layout) -> ColumnDensity:

@@ -10,24 +10,51 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklae._linear.factors import Noise
 from sklae._utils.compat import Interval, StrOptions
 
-__all__ = ["GAIN", "Positive", "constant", "fixed_value", "log", "log_gamma", "n_values", "width_constraints"]
+__all__ = [
+    "GAIN",
+    "MOST_LOG",
+    "Positive",
+    "bounded",
+    "constant",
+    "fixed_value",
+    "log",
+    "log_gamma",
+    "n_values",
+    "tied",
+    "width_constraints",
+]
 
 #: Logarithms are stored divided by this, so that Adam moves them this many times faster than a weight:
 #: from 1 to 0.1 standard deviations takes 2,300 steps of 1e-3 otherwise.
 GAIN = 10.0
+#: What logarithms of scales that depend on the row are limited to.
+MOST_LOG = 8.0
 
 
-def width_constraints(name: str) -> dict[str, list[Any]]:
+def width_constraints(name: str, *further: str) -> dict[str, list[Any]]:
     """Return scikit-learn's constraints of a parameter such as ``scale``, and of its floor ``min_scale``."""
     positive = Interval(Real, 0, None, closed="neither")
-    return {name: [StrOptions({"shared", "per_feature"}), positive], f"min_{name}": [positive]}
+    return {name: [StrOptions({"shared", "per_feature", *further}), positive], f"min_{name}": [positive]}
 
 
 def n_values(value: str | float, n_columns: int) -> int:
-    """Return how many numbers ``"shared"`` or ``"per_feature"`` stand for."""
-    return n_columns if value == "per_feature" else 1
+    """Return how many numbers a parameter such as ``scale`` stands for."""
+    return n_columns if value in ("per_feature", "per_row") else 1
+
+
+def tied(value: str | float, n_columns: int, least: float) -> Noise:
+    """Return how noise is tied whose standard deviation such a parameter says."""
+    group = np.arange(n_columns) if n_values(value, n_columns) == n_columns else np.zeros(n_columns, dtype=int)
+    given = np.nan if isinstance(value, str) else float(value) ** 2
+    return Noise(group, np.full(n_columns, given), np.full(n_columns, least**2))
+
+
+def bounded(h: torch.Tensor) -> torch.Tensor:
+    """Return h itself where it is small, and never more than a number whose exponential is harmless."""
+    return MOST_LOG * torch.tanh(h / MOST_LOG)
 
 
 def fixed_value(name: str, value: str | float, floor: float) -> float | None:
@@ -63,6 +90,13 @@ class Positive(nn.Module):
         if fixed is None:
             above = np.log(np.maximum(np.broadcast_to(start, (n,)) - floor, floor))
             self.raw_log = nn.Parameter(constant(above / GAIN))
+
+    def set(self, values: np.ndarray) -> None:
+        """Set learned ones to one number for each column, (n_columns,); to their median where all columns share one."""
+        if self.fixed is None:
+            values = values if len(values) == len(self.raw_log) else np.median(values, keepdims=True)
+            with torch.no_grad():
+                self.raw_log.copy_(constant(np.log(np.maximum(values - self.floor, 1e-3 * self.floor)) / GAIN))
 
     def forward(self) -> torch.Tensor | float:
         """Return the numbers, (n,), or the fixed one."""

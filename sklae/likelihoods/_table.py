@@ -6,8 +6,10 @@ from sklae.likelihoods._base import Likelihood
 from sklae.likelihoods._categorical import Categorical
 from sklae.likelihoods._counts import NegativeBinomial, Poisson
 from sklae.likelihoods._histogram import Histogram
+from sklae.likelihoods._log_normal import LogNormal
 from sklae.likelihoods._ordinal import Ordinal
-from sklae.likelihoods._real import Gaussian, Laplace, LogNormal, StudentT
+from sklae.likelihoods._real import Gaussian, Laplace
+from sklae.likelihoods._student import StudentT
 from sklae.likelihoods._unit import Bernoulli, ContinuousBernoulli
 
 #: Name -> class. A new likelihood is one file and one row here: the package exports what is listed.

@@ -238,7 +238,7 @@ def diagnose(
             f"Got {n_rows} rows; expected at least 4, to compare codes with each other. Pass more of them."
         )
     train = None if X_train is None else fitted(estimator, X_train)[1]
-    scores = model.score_samples(rows)
+    scores = model.score_samples(rows, n_importance_samples=1)
     log_likelihood = model.score_samples(rows, n_importance_samples=n_importance_samples)
     parts = rates(model, rows, max(1, _N_CODES // n_rows), rng)
     kl = np.asarray(model.posterior_kl(rows), dtype=np.float64).mean(axis=0)
@@ -283,7 +283,8 @@ def _compare(
 
 
 def _overfit(model: Any, train: Any, scores: np.ndarray) -> Estimate:
-    (seen, seen_error), (new, new_error) = mean_and_error(model.score_samples(train)), mean_and_error(scores)
+    (seen, seen_error) = mean_and_error(model.score_samples(train, n_importance_samples=1))
+    (new, new_error) = mean_and_error(scores)
     return Estimate(seen - new, float(np.hypot(seen_error, new_error)))
 
 

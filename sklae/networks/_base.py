@@ -52,6 +52,8 @@ class Network(Component):
 
     - ``n_activations``: how many numbers a row takes at the widest place, where that is more than weights tell;
     - ``draws``: whether a training step draws random numbers, where that is not to be seen from its layers;
+    - ``can_become_affine``, and then ``become_affine(weight, bias)``: be an affine map of values and condition, for
+      training to bend; ``weight`` is of shape (n_outputs, n_values + n_condition);
     - of a decoder, ``given(z, condition, density, generator)``: the distribution of rows, as `RowsGiven` has it, where
       the likelihood's parameters depend on the row itself.
     """

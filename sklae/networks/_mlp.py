@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
-from sklae.networks._base import Network
+from sklae.networks._base import Inputs, Network, beside
 
 __all__ = ["ACTIVATIONS", "MLP", "NORMALIZATIONS", "Dropout"]
 
@@ -82,14 +82,16 @@ class Dropout(nn.Module):
         """Drop and rescale in training; do nothing otherwise."""
         if not self.training:
             return h
-        keep = torch.empty_like(h).bernoulli_(1.0 - self.p, generator=generator)
-        return h * keep / (1.0 - self.p)
+        kept = torch.empty_like(h).uniform_(generator=generator).lt_(1.0 - self.p)
+        return h * kept.div_(1.0 - self.p)
 
 
 class _Stack(nn.Sequential):
     """Layers in a row, handing the generator to those that draw."""
 
     sees_parts = False
+    #: How many of the inputs, the last ones, are conditions.
+    n_condition = 0
 
     @property
     def can_stack(self) -> bool:
@@ -101,6 +103,57 @@ class _Stack(nn.Sequential):
         for layer in self._modules.values():
             h = layer(h, generator) if isinstance(layer, Dropout) else layer(h)
         return h
+
+    @property
+    def can_become_affine(self) -> bool:
+        """Whether an affine map is all there is."""
+        return len(self) == 1
+
+    def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Become an affine map of values and condition."""
+        _set_layer(self[0], weight, bias, self.n_condition)
+
+
+class _WithLinearPath(nn.Module):
+    """A stack, and beside it an affine map of values and condition, that starts at zero: their sum."""
+
+    sees_parts = True
+    can_become_affine = True
+
+    def __init__(self, stack: _Stack, n_inputs: int, n_outputs: int):
+        super().__init__()
+        self.stack = stack
+        self.linear = nn.Linear(n_inputs, n_outputs)
+        _set_layer(self.linear, self.linear.weight[:, :0], torch.zeros(n_outputs))
+
+    @property
+    def can_stack(self) -> bool:
+        """Whether there is nothing but linear layers and activations."""
+        return self.stack.can_stack
+
+    def forward(
+        self,
+        values: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        condition: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        return self.linear(beside(values, condition)) + self.stack(beside(values, mask, condition), generator)
+
+    def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        """Become an affine map of values and condition, which training bends: the stack's last layer is zero."""
+        _set_layer(self.linear, weight, bias)
+        _set_layer(self.stack[-1], weight[:, :0], torch.zeros_like(bias))
+
+
+def _set_layer(layer: Any, weight: torch.Tensor, bias: torch.Tensor, n_last: int = 0) -> None:
+    """Make a layer an affine map of its first inputs, and of so many last ones."""
+    n_first = weight.shape[1] - n_last
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[:, :n_first] = weight[:, :n_first]
+        layer.weight[:, layer.in_features - n_last :] = weight[:, n_first:]
+        layer.bias.copy_(bias)
 
 
 class MLP(Network):
@@ -119,6 +172,9 @@ class MLP(Network):
     normalization : {"batch", "layer", "weight"} or None, default=None
         Batch normalisation (arXiv 1502.03167) or layer normalisation (arXiv 1607.06450) before each
         activation, or weight normalisation (arXiv 1602.07868) of each hidden layer.
+    linear_path : bool, default=True
+        Whether an affine map of values and condition is added to what the layers say, in encoder and decoder. A model
+        with such a path can start as a linear one, in closed form: see the estimators' notes.
 
     Examples
     --------
@@ -136,6 +192,7 @@ class MLP(Network):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "normalization": [StrOptions(set(NORMALIZATIONS)), None],
+        "linear_path": ["boolean"],
     }
 
     def __init__(
@@ -145,11 +202,13 @@ class MLP(Network):
         activation: str = "silu",
         dropout: float = 0.0,
         normalization: str | None = None,
+        linear_path: bool = True,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.dropout = dropout
         self.normalization = normalization
+        self.linear_path = linear_path
 
     def build_encoder(self, n_inputs: int, n_outputs: int) -> nn.Module:
         """Return the stack from inputs to posterior parameters."""
@@ -158,6 +217,20 @@ class MLP(Network):
     def build_decoder(self, n_inputs: int, n_outputs: int) -> nn.Module:
         """Return the mirrored stack from codes to likelihood parameters."""
         return self._stack([n_inputs, *reversed(self._hidden())], n_outputs)
+
+    def encoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return the stack from rows to posterior parameters, with its linear path."""
+        return self._with_path(self.build_encoder(inputs.total, n_outputs), inputs, n_outputs)
+
+    def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return the stack from codes to likelihood parameters, with its linear path."""
+        return self._with_path(self.build_decoder(inputs.total, n_outputs), inputs, n_outputs)
+
+    def _with_path(self, stack: Any, inputs: Inputs, n_outputs: int) -> nn.Module:
+        stack.n_condition = inputs.n_condition
+        if not self.linear_path or len(stack) == 1:
+            return stack
+        return _WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes

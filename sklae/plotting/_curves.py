@@ -45,9 +45,10 @@ def training_curve(estimator: Any, ax: Any = None) -> Any:
     ax.plot(epochs, model.loss_curve_, color=BLUE, label="training rows")
     if hasattr(model, "validation_scores_"):
         losses = -np.asarray(model.validation_scores_)
-        best = int(np.argmin(losses))
-        ax.plot(epochs, losses, color=ORANGE, label="validation rows")
-        ax.plot(epochs[best], losses[best], "o", color=ORANGE, label=f"best epoch: {epochs[best]}")
+        best = getattr(model, "best_iter_", int(np.argmin(losses)) + 1)
+        ax.plot(epochs, losses, color=ORANGE, label="validation rows" + " (kept: the start)" * (best == 0))
+        if best:
+            ax.plot(best, losses[best - 1], "o", color=ORANGE, label=f"best epoch: {best}")
     if len(epochs) > 1:
         ax.set_ylim(*_settled_range(ax))
     ax.set(xlabel="epoch", ylabel="loss (nats per row)")

@@ -60,7 +60,7 @@ def test_importance_weighted_bounds_rise_to_the_likelihood():
     exact = multivariate_normal(np.zeros(13), W @ W.T + noise * np.eye(13)).logpdf(WINE).mean()
     bounds = [vae.score_samples(WINE, n_importance_samples=k).mean() for k in (1, 5, 50, 500, 5_000)]
     assert np.all(np.diff(bounds[:-1]) > 0)
-    assert vae.score(WINE) < exact - 0.3, "the posterior is not wide enough for the test to tell anything"
+    assert bounds[0] < exact - 0.3, "the posterior is not wide enough for the test to tell anything"
     assert bounds[-2] == pytest.approx(exact, abs=0.02)
     assert bounds[-1] == pytest.approx(exact, abs=0.002)
 

@@ -255,10 +255,10 @@ def test_importance_weighted_scores_rise_to_the_density():
     module = fitted.net_.module_
     with torch.no_grad():  # away from the best encoder
         for parameter in module.encoder.parameters():
-            parameter.mul_(0.6)
+            parameter.mul_(0.5)
     fitted.net_._float64 = None
     exact = _exact_density(fitted, table)
-    bounds = np.stack([fitted.score_samples(table, k) for k in (None, 10, 100, 3_000)])
+    bounds = np.stack([fitted.score_samples(table, k) for k in (1, 10, 100, 3_000)])
     means = bounds.mean(1)
     assert means[0] < exact.mean() - 0.3, "the encoder is not crude enough for a test"
     assert np.all(np.diff(means) > 0)

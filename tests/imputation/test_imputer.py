@@ -22,7 +22,7 @@ from toys import Spy, ae, hurry, vae, with_gaps
 
 from sklae import AEImputer, VAETransformer
 from sklae._imputation.blending import Account, Blend
-from sklae._imputation.gaussian_em import Normal
+from sklae._linear.normal import Normal
 from sklae._tables.indicators import Cells
 from sklae.exceptions import DivergenceError, InterruptedFitWarning
 from sklae.likelihoods import Gaussian
@@ -50,10 +50,10 @@ MODES = {
     "default": {"autoencoder": None},
     "default without a start": {"autoencoder": None, "linear_start": False},
     "vae": {"autoencoder": vae(random_state=None)},
-    "vae without a start": {"autoencoder": vae(random_state=None), "linear_start": False},
+    "vae without a start": {"autoencoder": vae(random_state=None, prior="normal"), "linear_start": False},
     "plain": {"autoencoder": ae(corruption="masking")},
     "plain without a start": {"autoencoder": ae(corruption="masking"), "linear_start": False},
-    "draws": {"autoencoder": vae(), "sample_posterior": True},
+    "draws": {"autoencoder": vae(prior="normal"), "sample_posterior": True},
     "draws without a start": {"autoencoder": vae(), "sample_posterior": True, "linear_start": False},
 }
 
@@ -813,10 +813,12 @@ def test_a_linear_vae_fills_with_its_own_conditional_means():
     model = VAETransformer(
         2,
         likelihood=Gaussian("per_feature"),
+        prior="normal",
         hidden_layer_sizes=(),
         learning_rate="cosine",
+        early_stopping=False,
         learning_rate_init=2e-2,
-        max_iter=60,
+        max_iter=150,
         batch_size=250,
         random_state=0,
     )

@@ -68,7 +68,7 @@ def test_weight_norm_begins_as_the_plain_layer():
 
 def test_network_wins_over_hidden_layer_sizes_with_a_warning():
     with pytest.warns(UserWarning, match="the network wins"):
-        ae = AutoencoderTransformer(2, network=MLP((5,)), **QUICK).fit(X)
+        ae = AutoencoderTransformer(2, network=MLP((5,), linear_path=False), **QUICK).fit(X)
     assert _widths(ae.net_.module_.encoder) == [(4, 5), (5, 2)]
 
 

@@ -12,6 +12,7 @@ from sklae import VAETransformer
 from sklae._model.objective import Objective
 from sklae.divergences import KL, MMD, Codes, TotalCorrelation, _discrepancy, _kernel
 from sklae.likelihoods import Gaussian
+from sklae.networks import MLP
 from sklae.posteriors import Diagonal, DiagonalCodes, FullCovariance, PointCodes
 from sklae.priors import StandardNormalCodes
 from sklae.schedules import Cyclical, LinearWarmup
@@ -142,7 +143,8 @@ def test_codes_of_a_wasserstein_autoencoder_resemble_the_prior():
     table = make_table(300, 5)
     table[::3] += 6.0 * table.std(0)  # a second cluster
     settings = {**QUICK, "hidden_layer_sizes": (16,), "max_iter": 60, "learning_rate_init": 0.01, "batch_size": 100}
-    plain = ae(n_components=2, **settings).fit(table)
+    free = {**settings, "network": MLP((16,), linear_path=False), "hidden_layer_sizes": None}
+    plain = ae(n_components=2, **free).fit(table)
     held = VAETransformer(2, posterior="point", divergence="mmd", beta=10.0, likelihood=Gaussian(1.0), **settings)
     drawn = normal(300, 2, 5)
     discrepancies = [

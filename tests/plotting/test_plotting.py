@@ -23,6 +23,7 @@ from support import QUICK, make_table
 
 import sklae
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer, plotting
+from sklae.networks import MLP
 
 X = make_table(60, 4)
 PIXELS = np.random.RandomState(0).uniform(size=(7, 6))
@@ -135,11 +136,20 @@ def test_training_curve_finds_the_autoencoder(estimator):
 
 
 def test_training_curve_shows_validation_and_its_best_epoch():
-    vae = VAETransformer(2, **{**QUICK, "max_iter": 6}, early_stopping=True).fit(X)
+    settings = {**QUICK, "max_iter": 6, "early_stopping": True, "hidden_layer_sizes": None}
+    vae = VAETransformer(2, **settings, network=MLP((8,), linear_path=False), prior="normal").fit(X)
+    assert vae.best_iter_ > 0
     train, valid, best = plotting.training_curve(vae).lines
     np.testing.assert_array_equal(train.get_ydata(), vae.loss_curve_)
     np.testing.assert_array_equal(valid.get_ydata(), -np.array(vae.validation_scores_))
     assert best.get_ydata()[0] == min(valid.get_ydata())
+
+
+def test_training_curve_says_where_the_start_was_kept():
+    vae = VAETransformer(2, **{**QUICK, "max_iter": 3, "early_stopping": True, "learning_rate_init": 1.0}).fit(X)
+    assert vae.best_iter_ == 0
+    _, valid = plotting.training_curve(vae).lines
+    assert valid.get_label() == "validation rows (kept: the start)"
 
 
 def test_training_curve_leaves_a_steep_start_out_of_sight():

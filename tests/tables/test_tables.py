@@ -28,6 +28,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.frames import is_gap
 from sklae._tables.layout import Layout
 from sklae.likelihoods import Gaussian, Mixed, Ordinal, Poisson
+from sklae.networks import MLP
 
 N = 60
 LETTERS = np.array(["u", "v", "w"], dtype=object)[np.arange(N) % 3]
@@ -570,7 +571,8 @@ def test_scores_and_densities_do_not_weigh():
 def test_forty_levels_do_not_drown_two_numbers():
     """One component holds what the two numbers share; unweighted, it goes where most nats are."""
     table = wide_and_narrow()
-    settings = {"hidden_layer_sizes": (32,), "learning_rate": "one_cycle", "learning_rate_init": 0.02, "max_iter": 60}
+    settings = {"learning_rate": "one_cycle", "learning_rate_init": 0.02, "max_iter": 60}
+    settings |= {"network": MLP((32,), linear_path=False), "early_stopping": False}
     lost = []
     for likelihood in ("auto", Mixed(Gaussian(1.0))):
         model = AutoencoderTransformer(1, likelihood=likelihood, random_state=0, **settings)

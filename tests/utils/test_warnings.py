@@ -14,6 +14,7 @@ from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETrans
 X = np.random.RandomState(0).normal(size=(30, 3))
 GAPS = np.where(X > 1.5, np.nan, X)
 SHORT = {"n_components": 1, "hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+SHORT |= {"early_stopping": False, "learning_rate": "constant", "learning_rate_init": 1e-4}
 
 CALLS = {
     "fit": VAETransformer(**SHORT),

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import multivariate_normal
 from support import make_table
 
-from sklae._imputation import gaussian_em as _gaussian
-from sklae._imputation.gaussian_em import Normal
+from sklae._linear import normal as _gaussian
+from sklae._linear.normal import Normal
 
 WIDTH = 5
 _RNG = np.random.RandomState(0)

@@ -1,0 +1,1 @@
+"""Linear-Gaussian models in closed form: what the nonlinear ones start from, and fall back on."""

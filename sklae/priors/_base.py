@@ -1,0 +1,107 @@
+"""What all priors share, and the standard normal one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sklae._codes.base import CodeDistribution
+from sklae._codes.normal import StandardNormalCodes
+from sklae._utils.component import Component
+
+if TYPE_CHECKING:
+    from sklae._tables.layout import Layout, Rows
+
+__all__ = ["Prior", "PriorModule", "StandardNormal", "check_conditional"]
+
+
+class PriorModule(nn.Module):
+    """What a prior builds.
+
+    Attributes
+    ----------
+    factorizes : bool
+        Whether its components are independent and standard normal, so that a KL divergence is a sum over them.
+    floats : bool
+        Whether it follows the codes wherever they go, so that training has to hold them in place.
+    width : int
+        How many numbers the density of one code takes.
+    """
+
+    factorizes: bool = False
+    floats: bool = False
+    width: int = 0
+
+    @property
+    def starts_from_rows(self) -> bool:
+        """Whether `start` does anything: rows are looked up for it only then."""
+        return type(self).start is not PriorModule.start
+
+    def start(self, rows: Rows, draw_codes: Callable[[], torch.Tensor], generator: torch.Generator) -> None:
+        """Set learned numbers, or make them, from the training rows, before the first step; by default nothing is.
+
+        Parameters
+        ----------
+        rows : Rows
+        draw_codes : callable
+            Draws a code for each row from its posterior, as it is at the start, (n_rows, n_components), float64.
+        generator : torch.Generator
+        """
+        return None
+
+    @abstractmethod
+    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+        """Return the distribution of codes.
+
+        Parameters
+        ----------
+        encode : callable
+            ``encode(x, observed, condition)`` gives the posteriors of encoded rows, for priors made of these.
+        condition : Tensor of shape (n_samples, n_condition) or None
+            Encoded conditions of the rows that the codes belong to.
+        """
+
+
+class Prior(Component):
+    """A component that builds a `PriorModule`."""
+
+    @abstractmethod
+    def build(self, n_components: int, layout: Layout) -> PriorModule:
+        """Return the module for codes of this width.
+
+        Raises
+        ------
+        ValueError
+            If the prior does not suit these columns.
+        """
+
+
+class _StandardNormalModule(PriorModule):
+    factorizes = True
+
+    def __init__(self, n_components: int):
+        super().__init__()
+        self.distribution = StandardNormalCodes(n_components)
+
+    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+        return self.distribution
+
+
+class StandardNormal(Prior):
+    """The standard normal prior (arXiv 1312.6114)."""
+
+    def build(self, n_components: int, layout: Layout) -> PriorModule:
+        return _StandardNormalModule(n_components)
+
+
+def check_conditional(prior: Prior, layout: Layout) -> None:
+    """Refuse a prior that depends on conditions where there are none."""
+    if not layout.n_condition:
+        raise ValueError(
+            f"Got {prior!r} for a model without conditions; expected condition_features. Name them, or leave "
+            "conditional=False."
+        )
