@@ -18,6 +18,7 @@ def digit_vae(n_components: int, **settings) -> VAETransformer:
     return VAETransformer(
         n_components,
         standardize=False,
+        prior="normal",
         learning_rate="one_cycle",
         learning_rate_init=3e-3,
         max_iter=60,

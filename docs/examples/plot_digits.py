@@ -24,6 +24,7 @@ X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 vae = VAETransformer(
     n_components=2,
     likelihood="bernoulli",
+    prior="normal",
     learning_rate="one_cycle",
     learning_rate_init=3e-3,
     max_iter=80,

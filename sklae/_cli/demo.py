@@ -191,8 +191,8 @@ def demo_pictures(found: Findings, *, max_iter: int | str = "auto") -> Iterator[
         "Digits the model has not seen, as two numbers each. The colours are their classes, which it never saw either.",
         plotting.latent_map(flat.transform(X_test), y_test),
     )
-    # the whole plan is run, the best epoch kept
-    wide = _digit_vae(16, max_iter, n_iter_no_change=np.inf).fit(X_train)
+    # of a prior that random numbers are codes of; the whole plan is run, the best epoch kept
+    wide = _digit_vae(16, max_iter, prior="normal", n_iter_no_change=np.inf).fit(X_train)
     yield from _image_pictures(wide, X_test, y_test)
 
 
@@ -200,8 +200,6 @@ def _digit_vae(n_components: int, max_iter: int | str, **settings: Any) -> Any:
     return sklae.VAETransformer(
         n_components,
         standardize=False,  # pixels share one unit
-        learning_rate="one_cycle",
-        learning_rate_init=3e-3,
         max_iter=max_iter,
         random_state=0,
         **settings,
