@@ -61,7 +61,7 @@ class TrainingEnd:
     def _was_still_improving(self) -> bool:
         losses = [self.monitor.first_loss_, *(epoch["valid_final_loss"] for epoch in self.history)]
         watched = np.minimum.accumulate([loss for loss in losses if math.isfinite(loss)])
-        before = watched[min(round((1.0 - _LAST_PART) * (len(watched) - 1)), len(watched) - 1)]
+        before = watched[round((1.0 - _LAST_PART) * (len(watched) - 1))]
         return watched[0] - watched[-1] > 0 and before - watched[-1] > _MOST_PROGRESS * (watched[0] - watched[-1])
 
     def _too_brief(self) -> str:

@@ -108,13 +108,7 @@ class LinearModel:
 
 
 def factor_analysis(
-    mean: np.ndarray,
-    covariance: np.ndarray,
-    n_components: int,
-    noise: Noise,
-    *,
-    rank: int | None = None,
-    n_iterations: int | None = None,
+    mean: np.ndarray, covariance: np.ndarray, n_components: int, noise: Noise, *, rank: int | None = None
 ) -> LinearModel:
     """Return the maximum-likelihood model whose codes are independent normal, also given a row.
 
@@ -131,12 +125,10 @@ def factor_analysis(
     noise : Noise
     rank : int or None, default=None
         How many of the components are to tell something; None: all.
-    n_iterations : int or None, default=None
-        At most; None: as many as a second or so allows.
     """
     k = min(n_components if rank is None else rank, int((np.diag(covariance) > 0).sum()))
-    n_iterations = _n_iterations(len(mean)) if n_iterations is None else n_iterations
-    ((psi, factors, spread),) = zip(*_maximize(covariance[None], k, noise, n_iterations), strict=True)
+    found = _maximize(covariance[None], k, noise, _n_iterations(len(mean)))
+    psi, factors, spread = (part[0] for part in found)
     loadings, std = np.zeros((len(mean), n_components)), np.ones(n_components)
     loadings[:, :k], std[:k] = factors * _signs(factors), 1.0 / np.sqrt(spread)
     return LinearModel(mean, loadings, psi, (loadings / psi[:, None]).T * std[:, None] ** 2, std)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from typing import Any
 
 import torch
@@ -100,9 +101,7 @@ class Objective(nn.Module):
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""
-        weights = self._weights(value_at(self.beta, self.epoch))
-        weighted = [term if weights.get(name, 1.0) == 1.0 else weights[name] * term for name, term in terms.items()]
-        return functools.reduce(torch.add, weighted).mean()
+        return self._weigh(terms, value_at(self.beta, self.epoch)).mean()
 
     def bound(self, terms: dict[str, float]) -> float:
         """Return the negative bound from the terms' means: every weight 1, and nothing that is only in the loss."""
@@ -115,13 +114,13 @@ class Objective(nn.Module):
 
     def final_losses(self, terms: dict[str, Any]) -> Any:
         """Return the losses of rows (or their mean) with weights as they are once all schedules have ended."""
-        beta = self.beta.final if isinstance(self.beta, WeightSchedule) else self.beta
-        weights = self._weights(beta)
-        weighted = [weights.get(name, 1.0) * term for name, term in terms.items()]
-        return functools.reduce(torch.add, weighted)
+        return self._weigh(terms, self.beta.final if isinstance(self.beta, WeightSchedule) else self.beta)
 
-    def _weights(self, beta: float) -> dict[str, float]:
-        return {} if self.divergence is None else self.divergence.divergence.weights(beta)
+    def _weigh(self, terms: dict[str, Any], beta: float) -> Any:
+        """Return the weighted sum of terms; a weight of 1 is no operation."""
+        weights = {} if self.divergence is None else self.divergence.divergence.weights(beta)
+        weighted = [term if weights.get(name, 1.0) == 1.0 else weights[name] * term for name, term in terms.items()]
+        return functools.reduce(operator.add, weighted)
 
     def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""

@@ -141,7 +141,10 @@ def _moments(
     model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and covariance of the encoder's inputs and, after them, conditions; around gaps by likelihood."""
-    mean, covariance = (_moments_around_gaps if _have_gaps(parts) else _plain_moments)(model, parts, random_state)
+    if _have_gaps(parts):
+        mean, covariance = _moments_around_gaps(model, parts, random_state)
+    else:
+        mean, covariance = _plain_moments(model, parts)
     constant = np.diag(covariance) <= _LEAST_VARIANCE
     covariance[constant], covariance[:, constant] = 0.0, 0.0
     return mean, covariance
@@ -167,9 +170,7 @@ def _moments_around_gaps(
     return mean, covariance
 
 
-def _plain_moments(
-    model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState
-) -> tuple[np.ndarray, np.ndarray]:
+def _plain_moments(model: Autoencoder, parts: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
     total: np.ndarray | float = 0.0
     products: np.ndarray | float = 0.0
     origin, n_rows = None, 0

@@ -85,11 +85,15 @@ class EncodedRows(Dataset):
         x, observed = self.targets.x, self.targets.observed
         super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
 
+    @property
+    def _whole(self) -> Batch:
+        return Batch(self.rows, self.targets)
+
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
     ) -> Iterator[Batch]:
         """Yield all rows in batches, shuffled where there is a generator."""
-        yield from _in_slices(Batch(self.rows, self.targets).to(device), batch_size, generator)
+        yield from _in_slices(self._whole.to(device), batch_size, generator)
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step: here, all."""
@@ -97,14 +101,13 @@ class EncodedRows(Dataset):
 
     def head(self, n_rows: int) -> EncodedRows:
         """Return the first rows."""
-        return EncodedRows(*Batch(self.rows, self.targets).take(slice(n_rows)))
+        return EncodedRows(*self._whole.take(slice(n_rows)))
 
     def repeated(self, n_copies: int) -> EncodedRows:
         """Return all rows, so many times one after the other."""
         if n_copies == 1:
             return self
-        index = torch.arange(len(self.rows.x)).repeat(n_copies)
-        return EncodedRows(*Batch(self.rows, self.targets).take(index))
+        return EncodedRows(*self._whole.take(torch.arange(self._whole.n_rows).repeat(n_copies)))
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""

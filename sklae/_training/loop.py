@@ -136,8 +136,7 @@ class LeanLoop(NeuralNet):
         parts = []
         with torch.no_grad():
             for batch in map(_as_batch, self.get_iterator(dataset)):
-                output = self.infer(batch.rows, generator=generator)
-                losses = self.criterion_.final_losses(self.criterion_.terms(output, batch.target))
+                losses = self.criterion_.final_losses(self._step(batch, generator, {})["terms"])
                 parts.append(losses.expand(batch.n_rows).cpu())
         self._set_training(was_training)
         return torch.cat(parts).double().view(n_copies, -1).mean(0)

@@ -15,9 +15,9 @@ from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._scales import (
     GAIN,
     MOST_LOG,
-    Positive,
     constant,
     fixed_value,
+    learned_scale,
     log,
     n_values,
     tied,
@@ -236,7 +236,7 @@ class Gaussian(Likelihood):
 class _LaplaceColumns(AroundOutput):
     def __init__(self, scale: str | float, n_columns: int, min_scale: float):
         super().__init__(scale, min_scale)
-        self.scale = Positive(n_values(scale, n_columns), fixed_value("scale", scale, min_scale), min_scale)
+        self.scale = learned_scale(scale, n_columns, min_scale)
         self.learns_norm = self.scale.fixed is None
 
     def _set_scale(self, deviation: np.ndarray) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "bounded",
     "constant",
     "fixed_value",
+    "learned_scale",
     "log",
     "log_gamma",
     "n_values",
@@ -101,6 +102,11 @@ class Positive(nn.Module):
     def forward(self) -> torch.Tensor | float:
         """Return the numbers, (n,), or the fixed one."""
         return self.floor + (GAIN * self.raw_log).exp() if self.fixed is None else self.fixed
+
+
+def learned_scale(scale: str | float, n_columns: int, min_scale: float) -> Positive:
+    """Return the scales that parameters ``scale`` and ``min_scale`` stand for."""
+    return Positive(n_values(scale, n_columns), fixed_value("scale", scale, min_scale), min_scale)
 
 
 def constant(values: np.ndarray) -> torch.Tensor:

@@ -15,10 +15,9 @@ from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._real import AroundOutput
 from sklae.likelihoods._scales import (
     GAIN,
-    Positive,
     bounded,
     constant,
-    fixed_value,
+    learned_scale,
     log,
     log_gamma,
     n_values,
@@ -59,7 +58,7 @@ class _StudentColumns(AroundOutput):
     def __init__(self, df: _DegreesOfFreedom, scale: str | float, n_columns: int, min_scale: float):
         super().__init__(scale, min_scale)
         self.df = df
-        self.scale = Positive(n_values(scale, n_columns), fixed_value("scale", scale, min_scale), min_scale)
+        self.scale = learned_scale(scale, n_columns, min_scale)
         self.learns_norm = df.fixed is None or self.scale.fixed is None
 
     def _set_scale(self, deviation: np.ndarray) -> None:

@@ -124,7 +124,7 @@ class _WithLinearPath(nn.Module):
         super().__init__()
         self.stack = stack
         self.linear = nn.Linear(n_inputs, n_outputs)
-        _set_layer(self.linear, self.linear.weight[:, :0], torch.zeros(n_outputs))
+        _silence(self.linear)
 
     @property
     def can_stack(self) -> bool:
@@ -143,7 +143,13 @@ class _WithLinearPath(nn.Module):
     def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         """Become an affine map of values and condition, which training bends: the stack's last layer is zero."""
         _set_layer(self.linear, weight, bias)
-        _set_layer(self.stack[-1], weight[:, :0], torch.zeros_like(bias))
+        _silence(self.stack[-1])
+
+
+def _silence(layer: Any) -> None:
+    """Make a layer answer 0."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
 
 
 def _set_layer(layer: Any, weight: torch.Tensor, bias: torch.Tensor, n_last: int = 0) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from sklae._codes.base import CodeDistribution
 from sklae._codes.mixtures import FullMixtureCodes
 from sklae._codes.normal import StandardNormalCodes
+from sklae._utils.random import some_rows
 from sklae.priors._base import PriorModule
 
 if TYPE_CHECKING:
@@ -97,15 +98,15 @@ class FullMixtureModule(PriorModule):
 def _fit_mixture(codes: np.ndarray, n_mixed: int | None, generator: torch.Generator) -> mixture.GaussianMixture:
     """Return a mixture of so many distributions, or (None) of the number that BIC takes."""
     seed = int(torch.randint(2**31, (), generator=generator))
-    codes = codes[np.sort(np.random.RandomState(seed).permutation(len(codes))[:_MOST_CODES])]
+    codes = codes[some_rows(len(codes), _MOST_CODES, np.random.RandomState(seed))]
     n_rows, width = codes.shape
-    best = None
+    best, least = None, np.inf
     for size in _SIZES if n_mixed is None else (min(n_mixed, n_rows),):
         if n_mixed is None and size > 1 and size * width * (width + 3) // 2 > n_rows:
             break  # more numbers to learn than codes
         fitted = mixture.GaussianMixture(size, reg_covar=_LEAST_VARIANCE, random_state=seed)
-        fitted.fit(codes)
-        if best is not None and fitted.bic(codes) >= best.bic(codes):
+        criterion = fitted.fit(codes).bic(codes)
+        if best is not None and criterion >= least:
             break
-        best = fitted
+        best, least = fitted, criterion
     return best
