@@ -237,6 +237,7 @@ def main() -> None:
     seeds, names = range(1 if arguments.quick else arguments.seeds), arguments.only[: 2 if arguments.quick else None]
     with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peers that have not converged, and the default of before
+        VAETransformer(max_iter=2).fit(split(names[0], 0)[0])  # the first fit of a process sets torch up
         if "autoencoder" in arguments.part:
             cells = [
                 row for name in names for seed in seeds for row in compare_autoencoders(name, seed, arguments.quick)

@@ -117,7 +117,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
     max_iter : int or "auto", default="auto"
-        The largest number of epochs. "auto": as many as take 3,000 steps, 250 a column or 4.5 a row, whatever is
+        The largest number of epochs. "auto": as many as take 3,000 steps, 300 a column or 6 a row, whatever is
         least, and at least 20.
     tol : float, default=1e-4
         Improvements of the loss up to this, in nats per row and feature, do not count.
