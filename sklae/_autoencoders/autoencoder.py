@@ -63,9 +63,10 @@ class AutoencoderTransformer(BaseAutoencoder):
         ``sample``. None: there is no `sample`. With ``likelihood="auto"``, whose scale is not learned, rows are decoded
         without noise. Such a density does not depend on conditions, though codes of a plain autoencoder may tell of
         them: draw for given conditions from a `VAETransformer`.
-    standardize : "auto" or bool, default="auto"
+    standardize : {"auto", "global"} or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
-        line. Scores stay in the user's units either way.
+        line. "global": all by one mean and one scale, as pixels want it, which share a unit and of which many hardly
+        vary. Scores stay in the user's units either way.
     clip : float or None, default=None
         How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
         input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores

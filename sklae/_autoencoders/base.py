@@ -46,7 +46,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         "sample_from": [StrOptions(set(AGGREGATES)), HasMethods(["fit", "sample", "get_params"]), None],
         "corruption": choices(CORRUPTIONS, Corruption, None),
         "penalty": choices(PENALTIES, Penalty, None),
-        "standardize": [StrOptions({"auto"}), "boolean"],
+        "standardize": [StrOptions({"auto", "global"}), "boolean"],
         "clip": [Interval(Real, 0, None, closed="neither"), None],
         "solver": [StrOptions(set(SOLVERS))],
         "learning_rate": [StrOptions({"auto", *LEARNING_RATES})],

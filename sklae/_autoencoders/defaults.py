@@ -41,7 +41,7 @@ def default_n_steps(n_samples: int, n_features: int, *, variational: bool) -> in
     """Return how many steps ``max_iter="auto"`` takes at most: fewer where there is little to learn, or from."""
     if not variational:
         return int(np.clip(6 * n_samples, 100, 2_000))
-    return int(np.clip(min(6 * n_samples, 300 * n_features), 100, 3_000))
+    return int(np.clip(min(4.5 * n_samples, 250 * n_features), 100, 3_000))
 
 
 def default_dropout(n_samples: int, n_features: int) -> float:

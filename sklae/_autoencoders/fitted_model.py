@@ -64,13 +64,16 @@ class FittedModel(Inference):
         data = self.map_rows(reconstruct, table, out=out)
         return self.layout.columns.join(data, own_condition(table, self.layout.columns))
 
-    def draw_rows(self, codes: Any, condition: np.ndarray | None, random_state: np.random.RandomState) -> np.ndarray:
-        """Draw a row for each code, all columns that were fitted, float64."""
+    def draw_rows(
+        self, codes: Any, condition: np.ndarray | None, random_state: np.random.RandomState, *, noise: bool = True
+    ) -> np.ndarray:
+        """Draw a row for each code, all columns that were fitted, float64; without noise, return the expected one."""
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
             c = self.encode_condition(condition, torch.float64, device)
             given = module.given(torch.as_tensor(codes).to(device), c)
-            rows = given.mean if module.likelihood.noiseless else given.sample(torch_generator(random_state, device))
+            is_expected = module.likelihood.noiseless or not noise
+            rows = given.mean if is_expected else given.sample(torch_generator(random_state, device))
         return self.layout.columns.join(self.layout.decode(rows.cpu().numpy()), condition)
 
     # -- expected cells: numbers, and indicators of levels ------------------------------------------------

@@ -130,6 +130,7 @@ class RowReader:
         return LayoutReader(
             columns,
             standardize=self._standardizes(blocks),
+            together=self.estimator.standardize == "global",
             clip=self.estimator.clip,
             clips=_each_column(blocks, lambda part: part.standardize),
             blocks=tuple((name, indices) for name, _, indices in blocks),
@@ -138,14 +139,14 @@ class RowReader:
 
     def _standardizes(self, blocks: Assignment) -> np.ndarray:
         """Return for each modelled column whether it is centred and scaled."""
-        standardize = self.estimator.standardize
+        given = self.estimator.standardize
         for _, part, _ in blocks:
-            if standardize is True and not part.standardize:
+            if given not in (False, "auto") and not part.standardize:
                 raise ValueError(
-                    f"Got standardize=True with {part!r}, whose data must lie in {part.support}; expected 'auto' or "
-                    "False."
+                    f"Got standardize={given!r} with {part!r}, whose data must lie in {part.support}; expected 'auto' "
+                    "or False."
                 )
-        return _each_column(blocks, lambda part: part.standardize if standardize == "auto" else standardize)
+        return _each_column(blocks, lambda part: part.standardize if given == "auto" else bool(given))
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""

@@ -96,9 +96,10 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
         Added to the training loss: "l1", "kl_sparsity", or an instance.
-    standardize : "auto" or bool, default="auto"
+    standardize : {"auto", "global"} or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
-        line. Scores stay in the user's units either way.
+        line. "global": all by one mean and one scale, as pixels want it, which share a unit and of which many hardly
+        vary. Scores stay in the user's units either way.
     clip : float or None, default=None
         How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
         input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores
@@ -117,7 +118,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
     max_iter : int or "auto", default="auto"
-        The largest number of epochs. "auto": as many as take 3,000 steps, 300 a column or 6 a row, whatever is
+        The largest number of epochs. "auto": as many as take 3,000 steps, 250 a column or 4.5 a row, whatever is
         least, and at least 20.
     tol : float, default=1e-4
         Improvements of the loss up to this, in nats per row and feature, do not count.

@@ -146,7 +146,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return float(np.mean(self.score_samples(X)))
 
     @available_if(lambda self: self._can_sample())
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, condition: Any = None) -> Any:
+    def sample(self, n_samples: int = 1, random_state: Any = None, *, condition: Any = None, noise: bool = True) -> Any:
         """Draw new rows: codes from ``sample_from``, rows from the likelihood.
 
         Categories have levels that ``fit`` has seen, integers are whole. Numbers of the default likelihood are drawn
@@ -160,6 +160,9 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         random_state : int, RandomState instance or None, default=None
         condition : frame, mapping, array-like or scalar, default=None
             Values of the ``condition_features``; needed where there are any.
+        noise : bool, default=True
+            Whether rows are drawn given their codes. False: each is what its code is expected to give, as
+            `inverse_transform` has it: images without the speckle of independent pixels, but no draws of the model.
 
         Returns
         -------
@@ -175,7 +178,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             n_samples = len(given)
         random_state = random_state_for(random_state)
         codes = self._draw_codes(n_samples, given, random_state)
-        rows = self.model_.draw_rows(codes, given, random_state)
+        rows = self.model_.draw_rows(codes, given, random_state, noise=noise)
         return self.layout_.wrap(rows.astype(self.layout_.dtype, copy=False))
 
     def interpolate(self, a: Any, b: Any, n_steps: int = 10, *, method: str = "linear", condition: Any = None) -> Any:

@@ -215,6 +215,8 @@ class LayoutReader:
         Levels of categories are theirs, whether the rows have them all or not.
     standardize, has_grid : bool, or ndarray of shape (n_columns,)
         Whether modelled columns are centred and scaled, and whether those of numbers get a `Grid`.
+    together : bool, default=False
+        Whether they are so by one mean and one scale for all.
     clip, clips, blocks
         As `Layout` holds them.
     """
@@ -224,6 +226,7 @@ class LayoutReader:
         columns: Columns,
         *,
         standardize: bool | np.ndarray,
+        together: bool = False,
         clip: float | None = None,
         clips: np.ndarray | None = None,
         blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
@@ -232,6 +235,7 @@ class LayoutReader:
         width = columns.n_columns
         self.columns = columns
         self.standardize = standardize
+        self.together = together
         self.clip = clip
         self.clips = np.ones(width, dtype=bool) if clips is None else clips
         self.blocks = (("x", np.arange(width)),) if blocks is None else blocks
@@ -278,7 +282,7 @@ class LayoutReader:
         """Return the layout of what was taken in."""
         moments, n_levels = self.moments, self.n_levels
         moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
-        scaling = moments.finish(self.columns.labels(), self.standardize)
+        scaling = moments.finish(self.columns.labels(), self.standardize, together=self.together)
         assert self.dtype is not None
         return Layout(
             columns=self.columns,

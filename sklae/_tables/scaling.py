@@ -98,6 +98,14 @@ class Moments:
         """Return the standard deviation, biased, as `StandardScaler` has it."""
         return np.sqrt(self.squares / np.maximum(self.count, 1))
 
+    def _pool(self, columns: np.ndarray) -> tuple[float, float]:
+        """Return mean and deviation of all values of some columns."""
+        if not columns.any():
+            return 0.0, 1.0
+        count, mean, deviation = self.count[columns], self.mean[columns], self.deviation()[columns]
+        pooled = np.average(mean, weights=count)
+        return pooled, np.sqrt(np.average(deviation**2 + (mean - pooled) ** 2, weights=count))
+
     def varies(self) -> np.ndarray:
         """Return which columns vary by more than the rounding of their sums (scikit-learn's rule)."""
         rounding = self.count * np.finfo(np.float64).eps
@@ -120,10 +128,11 @@ class Moments:
                 "about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
             )
 
-    def finish(self, names: Any, standardize: bool | np.ndarray) -> Scaling:
+    def finish(self, names: Any, standardize: bool | np.ndarray, *, together: bool = False) -> Scaling:
         """Return the scaling of what was taken in.
 
-        ``standardize`` is one answer for all columns, or one for each.
+        ``standardize`` is one answer for all columns, or one for each; ``together`` gives these one mean and one scale,
+        those of all their values.
 
         Raises
         ------
@@ -139,8 +148,9 @@ class Moments:
                 "one that varies. There is nothing to learn from this table."
             )
         scales = np.broadcast_to(standardize, mean.shape)
-        scale = np.where(varies & scales, deviation, 1.0)
-        offset = np.where(scales, mean, 0.0)
+        center, spread = self._pool(scales) if together else (mean, deviation)
+        scale = np.where(varies & scales, spread, 1.0)
+        offset = np.where(scales, center, 0.0)
         fill = (mean - offset) / scale
         return Scaling(
             mean=mean,

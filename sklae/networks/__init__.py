@@ -1,9 +1,10 @@
 """Networks: what maps rows to codes and codes to rows."""
 
 from sklae.networks._base import Inputs, Network
+from sklae.networks._conv import Conv
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 
-__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "NORMALIZATIONS", "Dropout", "Inputs", "Network"]
+__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "NORMALIZATIONS", "Conv", "Dropout", "Inputs", "Network"]
 
 #: Name -> class. A new network is one class and one row here.
-NETWORKS: dict[str, type[Network]] = {"mlp": MLP}
+NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "conv": Conv}

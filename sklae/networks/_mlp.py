@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
-from sklae.networks._base import Inputs, Network, beside
+from sklae.networks._base import Inputs, Network
+from sklae.networks._linear_path import WithLinearPath, set_layer
 
 __all__ = ["ACTIVATIONS", "MLP", "NORMALIZATIONS", "Dropout"]
 
@@ -105,61 +106,18 @@ class _Stack(nn.Sequential):
         return h
 
     @property
+    def last(self) -> nn.Linear:
+        """The layer that gives the outputs."""
+        return self[-1]
+
+    @property
     def can_become_affine(self) -> bool:
         """Whether an affine map is all there is."""
         return len(self) == 1
 
     def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         """Become an affine map of values and condition."""
-        _set_layer(self[0], weight, bias, self.n_condition)
-
-
-class _WithLinearPath(nn.Module):
-    """A stack, and beside it an affine map of values and condition, that starts at zero: their sum."""
-
-    sees_parts = True
-    can_become_affine = True
-
-    def __init__(self, stack: _Stack, n_inputs: int, n_outputs: int):
-        super().__init__()
-        self.stack = stack
-        self.linear = nn.Linear(n_inputs, n_outputs)
-        _silence(self.linear)
-
-    @property
-    def can_stack(self) -> bool:
-        """Whether there is nothing but linear layers and activations."""
-        return self.stack.can_stack
-
-    def forward(
-        self,
-        values: torch.Tensor,
-        mask: torch.Tensor | None = None,
-        condition: torch.Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> torch.Tensor:
-        return self.linear(beside(values, condition)) + self.stack(beside(values, mask, condition), generator)
-
-    def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        """Become an affine map of values and condition, which training bends: the stack's last layer is zero."""
-        _set_layer(self.linear, weight, bias)
-        _silence(self.stack[-1])
-
-
-def _silence(layer: Any) -> None:
-    """Make a layer answer 0."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-
-
-def _set_layer(layer: Any, weight: torch.Tensor, bias: torch.Tensor, n_last: int = 0) -> None:
-    """Make a layer an affine map of its first inputs, and of so many last ones."""
-    n_first = weight.shape[1] - n_last
-    with torch.no_grad():
-        layer.weight.zero_()
-        layer.weight[:, :n_first] = weight[:, :n_first]
-        layer.weight[:, layer.in_features - n_last :] = weight[:, n_first:]
-        layer.bias.copy_(bias)
+        set_layer(self[0], weight, bias, self.n_condition)
 
 
 class MLP(Network):
@@ -236,7 +194,7 @@ class MLP(Network):
         stack.n_condition = inputs.n_condition
         if not self.linear_path or len(stack) == 1:
             return stack
-        return _WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
+        return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes
