@@ -30,7 +30,7 @@ from sklae.likelihoods import (
     StudentT,
     Support,
 )
-from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Network
+from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Conv, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior, RowCodes
 from sklae.priors import PRIORS, CodeDistribution, Flow, GaussianMixture, Prior, PriorModule, VampPrior
@@ -343,7 +343,20 @@ LISTED: dict[str, dict[str, Any]] = {
     "corruption": _listed(CORRUPTIONS),
     "penalty": _listed(PENALTIES),
     "network": _listed(
-        NETWORKS,
+        {name: part for name, part in NETWORKS.items() if name != "conv"},
+        conv=Conv((1, -1), (4, 4)),  # whatever the number of columns
+        conv_variant=Conv(
+            (-1,),
+            (4, 6),
+            kernel_size=5,
+            downsampling="max_pool",
+            upsampling="transpose",
+            residual=True,
+            hidden_layer_sizes=(8,),
+            dropout=0.2,
+            linear_path=False,
+        ),
+        **{f"conv_{name}": Conv((1, -1), (4,), normalization=name) for name in NORMALIZATIONS},
         dropout=MLP((8,), dropout=0.3),
         no_linear_path=MLP((8,), linear_path=False),
         **{f"normalization_{name}": MLP((8,), normalization=name) for name in NORMALIZATIONS},

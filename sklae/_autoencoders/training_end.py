@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class TrainingEnd:
     def problem(self, estimator: Any, *, plans_rate: bool) -> str:
         """Return what to tell the user, with a remedy; nothing if all went well."""
         last_loss = self.history[-1]["train_loss"]
-        if len(self.history) >= _LEAST_EPOCHS and last_loss > self.first_loss + _CLEARLY_WORSE * self.n_features:
+        if self._ended_worse(last_loss) and not (self.monitor.validate and _has_default_rate(estimator)):
             kept = f" Kept the weights of epoch {self.monitor.best_epoch_}." if self.monitor.validate else ""
             return (
                 f"Training ended above where it began: its loss went from {self.first_loss:.4g} to {last_loss:.4g} "
@@ -54,6 +55,9 @@ class TrainingEnd:
         if plans_rate or np.isinf(self.monitor.patience):
             return ""
         return self._too_brief() + " Or plan the rate over max_iter with learning_rate='one_cycle'."
+
+    def _ended_worse(self, last_loss: float) -> bool:
+        return len(self.history) >= _LEAST_EPOCHS and last_loss > self.first_loss + _CLEARLY_WORSE * self.n_features
 
     def _is_used_up(self) -> bool:
         return len(self.history) >= self.n_epochs
@@ -69,3 +73,9 @@ class TrainingEnd:
             f"Maximum iterations ({self.n_epochs}) reached and the optimization hasn't converged yet. Raise max_iter "
             "or tol."
         )
+
+
+def _has_default_rate(estimator: Any) -> bool:
+    """Whether nothing is to be changed: the rate is the default, and the best weights were kept."""
+    default = signature(type(estimator)).parameters["learning_rate_init"].default
+    return estimator.learning_rate_init == default

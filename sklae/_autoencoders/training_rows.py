@@ -111,6 +111,11 @@ class RowReader:
                 "same order."
             )
         valid = None if given.X_val is None else check(given.X_val, reset=False, name="X_val")
+        if valid is not None and np.isnan(valid).all():
+            raise ValueError(
+                "Got X_val without a single value; expected rows that a loss can be taken of. Leave it out, or hold "
+                "rows of X out by early_stopping=True."
+            )
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
             layout = self.reader(columns).read(table if clean is None else clean)

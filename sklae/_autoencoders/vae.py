@@ -128,7 +128,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     early_stopping : bool or "auto", default="auto"
         Whether to watch the loss of held-out rows (weighed as at the end of all schedules) instead of the training
         loss, and to keep the best weights: those of the start too, where it is a linear model (see Notes), unless
-        others are better by more than a standard error. "auto": in `fit`, of 8 rows or more; not in `partial_fit`, nor
+        others are better by more than a standard error. "auto": in `fit`, of 4 rows or more; not in `partial_fit`, nor
         of a source of rows without ``X_val``.
     validation_fraction : float or "auto", default="auto"
         The share of rows held out by ``early_stopping``, where ``fit`` gets no ``X_val``. "auto": a tenth, but 50 rows

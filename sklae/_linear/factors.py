@@ -181,8 +181,9 @@ def choose_rank(X: np.ndarray, n_components: int, noise: Noise, random_state: np
     covariances = np.stack([np.cov(X[fold != i].T, bias=True).reshape(width, width) for i in range(_N_FOLDS)])
     covariances[:, np.arange(width), np.arange(width)] += _LEAST_NOISE
     best, best_rank = -np.inf, n_components
+    n_iterations = min(_TRIAL_ITERATIONS, _n_iterations(width))
     for rank in [rank for rank in _RANKS if rank < n_components] + [n_components]:
-        found = zip(*_maximize(covariances, rank, noise, _TRIAL_ITERATIONS), strict=True)
+        found = zip(*_maximize(covariances, rank, noise, n_iterations), strict=True)
         likelihood = sum(
             _log_likelihood(rows - mean, *model).sum() for rows, mean, model in zip(left_out, means, found, strict=True)
         )

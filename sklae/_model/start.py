@@ -21,8 +21,9 @@ __all__ = ["can_start_as_linear", "draw_codes", "start_as_linear"]
 _CHUNK_ELEMENTS = 2**17
 # Around gaps, expectation maximisation costs rows by inputs cubed: so much of it, and not for more inputs than this.
 _MOST_AROUND_GAPS, _BUDGET, _LEAST_ROWS = 200, 4e8, 1_000
-# Up to so many inputs, and to so many rows for each, components are left out that are learned by heart.
-_MOST_INPUTS, _ROWS_PER_INPUT = 100, 50
+# Up to so many inputs, and to so many rows for each, components are left out that are learned by heart; of more inputs
+# where there are fewer rows than inputs, as long as that is found in seconds.
+_MOST_INPUTS, _ROWS_PER_INPUT, _MOST_WIDE_INPUTS = 100, 50, 1_000
 _CODES_AT_ONCE = 4_096
 # Of the variance of an indicator of a level.
 _LEAST_NOISE_OF_LEVELS = 0.7
@@ -121,7 +122,8 @@ def _choose_rank(
 ) -> int:
     """Return how many components start with loadings: of many rows all, of few those that are not learned by heart."""
     width, n_rows = len(noise.group), sum(len(rows.x) for rows in parts)
-    if _have_gaps(parts) or width > _MOST_INPUTS or n_rows > _ROWS_PER_INPUT * width:
+    most_rows = _ROWS_PER_INPUT * width if width <= _MOST_INPUTS else width if width <= _MOST_WIDE_INPUTS else 0
+    if _have_gaps(parts) or n_rows > most_rows:
         return model.n_components
     values = np.concatenate(list(_inputs(model, parts))) @ left.T
     return choose_rank(values, min(model.n_components, width), noise, random_state)

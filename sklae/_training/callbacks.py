@@ -133,7 +133,8 @@ def _is_gain(gains: torch.Tensor) -> bool:
     median = gains.median()
     reach = _REACH * (gains - median).abs().median()
     usual = gains.clamp(median - reach, median + reach)
-    return bool(gains.mean() > 0 and usual.mean() > usual.std() / math.sqrt(len(gains)))
+    error = usual.std() / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return bool(gains.mean() > 0 and usual.mean() > error)
 
 
 def _groups(net: Any) -> list[dict[str, Any]]:

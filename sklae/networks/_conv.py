@@ -19,6 +19,8 @@ from sklae.networks._shapes import ImageShape, fitting_size, read_shape
 __all__ = ["Conv"]
 
 Size = tuple[int, int]
+# Of a pixel: densities of more numbers, as those of levels, have them in another order.
+_MOST_PARAMS = 2
 
 
 class _WeightNormConv(nn.Conv2d):
@@ -51,8 +53,9 @@ class _Settings:
     def __init__(self, network: Conv, sizes: list[Size]):
         self.network = network
         # an axis of one pixel has no neighbours to look at
-        self.kernel = tuple(network.kernel_size if max(axis) > 1 else 1 for axis in zip(*sizes, strict=True))
-        self.padding = tuple(width // 2 for width in self.kernel)
+        height, width = (network.kernel_size if axis > 1 else 1 for axis in sizes[0])
+        self.kernel: Size = (height, width)
+        self.padding: Size = (height // 2, width // 2)
 
     def conv(self, n_in: int, n_out: int, stride: Size = (1, 1)) -> nn.Module:
         kind = _WeightNormConv if self.network.normalization == "weight" else nn.Conv2d
@@ -112,10 +115,14 @@ class _Transposed(nn.ConvTranspose2d):
 
     def __init__(self, n_in: int, n_out: int, settings: _Settings, before: Size, size: Size):
         kernel, padding = settings.kernel, settings.padding
-        stride = tuple(2 if small < large else 1 for small, large in zip(before, size, strict=True))
+        stride = _steps(before, size)
         reached = [(n - 1) * s - 2 * p + k for n, s, p, k in zip(before, stride, padding, kernel, strict=True)]
-        more = tuple(n - r for n, r in zip(size, reached, strict=True))
-        super().__init__(n_in, n_out, kernel, stride, padding, more)
+        super().__init__(n_in, n_out, kernel, stride, padding, (size[0] - reached[0], size[1] - reached[1]))
+
+
+def _steps(small: Size, large: Size) -> Size:
+    """Return how many pixels of the larger image a pixel of the smaller stands for, by axis."""
+    return 1 + (small[0] < large[0]), 1 + (small[1] < large[1])
 
 
 def _run(layers: nn.ModuleList, images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
@@ -142,13 +149,18 @@ class _Encoder(nn.Module):
         self.layers = nn.ModuleList([layer for stage in stages for layer in stage][1:])
         n_condition = inputs.n_condition
         self.of_condition = nn.Linear(n_condition, widths[1]) if n_condition else None
-        n_flat = widths[-1] * sizes[-1][0] * sizes[-1][1]
+        n_flat = widths[-1] * _n_pixels(sizes[-1])
         self.head, self.last = _dense(network, n_flat + n_condition, network.hidden_layer_sizes, n_outputs)
-        self.n_activations = max(_widest(widths, sizes), n_flat + n_condition)
+        found = sizes[1:] if network.downsampling == "stride" else sizes
+        self.n_activations = max(
+            widths[0] * _n_pixels(sizes[0]),
+            *(width * _n_pixels(size) for width, size in zip(widths[1:], found, strict=False)),
+            n_flat + n_condition,
+        )
 
     @staticmethod
     def _stage(network: Conv, settings: _Settings, n_in: int, n_out: int, before: Size, size: Size) -> list[nn.Module]:
-        stride = tuple(1 if small == large else 2 for small, large in zip(size, before, strict=True))
+        stride = _steps(size, before)
         if network.downsampling == "stride":
             return [settings.conv(n_in, n_out, stride), *settings.after(n_out)]
         return [settings.conv(n_in, n_out), *settings.after(n_out), _Pool(stride)]
@@ -181,10 +193,10 @@ class _Decoder(nn.Module):
         settings = _Settings(network, sizes)
         widths = list(reversed(network.channels))
         self.small = (widths[0], *sizes[-1])
-        n_small = widths[0] * sizes[-1][0] * sizes[-1][1]
+        n_small = widths[0] * _n_pixels(sizes[-1])
         hidden = list(reversed(network.hidden_layer_sizes))
         self.head, self.to_small = _dense(network, inputs.total, hidden, n_small)
-        n_pixels = sizes[0][0] * sizes[0][1]
+        n_pixels = _n_pixels(sizes[0])
         layers: list[nn.Module] = settings.after(widths[0])
         grows = list(pairwise(reversed(sizes)))
         for (n_in, n_out), (before, size) in zip(pairwise([*widths, widths[-1]]), grows, strict=True):
@@ -196,7 +208,9 @@ class _Decoder(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.last = nn.Conv2d(widths[-1], n_outputs // n_pixels, settings.kernel, 1, settings.padding)
         # resized images still have the channels of the stage before
-        self.n_activations = max(_widest([n_outputs // n_pixels, *network.channels], sizes), n_outputs, n_small)
+        self.n_activations = max(
+            n_outputs, n_small, *(width * _n_pixels(size) for width, size in zip(network.channels, sizes, strict=False))
+        )
 
     def forward(
         self,
@@ -219,9 +233,8 @@ def _dense(network: Conv, n_inputs: int, hidden: Sequence[int], n_outputs: int) 
     return nn.ModuleList(layers), nn.Linear(widths[-1], n_outputs)
 
 
-def _widest(widths: Sequence[int], sizes: Sequence[Size]) -> int:
-    """Return how many numbers an image takes at most, where convolutions lead from each size to the next."""
-    return max(max(pair) * height * width for pair, (height, width) in zip(pairwise(widths), sizes, strict=False))
+def _n_pixels(size: Size) -> int:
+    return size[0] * size[1]
 
 
 class Conv(Network):
@@ -256,9 +269,10 @@ class Conv(Network):
     normalization : {"batch", "layer", "weight"} or None, default=None
         Of each convolution: batch normalisation, layer normalisation over all channels and pixels, or weight
         normalisation of the filters.
-    linear_path : bool, default=True
+    linear_path : bool, default=False
         Whether an affine map of all pixels is added in encoder and decoder. A model then starts as PCA or factor
-        analysis, and convolutions learn what that misses.
+        analysis, and convolutions learn what that misses; without it, it starts at random. For few images: from some
+        thousand on convolutions alone are ahead.
 
     Examples
     --------
@@ -299,7 +313,7 @@ class Conv(Network):
         activation: str = "silu",
         dropout: float = 0.0,
         normalization: str | None = None,
-        linear_path: bool = True,
+        linear_path: bool = False,
     ):
         self.shape = shape
         self.channels = channels
@@ -315,13 +329,13 @@ class Conv(Network):
 
     def encoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return the convolutions from images to posterior parameters."""
-        shape = self._shape(inputs, inputs.n_values)
+        shape = self._shape(inputs, inputs.n_values, most=1)
         stack = _Encoder(self, inputs, shape, self._sizes(shape), n_outputs)
         return self._with_path(stack, inputs, n_outputs)
 
     def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return the convolutions from codes to likelihood parameters."""
-        shape = self._shape(inputs, n_outputs)
+        shape = self._shape(inputs, n_outputs, most=_MOST_PARAMS)
         stack = _Decoder(self, inputs, shape, self._sizes(shape), n_outputs)
         return self._with_path(stack, inputs, n_outputs)
 
@@ -331,8 +345,8 @@ class Conv(Network):
     def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
         return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs) if self.linear_path else stack
 
-    def _shape(self, inputs: Inputs, n_numbers: int) -> ImageShape:
-        """Return the shape of rows, of which the likelihood tells or is told so many numbers."""
+    def _shape(self, inputs: Inputs, n_numbers: int, most: int) -> ImageShape:
+        """Return the shape of rows, of which the likelihood tells or is told so many numbers, evenly."""
         _check_sizes("channels", self.channels, least=1)
         _check_sizes("hidden_layer_sizes", self.hidden_layer_sizes)
         if self.kernel_size % 2 == 0:
@@ -340,10 +354,11 @@ class Conv(Network):
                 f"Got kernel_size={self.kernel_size}; expected an odd number, so that filters have a center."
             )
         shape = read_shape(self.shape, inputs.n_columns, type(self).__name__)
-        if n_numbers % shape.size:
+        if n_numbers not in [n * shape.size for n in range(1, most + 1)]:
             raise ValueError(
-                f"Got a likelihood with {n_numbers} numbers for the {shape.size} pixels of {type(self).__name__}; "
-                "expected as many for each pixel. Choose one likelihood for all columns, without categories."
+                f"Got a likelihood with {n_numbers} numbers for rows of {shape.size}; {type(self).__name__} expected "
+                f"{' or '.join(map(str, range(1, most + 1)))} for each pixel. Choose one likelihood of numbers for all "
+                "columns, as 'gaussian' or 'bernoulli'."
             )
         return shape
 

@@ -106,7 +106,7 @@ class _Stack(nn.Sequential):
         return h
 
     @property
-    def last(self) -> nn.Linear:
+    def last(self) -> nn.Module:
         """The layer that gives the outputs."""
         return self[-1]
 

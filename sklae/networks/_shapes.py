@@ -82,10 +82,11 @@ def read_shape(shape: Sequence[int] | None, n_columns: int, named: str) -> Image
             f"as many: {_shapes_that_fit(n_columns)}. Leave network=None for tables."
         )
     if len(sizes) < 3:
-        return ImageShape(1, *sizes, *[1] * (2 - len(sizes)))
-    if sizes[0] <= sizes[2]:
-        return ImageShape(*sizes)
-    return ImageShape(sizes[2], sizes[0], sizes[1], channels_last=True)
+        return ImageShape(1, sizes[0], sizes[1] if len(sizes) > 1 else 1)
+    first, middle, last = sizes
+    if first <= last:
+        return ImageShape(first, middle, last)
+    return ImageShape(last, first, middle, channels_last=True)
 
 
 def fitting_size(shape: Sequence[int] | None, at_least: int) -> int:

@@ -106,9 +106,9 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: tuple
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return height and width."""
     if len(shape) == 2:
-        return shape
+        return shape[0], shape[1]
     if len(shape) == 3 and 3 in (shape[0], shape[-1]):
-        return tuple(shape[1:]) if shape[0] == 3 else tuple(shape[:2])
+        return (shape[1], shape[2]) if shape[0] == 3 else (shape[0], shape[1])
     raise ValueError(
         f"Got shape={tuple(shape)}; expected (height, width), or for colours (3, height, width) or (height, width, 3). "
         "For other numbers of channels draw one of them."

@@ -215,3 +215,11 @@ def test_damage_is_undone_where_epochs_are_compared():
     model = AutoencoderTransformer(6, corruption="gaussian_noise", random_state=0).fit(X)
     assert model.best_iter_ > 0
     assert np.mean((model.reconstruct(noisy) - X) ** 2) < 0.8 * np.mean((noisy - X) ** 2)
+
+
+def test_wide_tables_of_few_rows_are_not_learned_by_heart():
+    rng = np.random.RandomState(0)
+    noise = rng.normal(size=(120, 150))
+    vae = VAETransformer(random_state=0).fit(noise[:20])
+    independent = -0.5 * 150 * (np.log(2 * np.pi) + 1.0)  # of standard normal columns
+    assert vae.score(noise[20:]) > 1.2 * independent

@@ -126,3 +126,23 @@ def test_gradients_are_shortened_together():
         found = torch.cat([p.grad for p in parameters])
         assert found.norm().item() == pytest.approx(wanted, rel=1e-5)
         assert (found[0] / found[-1]).item() == pytest.approx(-2.0, rel=1e-5)
+
+
+def test_a_default_fit_that_keeps_its_start_has_nothing_to_tell():
+    """Of a table that is linear, to the last bit: noise in training can only lose."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(178, 2)) @ rng.normal(size=(2, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        vae = VAETransformer(2, random_state=0).fit(X)
+    assert vae.best_iter_ == 0
+
+
+def test_validation_rows_need_a_value():
+    with pytest.raises(ValueError, match="X_val without a single value"):
+        AutoencoderTransformer(2, random_state=0).fit(X, X_val=X[:9] * np.nan)
+
+
+def test_one_validation_row_will_do(recwarn):
+    AutoencoderTransformer(2, max_iter=2, random_state=0).fit(X[:30], X_val=X[30:31])
+    assert not [told for told in recwarn if told.category is not ConvergenceWarning]
