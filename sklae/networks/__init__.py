@@ -2,9 +2,22 @@
 
 from sklae.networks._base import Inputs, Network
 from sklae.networks._conv import Conv
+from sklae.networks._made import MADE
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
+from sklae.networks._pixel_cnn import PixelCNN
 
-__all__ = ["ACTIVATIONS", "MLP", "NETWORKS", "NORMALIZATIONS", "Conv", "Dropout", "Inputs", "Network"]
+__all__ = [
+    "ACTIVATIONS",
+    "MADE",
+    "MLP",
+    "NETWORKS",
+    "NORMALIZATIONS",
+    "Conv",
+    "Dropout",
+    "Inputs",
+    "Network",
+    "PixelCNN",
+]
 
 #: Name -> class. A new network is one class and one row here.
-NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "conv": Conv}
+NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "conv": Conv, "made": MADE, "pixel_cnn": PixelCNN}
