@@ -38,6 +38,8 @@ class _MADEDecoder(InTurnDecoder):
     A unit's degree is how many of the first columns it may depend on, through units of no larger degree.
     """
 
+    degrees: torch.Tensor
+
     def __init__(self, network: MADE, inputs: Inputs, n_outputs: int, hidden: Sequence[int]):
         d = inputs.n_columns
         super().__init__(type(network).__name__, inputs, n_outputs, torch.arange(d)[:, None], network.linear_path)
