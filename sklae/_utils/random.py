@@ -60,6 +60,14 @@ _WITH_GENERATOR = {
 }
 
 
+def _dropout_p(func: Any, args: Any, kwargs: dict[str, Any]) -> float | None:
+    """Return the dropout of an attention kernel, None of anything else: without dropout it draws nothing."""
+    for position, argument in enumerate(func._schema.arguments):
+        if argument.name == "dropout_p":
+            return args[position] if position < len(args) else kwargs.get("dropout_p", argument.default_value)
+    return None
+
+
 class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, like torch.no_grad
     """Make every random draw of this thread's torch calls come from one generator.
 
@@ -90,15 +98,18 @@ class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, li
         kwargs = dict(kwargs or {})
         if func in _FLOAT_FACTORIES:
             kwargs.setdefault("dtype", torch.float32)  # whatever torch's default dtype is
-        if torch.Tag.nondeterministic_seeded not in func.tags:
+        if torch.Tag.nondeterministic_seeded not in func.tags or _dropout_p(func, args, kwargs) == 0.0:
             return func(*args, **kwargs)
         if func is _aten.native_dropout.default:
             return self._dropout(*args, **kwargs)
         func = _WITH_GENERATOR.get(func, func)
         if not any(argument.name == "generator" for argument in func._schema.arguments):
+            remedy = "Use another way to draw them."
+            if _dropout_p(func, args, kwargs) is not None:
+                remedy = "Build attention with dropout=0.0, and put nn.Dropout, which takes one, behind it."
             raise RuntimeError(
                 f"Got a module that draws random numbers by {func}, which takes no generator; sklae needs one to "
-                "make fits reproducible. Use another way to draw them."
+                f"make fits reproducible. {remedy}"
             )
         return func(*args, **{**kwargs, "generator": kwargs.get("generator") or self.generator})
 

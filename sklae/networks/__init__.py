@@ -5,6 +5,7 @@ from sklae.networks._conv import Conv
 from sklae.networks._made import MADE
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 from sklae.networks._pixel_cnn import PixelCNN
+from sklae.networks._transformer import Transformer
 
 __all__ = [
     "ACTIVATIONS",
@@ -17,7 +18,14 @@ __all__ = [
     "Inputs",
     "Network",
     "PixelCNN",
+    "Transformer",
 ]
 
 #: Name -> class. A new network is one class and one row here.
-NETWORKS: dict[str, type[Network]] = {"mlp": MLP, "conv": Conv, "made": MADE, "pixel_cnn": PixelCNN}
+NETWORKS: dict[str, type[Network]] = {
+    "mlp": MLP,
+    "conv": Conv,
+    "transformer": Transformer,
+    "made": MADE,
+    "pixel_cnn": PixelCNN,
+}

@@ -1,0 +1,344 @@
+"""Self-attention between the steps of a sequence, or between columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import nn
+
+from sklae._utils.compat import Interval, StrOptions
+from sklae.networks._base import Inputs, Network, beside
+from sklae.networks._linear_path import WithLinearPath
+from sklae.networks._mlp import ACTIVATIONS, Dropout
+from sklae.networks._shapes import fitting_size, read_shape
+
+__all__ = ["Transformer"]
+
+# Of sinusoidal positions (arXiv 1706.03762): the longest wave is this many times the shortest.
+_LONGEST = 10_000.0
+
+
+class _Block(nn.Module):
+    """Attention and a small network for each token, both beside the token itself; norms come first (2002.04745)."""
+
+    def __init__(self, network: Transformer):
+        super().__init__()
+        width, hidden = network.d_model, network.dim_feedforward
+        self.nhead = network.nhead
+        self.norm1 = nn.LayerNorm(width)
+        # no biases: that of keys shifts all scores alike, and has no gradient
+        self.attend_to = nn.Linear(width, 3 * width, bias=False)
+        self.attended = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, hidden)
+        self.activation = ACTIVATIONS[network.activation]()
+        self.out = nn.Linear(hidden, width)
+        self.drop = Dropout(network.dropout) if network.dropout else None
+
+    def forward(self, tokens: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        tokens = tokens + self._dropped(self._attention(self.norm1(tokens)), generator)
+        return tokens + self._dropped(self.out(self.activation(self.hidden(self.norm2(tokens)))), generator)
+
+    def _attention(self, tokens: torch.Tensor) -> torch.Tensor:
+        queries, keys, values = self.attend_to(tokens).unflatten(-1, (3, self.nhead, -1)).permute(2, 0, 3, 1, 4)
+        heads = nn.functional.scaled_dot_product_attention(queries, keys, values)
+        return self.attended(heads.transpose(1, 2).flatten(2))
+
+    def _dropped(self, branch: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        return branch if self.drop is None else self.drop(branch, generator)
+
+
+class _Blocks(nn.Module):
+    """Attention blocks one after the other, and a norm after the last."""
+
+    def __init__(self, network: Transformer):
+        super().__init__()
+        self.blocks = nn.ModuleList([_Block(network) for _ in range(network.num_layers)])
+        self.norm = nn.LayerNorm(network.d_model)
+
+    def forward(self, tokens: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        for block in self.blocks:
+            tokens = block(tokens, generator)
+        return self.norm(tokens)
+
+
+class _Positions(nn.Module):
+    """Adds to each token where it stands."""
+
+    positions: torch.Tensor
+
+    def __init__(self, kind: str, n_tokens: int, width: int):
+        super().__init__()
+        if kind == "learned":
+            self.positions = nn.Parameter(nn.init.normal_(torch.empty(n_tokens, width), std=math.sqrt(0.5)))
+        else:
+            self.register_buffer("positions", _waves(n_tokens, width))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens + self.positions
+
+
+def _waves(n_tokens: int, width: int) -> torch.Tensor:
+    """Return sines and cosines of the place, from short waves to long ones."""
+    rates = _LONGEST ** -torch.linspace(0.0, 1.0, -(-width // 2), dtype=torch.float64)
+    angles = torch.arange(n_tokens, dtype=torch.float64)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width].float()
+
+
+class _StepTokens(nn.Module):
+    """A token for each step of a sequence, all made by one map of its values and of which were observed."""
+
+    def __init__(self, network: Transformer, inputs: Inputs, n_steps: int):
+        super().__init__()
+        self.n_tokens = n_steps
+        self.embed = nn.Linear((inputs.n_values + inputs.n_mask) // n_steps, network.d_model)
+        self.positions = _Positions(network.positions, n_steps, network.d_model)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        steps = [None if part is None else part.unflatten(-1, (self.n_tokens, -1)) for part in (values, mask)]
+        return self.positions(self.embed(beside(*steps)))
+
+
+class _ValueTokens(nn.Module):
+    """A token for each value, by a map of its own (arXiv 2106.11959)."""
+
+    def __init__(self, network: Transformer, inputs: Inputs):
+        super().__init__()
+        self.n_tokens, width = inputs.n_values, network.d_model
+        self.weight = _uniform(self.n_tokens, width, fan_in=width)
+        self.bias = _uniform(self.n_tokens, width, fan_in=width)
+        self.each_is_a_column = inputs.n_mask == inputs.n_values
+        self.of_mask: Any = None
+        if inputs.n_mask:
+            shape = (self.n_tokens, width) if self.each_is_a_column else (width, inputs.n_mask)
+            self.of_mask = _uniform(*shape, fan_in=width)
+
+    def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        tokens = values[..., None] * self.weight + self.bias
+        if mask is None:
+            return tokens
+        if self.each_is_a_column:
+            return tokens + mask[..., None] * self.of_mask
+        return tokens + nn.functional.linear(mask, self.of_mask)[:, None]
+
+
+class _ValueHeads(nn.Module):
+    """The outputs of each token, by a map of its own: the first of all tokens, then the second, and so on."""
+
+    def __init__(self, width: int, n_tokens: int, n_each: int):
+        super().__init__()
+        self.weight = _uniform(n_each, n_tokens, width, fan_in=width)
+        self.bias = _uniform(n_each, n_tokens, fan_in=width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return (torch.einsum("ntd,ptd->npt", tokens, self.weight) + self.bias).flatten(1)
+
+
+class _StepHead(nn.Linear):
+    """The outputs of each step, by one map: the first of all values, step by step, then the second, and so on."""
+
+    def __init__(self, width: int, n_channels: int, n_each: int):
+        super().__init__(width, n_channels * n_each)
+        self.n_each = n_each
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return super().forward(tokens).unflatten(-1, (self.n_each, -1)).transpose(1, 2).flatten(1)
+
+
+def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
+    bound = fan_in**-0.5
+    return nn.Parameter(nn.init.uniform_(torch.empty(*shape), -bound, bound))
+
+
+class _Encoder(nn.Module):
+    """Tokens, blocks, and a map of all tokens side by side; a condition shifts every token."""
+
+    sees_parts = True
+
+    def __init__(self, network: Transformer, tokens: Any, inputs: Inputs, n_outputs: int):
+        super().__init__()
+        self.tokens = tokens
+        self.of_condition = nn.Linear(inputs.n_condition, network.d_model) if inputs.n_condition else None
+        self.blocks = _Blocks(network)
+        self.last = nn.Linear(tokens.n_tokens * network.d_model, n_outputs)
+        self.n_activations = _n_activations(network, tokens.n_tokens)
+
+    def forward(
+        self,
+        values: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        condition: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        tokens = self.tokens(values, mask)
+        if self.of_condition is not None:
+            tokens = tokens + self.of_condition(condition)[:, None]
+        return self.last(self.blocks(tokens, generator).flatten(1))
+
+
+class _Decoder(nn.Module):
+    """Tokens from a code and conditions, blocks, and the outputs of each token."""
+
+    sees_parts = True
+
+    def __init__(self, network: Transformer, inputs: Inputs, n_tokens: int, positions: Any, head: nn.Module):
+        super().__init__()
+        self.n_tokens = n_tokens
+        self.to_tokens = nn.Linear(inputs.total, n_tokens * network.d_model)
+        self.positions = positions
+        self.blocks = _Blocks(network)
+        self.last = head
+        self.n_activations = _n_activations(network, n_tokens)
+
+    def forward(
+        self,
+        values: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        condition: torch.Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        tokens = self.to_tokens(beside(values, condition)).unflatten(-1, (self.n_tokens, -1))
+        return self.last(self.blocks(self.positions(tokens), generator))
+
+
+def _n_activations(network: Transformer, n_tokens: int) -> int:
+    """Return how many numbers a row takes: a score for each pair of tokens, or a hidden layer for each token."""
+    return n_tokens * max(n_tokens * network.nhead, 3 * network.d_model, network.dim_feedforward)
+
+
+class Transformer(Network):
+    """Self-attention between the steps of a sequence, or between columns.
+
+    Rows stay flat, (n_samples, n_features): `shape` says how they are sequences. All steps share one map to their
+    tokens and one from them; without a shape, each column has maps of its own, as in the FT-Transformer (Gorishniy et
+    al., arXiv 2106.11959). The blocks are those of Vaswani et al. (arXiv 1706.03762), with layer normalisation before
+    each branch (Xiong et al., arXiv 2002.04745). Which values were observed is read beside them, a condition shifts all
+    tokens.
+
+    Parameters
+    ----------
+    shape : tuple of int or None, default=None
+        (n_steps, n_channels), step after step as `numpy.reshape` has it, or (n_steps,). One of them may be -1. Several
+        steps can be taken as one: (28, 5) reads 140 values five by five, at a fraction of the time. None: every column
+        is a token.
+    d_model : int, default=32
+        Width of a token; a multiple of `nhead`.
+    nhead : int, default=4
+        Attention heads.
+    num_layers : int, default=2
+        Blocks in the encoder, and as many in the decoder.
+    dim_feedforward : int, default=64
+        Width of the hidden layer in each block.
+    dropout : float, default=0.0
+        The share dropped in training of what each branch adds.
+    activation : str, default="gelu"
+        In each block; one of the keys of `sklae.networks.ACTIVATIONS`.
+    positions : {"learned", "sinusoidal"}, default="learned"
+        What tells steps apart. Columns differ by their own maps.
+    linear_path : bool, default=True
+        Whether an affine map of all values and conditions is added in encoder and decoder. A model then starts as PCA
+        or factor analysis, and attention learns what that misses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.networks import Transformer
+    >>> rng = np.random.RandomState(0)
+    >>> X = np.sin(np.linspace(0, 6, 40) + rng.uniform(0, 3, size=(100, 1))) + 0.1 * rng.normal(size=(100, 40))
+    >>> network = Transformer((10, 4), d_model=16, num_layers=1)
+    >>> ae = AutoencoderTransformer(2, network=network, max_iter=2, random_state=0).fit(X)
+    >>> ae.reconstruct(X).shape
+    (100, 40)
+    """
+
+    _parameter_constraints = {
+        "shape": ["array-like", None],
+        "d_model": [Interval(Integral, 1, None, closed="left")],
+        "nhead": [Interval(Integral, 1, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "dim_feedforward": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "positions": [StrOptions({"learned", "sinusoidal"})],
+        "linear_path": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        shape: Sequence[int] | None = None,
+        *,
+        d_model: int = 32,
+        nhead: int = 4,
+        num_layers: int = 2,
+        dim_feedforward: int = 64,
+        dropout: float = 0.0,
+        activation: str = "gelu",
+        positions: str = "learned",
+        linear_path: bool = True,
+    ):
+        self.shape = shape
+        self.d_model = d_model
+        self.nhead = nhead
+        self.num_layers = num_layers
+        self.dim_feedforward = dim_feedforward
+        self.dropout = dropout
+        self.activation = activation
+        self.positions = positions
+        self.linear_path = linear_path
+
+    def encoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return attention from values to posterior parameters."""
+        self._check_heads()
+        if self.shape is None:
+            tokens: nn.Module = _ValueTokens(self, inputs)
+        else:
+            tokens = _StepTokens(self, inputs, self._steps(inputs, inputs.n_values)[0])
+        return self._with_path(_Encoder(self, tokens, inputs, n_outputs), inputs, n_outputs)
+
+    def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
+        """Return attention from codes to likelihood parameters."""
+        self._check_heads()
+        if self.shape is None:
+            even = inputs.n_columns and n_outputs % inputs.n_columns == 0
+            n_tokens = inputs.n_columns if even else n_outputs
+            head: nn.Module = _ValueHeads(self.d_model, n_tokens, n_outputs // n_tokens)
+            positions: nn.Module = nn.Identity()
+        else:
+            n_tokens, n_channels = self._steps(inputs, n_outputs)
+            head = _StepHead(self.d_model, n_channels, n_outputs // (n_tokens * n_channels))
+            positions = _Positions(self.positions, n_tokens, self.d_model)
+        return self._with_path(_Decoder(self, inputs, n_tokens, positions, head), inputs, n_outputs)
+
+    def fitting_size(self, at_least: int) -> int:
+        return at_least if self.shape is None else fitting_size(self.shape, at_least)
+
+    def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
+        return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs) if self.linear_path else stack
+
+    def _check_heads(self) -> None:
+        if self.d_model % self.nhead:
+            raise ValueError(
+                f"Got d_model={self.d_model} and nhead={self.nhead}; expected a multiple, of which each head takes its "
+                "share. Change one of them."
+            )
+
+    def _steps(self, inputs: Inputs, n_numbers: int) -> tuple[int, int]:
+        """Return numbers of steps and channels of rows, of which the likelihood tells or is told so many numbers."""
+        name = type(self).__name__
+        if self.shape is not None and len(self.shape) > 2:
+            raise ValueError(
+                f"Got shape={self.shape!r} in {name}; expected (n_steps, n_channels) or (n_steps,). Multiply axes that "
+                "belong to one step, as pixels of a patch do."
+            )
+        shape = read_shape(self.shape, inputs.n_columns, name)
+        if n_numbers % shape.size:
+            raise ValueError(
+                f"Got a likelihood with {n_numbers} numbers for the {shape.size} values of {name}; expected as many for "
+                "each. Choose one likelihood for all columns, without categories, or leave shape=None."
+            )
+        return shape.height, shape.width
