@@ -177,7 +177,8 @@ class _Encoder(nn.Module):
         tokens = self.tokens(values, mask)
         if self.of_condition is not None:
             tokens = tokens + self.of_condition(condition)[:, None]
-        return self.last(self.blocks(tokens, generator).flatten(1))
+        # scaled, so that a step of the optimizer moves many tokens no further than it moves few
+        return self.last(self.blocks(tokens, generator).flatten(1) * self.tokens.n_tokens**-0.5)
 
 
 class _Decoder(nn.Module):

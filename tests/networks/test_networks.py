@@ -1,5 +1,7 @@
 """Networks, and modules of one's own. What holds for all networks is in `laws.py`."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -220,3 +222,68 @@ def test_layers_with_dropout_inside_read_the_generator():
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
     assert torch.equal(before, torch.get_rng_state())
+
+
+# -- attention, whose kernels take no generator -------------------------------------------------------------
+
+_FUSED = [
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_efficient_attention_backward",
+    "_scaled_dot_product_cudnn_attention_backward",
+    "_flash_attention_forward",
+    "_efficient_attention_forward",
+]
+
+
+class _Recorder:
+    """A kernel that is there, whatever the device: its schema and tags, and a call that computes nothing."""
+
+    def __init__(self, kernel):
+        self.tags, self._schema = kernel.tags, kernel._schema
+
+    def __call__(self, *args, **kwargs):
+        return "ran"
+
+
+def _arguments(kernel, p):
+    return [p if argument.name == "dropout_p" else None for argument in kernel._schema.arguments]
+
+
+@pytest.mark.parametrize("name", [name for name in _FUSED if hasattr(torch.ops.aten, name)])
+def test_attention_kernels_run_without_dropout_and_are_refused_with_it(name):
+    kernel = _Recorder(getattr(torch.ops.aten, name).default)
+    mode = generate(seeded())
+    assert mode.__torch_dispatch__(kernel, (), _arguments(kernel, 0.0)) == "ran"
+    with pytest.raises(RuntimeError, match=r"takes no generator.*dropout=0\.0"):
+        mode.__torch_dispatch__(kernel, (), _arguments(kernel, 0.1))
+    if any(argument.name == "dropout_p" and argument.default_value == 0.0 for argument in kernel._schema.arguments):
+        assert mode.__torch_dispatch__(kernel, (), ()) == "ran"
+
+
+@pytest.mark.usefixtures("untouched_globals")
+def test_attention_without_dropout_is_that_of_torch():
+    q, k, v = (torch.randn(2, 2, 5, 4, generator=seeded(i), requires_grad=True) for i in range(3))
+    expected = functional.scaled_dot_product_attention(q, k, v)
+    with generate(seeded()):
+        found = functional.scaled_dot_product_attention(q, k, v)
+        gradients = torch.autograd.grad(found.sum(), (q, k, v))
+    assert torch.equal(found, expected)
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def _attentive(n_inputs, n_outputs, dropout):
+    layer = nn.TransformerEncoderLayer(4, 2, dim_feedforward=8, dropout=dropout, batch_first=True)
+    return nn.Sequential(nn.Unflatten(1, (n_inputs, 1)), nn.Linear(1, 4), layer, nn.Flatten(), nn.LazyLinear(n_outputs))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.usefixtures("untouched_globals")
+def test_attention_of_ones_own_is_reproducible(dropout):
+    """On a CPU attention with dropout is made of steps that take a generator; elsewhere kernels refuse it."""
+    ae = AutoencoderTransformer(2, encoder=partial(_attentive, dropout=dropout), **QUICK)
+    first, again = ae.fit(X).net_.module_, clone(ae).fit(X).net_.module_
+    assert _same_weights(first, again)
