@@ -43,7 +43,7 @@ def test_outputs_are_as_many_as_asked(shape, n_each, linear_path):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Transformer((4, 2)), "Got 6 columns; shape=.* needs 8"),
+        (Transformer((4, 2)), r"Got 6 columns; shape=.* needs 8"),
         (Transformer((1, 2, 3)), r"expected \(n_steps, n_channels\)"),
         (Transformer((0, 6)), "positive integers"),
         (Transformer(d_model=10, nhead=4), "Got d_model=10 and nhead=4; expected a multiple"),
@@ -56,7 +56,7 @@ def test_what_does_not_fit_is_refused(network, message):
 
 
 def test_steps_take_as_many_numbers_for_each_value():
-    with pytest.raises(ValueError, match="Got a likelihood with 7 numbers for the 6 values.*shape=None"):
+    with pytest.raises(ValueError, match=r"Got a likelihood with 7 numbers for the 6 values.*shape=None"):
         built("decoder", Transformer((3, 2)), Inputs(2, 0, 0, 6), 7)
     assert built("decoder", Transformer(**SMALL), Inputs(2, 0, 0, 6), 7)(drawn(4, 2)).shape == (4, 7)
 
