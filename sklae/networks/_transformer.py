@@ -339,7 +339,7 @@ class Transformer(Network):
         shape = read_shape(self.shape, inputs.n_columns, name)
         if n_numbers % shape.size:
             raise ValueError(
-                f"Got a likelihood with {n_numbers} numbers for the {shape.size} values of {name}; expected as many for "
-                "each. Choose one likelihood for all columns, without categories, or leave shape=None."
+                f"Got a likelihood with {n_numbers} numbers for the {shape.size} values of {name}; expected as many "
+                "for each. Choose one likelihood for all columns, without categories, or leave shape=None."
             )
         return shape.height, shape.width
