@@ -9,7 +9,9 @@ import numpy as np
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.fitted_model import FittedModel
 from sklae._autoencoders.parts import Parts, resolve_likelihood
+from sklae._utils.component import resolve
 from sklae.likelihoods._mixed import LeastSquares
+from sklae.penalties import PENALTIES, ActivePoint
 from sklae.posteriors import Point
 
 __all__ = ["AutoencoderTransformer"]
@@ -235,4 +237,6 @@ class AutoencoderTransformer(BaseAutoencoder):
         return FittedModel(self.layout_, self.net_)
 
     def __sklae_parts__(self) -> Parts:
-        return Parts(self, resolve_likelihood(self.likelihood, LeastSquares()), Point())
+        likelihood, penalty = resolve_likelihood(self.likelihood, LeastSquares()), resolve(self.penalty, PENALTIES)
+        activates = penalty is not None and penalty.activates
+        return Parts(self, likelihood, ActivePoint(penalty) if activates else Point())

@@ -91,12 +91,13 @@ def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> Non
             support.check(values if rows.observed is None else values[rows.observed[:, columns] > 0])
 
 
-def check_module(module: nn.Module, *, solver: str, batch_size: int) -> None:
+def check_module(module: nn.Module, objective: nn.Module, *, solver: str, batch_size: int) -> None:
     """Refuse modules that the solver or the batch size does not suit."""
-    if SOLVERS[solver].full_batch and not module.is_deterministic:
+    if SOLVERS[solver].full_batch and not (module.is_deterministic and objective.is_deterministic):
         raise ValueError(
             f"Got solver={solver!r} for a model that draws noise in training; its line search expects a loss that is a "
-            "function of the weights alone. Use solver='adam', or leave out corruption, dropout and priors."
+            "function of the weights alone. Use solver='adam', or leave out corruption, dropout, priors and penalties "
+            "that draw."
         )
     if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
         raise ValueError(

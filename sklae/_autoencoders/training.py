@@ -95,7 +95,8 @@ class Training:
         valid = None if rows.valid is None else rows.valid.repeated(n_copies)
         start_counts = net.started_ or len(net.history) > 0
         first_loss = math.inf
-        with torch_settings(n_threads=1, gradients=True):
+        holding = net.criterion_.holding(net.module_, rows.train.sample, net.noise_)
+        with torch_settings(n_threads=1, gradients=True), holding:
             if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
                 first_loss = net.losses_of(rows.train.head(_WATCHED)).mean().item()
             interrupted = net.train(

@@ -91,7 +91,7 @@ class TrainingPlan:
         }
         with torch_settings(n_threads=1, gradients=True), explain_construction(estimator):
             net = AutoencoderNet(Autoencoder, **settings).initialize()
-            check_module(net.module_, solver=estimator.solver, batch_size=batch_size)
+            check_module(net.module_, net.criterion_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
             start_from_rows(net, rows.sample)
         return net

@@ -18,6 +18,7 @@ from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
 from sklae.divergences import DIVERGENCES, KL, Divergence
 from sklae.likelihoods import Blocks, Likelihood, Mixed
+from sklae.penalties import PENALTIES
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, GaussianMixture, Prior, StandardNormal
 from sklae.schedules import WEIGHTS, WeightSchedule, weight_of
@@ -295,7 +296,9 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
 
     def __sklae_parts__(self) -> Parts:
         likelihood = resolve_likelihood(self.likelihood, _auto_likelihood())
-        posterior = resolve(self.posterior, POSTERIORS)
+        posterior, penalty = resolve(self.posterior, POSTERIORS), resolve(self.penalty, PENALTIES)
+        if penalty is not None:
+            penalty.check(posterior)
         if posterior.per_block and not isinstance(likelihood, Blocks):
             raise ValueError(
                 f"Got posterior={self.posterior!r} with likelihood={self.likelihood!r}; expected a list of blocks, one "

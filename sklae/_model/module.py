@@ -45,6 +45,8 @@ class Output(NamedTuple):
         What to reconstruct in place of the batch's own target, where training redraws it.
     generator : torch.Generator or None
         For further draws.
+    rows : Rows or None
+        What was encoded.
     """
 
     given: RowsGiven
@@ -56,6 +58,7 @@ class Output(NamedTuple):
     condition: torch.Tensor | None = None
     target: torch.Tensor | None = None
     generator: torch.Generator | None = None
+    rows: Rows | None = None
 
     @property
     def params(self) -> torch.Tensor:
@@ -64,6 +67,10 @@ class Output(NamedTuple):
         The expected rows, where the decoder answers for rows itself: its parameters depend on them.
         """
         return self.given.params if isinstance(self.given, RowsGiven) else self.given.mean
+
+    def encode(self, rows: Rows) -> RowCodes:
+        """Return the posteriors of other rows."""
+        return self.model.encode(*rows, self.generator)
 
     def codes(self, n_rows: int, epoch: float = 0.0) -> Codes:
         """Return the codes beside what they are held to."""
@@ -243,12 +250,14 @@ class Autoencoder(nn.Module):
                 observed = kept if observed is None else observed * kept
             if self.redraws_target:
                 target = x
-        q = self.encode(x, observed, condition, generator)
+        rows = Rows(x, observed, condition)
+        q = self.encode(*rows, generator)
         if generator is None:
-            return Output(self.given(q.mean, condition), q, q.mean, self, condition=condition)
+            return Output(self.given(q.mean, condition), q, q.mean, self, condition=condition, rows=rows)
         noise = q.draw_noise(generator, self.n_draws)
         z, log_q = q.push_with_density(noise)
-        return Output(self.given(z, condition, generator), q, z, self, noise, log_q, condition, target, generator)
+        given = self.given(z, condition, generator)
+        return Output(given, q, z, self, noise, log_q, condition, target, generator, rows)
 
     def column_weight(self, observed: torch.Tensor | None) -> torch.Tensor | None:
         """Return what the density's terms are multiplied by: 0 for gaps and for constant columns."""

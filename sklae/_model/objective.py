@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from sklae._model.module import Output
+from sklae._model.module import Autoencoder, Output
+from sklae._model.rows import RowsGiven
 from sklae._tables.layout import Rows
 from sklae.divergences import Codes, Divergence, DivergenceModule, sampled_kl
-from sklae.penalties import Penalty
+from sklae.penalties import CodedRows, Penalty
 from sklae.schedules import WeightSchedule, value_at
 
 __all__ = ["Objective"]
@@ -56,7 +60,7 @@ class Objective(nn.Module):
         super().__init__()
         self.divergence = None if divergence is None else divergence.build(n_components)
         self.beta = beta
-        self.penalty = penalty
+        self.penalty = None if penalty is None else penalty.build(n_components)
         self.n_rows = n_rows
         self.epoch = 0.0
         self._knows_names = False
@@ -65,6 +69,23 @@ class Objective(nn.Module):
     def opponents(self) -> list[DivergenceModule]:
         """What is trained against the model."""
         return [part for part in (self.divergence,) if part is not None and part.is_opponent]
+
+    @property
+    def is_deterministic(self) -> bool:
+        """Whether the penalty is a function of the codes alone; divergences hold codes that are drawn anyway."""
+        return self.penalty is None or not self.penalty.draws
+
+    @contextmanager
+    def holding(self, model: Autoencoder, sample: Callable[[], Rows], generator: torch.Generator) -> Iterator[None]:
+        """Let a penalty hold what it learns from training rows, for as long as there is training."""
+        if self.penalty is None or not self.penalty.learns_from_rows:
+            yield
+            return
+        try:
+            self.penalty.begin(sample(), model.likelihood.inputs, generator)
+            yield
+        finally:
+            self.penalty.end()
 
     @property
     def can_stack(self) -> bool:
@@ -77,7 +98,7 @@ class Objective(nn.Module):
         ``reconstruction`` is -log p(x | z), without constants that nothing learned changes.
         """
         x = target.x if output.target is None else output.target
-        terms = {"reconstruction": _reconstruction(output, x, target.observed)}
+        terms = {"reconstruction": _reconstruction(output.model, output.given, x, target.observed)}
         if self.divergence is not None:
             codes = output.codes(self.n_rows, self.epoch)
             if output.z.ndim > 2:
@@ -91,7 +112,7 @@ class Objective(nn.Module):
             if output.model.prior is not None and output.model.prior.floats:
                 terms["anchor"] = _anchor(codes)
         if self.penalty is not None:
-            terms["penalty"] = self.penalty.term(output.z)
+            terms["penalty"] = self.penalty(_coded(output, x, target.observed))
         return terms
 
     def opponent_loss(self, opponent: DivergenceModule, output: Output) -> torch.Tensor:
@@ -137,12 +158,26 @@ def _check_names(divergence: Divergence, named: set[str]) -> None:
         )
 
 
-def _reconstruction(output: Output, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-    energy, balance = output.given.energy(x), output.model.likelihood.balance
-    weight = output.model.column_weight(observed)
+def _reconstruction(
+    model: Autoencoder, given: RowsGiven, x: torch.Tensor, observed: torch.Tensor | None
+) -> torch.Tensor:
+    energy, balance = given.energy(x), model.likelihood.balance
+    weight = model.column_weight(observed)
     if balance is not None:
         weight = balance if weight is None else weight * balance
     return (energy if weight is None else energy * weight).sum(-1)
+
+
+def _coded(output: Output, x: torch.Tensor, observed: torch.Tensor | None) -> CodedRows:
+    rows = Rows(x, observed, output.condition) if output.rows is None else output.rows
+    reconstruction = partial(_reconstruction_of, output, x, observed)
+    return CodedRows(output.z, output.q, rows, output.encode, reconstruction, output.generator)
+
+
+def _reconstruction_of(output: Output, x: torch.Tensor, observed: torch.Tensor | None, z: torch.Tensor) -> torch.Tensor:
+    """Return what rebuilding rows from other codes costs."""
+    given = output.model.given(z, output.condition, output.generator)
+    return _reconstruction(output.model, given, x, observed)
 
 
 def _importance_weighted(reconstruction: torch.Tensor, codes: Codes) -> dict[str, torch.Tensor]:

@@ -80,7 +80,7 @@ def test_parameters_and_history_are_those_of_stock_skorch(estimator, solver):
         Autoencoder,
         criterion=Objective,
         criterion__divergence=getattr(ours.net_, "criterion__divergence", None),
-        criterion__penalty=ours.net_.criterion_.penalty,
+        criterion__penalty=ours.net_.criterion_.penalty.penalty,
         optimizer=stock_optimizers.get(solver, ours.net_.optimizer),
         lr=ours.learning_rate_init,
         batch_size=32,

@@ -1,34 +1,25 @@
-"""Penalties: what the training loss adds to keep codes in shape."""
+"""Sparsity by a term of the loss: small codes, rarely active codes."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import math
 from numbers import Real
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from sklae._utils.compat import Interval
-from sklae._utils.component import Component
+from sklae.penalties._base import ActiveCodes, CodedRows, Penalty, PenaltyModule
 
-__all__ = ["L1", "PENALTIES", "KLSparsity", "Penalty"]
-
-
-class Penalty(Component):
-    """A component that is its own term: ``term(z)`` in nats, per row or (batch statistics) a scalar."""
-
-    @abstractmethod
-    def term(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the penalty of codes z, of shape (n_samples,) or ().
-
-        Parameters
-        ----------
-        z : Tensor of shape (n_samples, n_components)
-        """
+__all__ = ["L1", "KLSparsity"]
 
 
 class L1(Penalty):
     """Sum of absolute code values: a sparse autoencoder.
+
+    Codes of `AutoencoderTransformer` are rectified, so that they are never negative and many are exactly 0; drawn codes
+    of a `VAETransformer` are pulled towards 0.
 
     Parameters
     ----------
@@ -43,6 +34,7 @@ class L1(Penalty):
     tensor([1.5000])
     """
 
+    activates = True
     _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, weight: float = 1e-3):
@@ -51,12 +43,16 @@ class L1(Penalty):
     def term(self, z: torch.Tensor) -> torch.Tensor:
         return self.weight * z.abs().sum(-1)
 
+    def build_activation(self, n_components: int) -> nn.Module:
+        return nn.ReLU()
+
 
 class KLSparsity(Penalty):
     """Keep each code unit active on a small share of the rows (Ng, CS294A lecture notes, 2011).
 
-    A unit's activation is the logistic function of its code; its mean over the batch is held near
-    ``rate`` by the Kullback-Leibler divergence between Bernoulli distributions.
+    A unit's activation is the logistic function of what the encoder says; its mean over the batch is held near
+    ``rate`` by the Kullback-Leibler divergence between Bernoulli distributions. The codes of `AutoencoderTransformer`
+    are these activations, in (0, 1). Of a `VAETransformer` they are what it is the logistic function of.
 
     Parameters
     ----------
@@ -64,8 +60,16 @@ class KLSparsity(Penalty):
         The wanted mean activation.
     weight : float, default=1.0
         Weight of the divergence, summed over units.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae.penalties import KLSparsity
+    >>> KLSparsity(0.5).term(torch.zeros(4, 3))
+    tensor(0.)
     """
 
+    activates = True
     _parameter_constraints = {
         "rate": [Interval(Real, 0, 1, closed="neither")],
         "weight": [Interval(Real, 0, None, closed="left")],
@@ -84,6 +88,28 @@ class KLSparsity(Penalty):
         divergence = on * (on.log() - log_on) + (1.0 - on) * (torch.log1p(-on) - log_off)
         return self.weight * divergence.sum()
 
+    def build_activation(self, n_components: int) -> nn.Module:
+        return _Logistic(math.log(self.rate / (1.0 - self.rate)))
 
-#: Name -> class. A new penalty is one class and one row here.
-PENALTIES: dict[str, type[Penalty]] = {"l1": L1, "kl_sparsity": KLSparsity}
+    def build(self, n_components: int) -> PenaltyModule:
+        return _KLSparsityModule(self)
+
+
+class _Logistic(nn.Module):
+    """The logistic function, moved so that an encoder that says 0 is at the wanted rate."""
+
+    def __init__(self, shift: float):
+        super().__init__()
+        self.shift = shift
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(h + self.shift)
+
+
+class _KLSparsityModule(PenaltyModule):
+    def forward(self, coded: CodedRows) -> torch.Tensor:
+        penalty = self.penalty
+        if isinstance(coded.q, ActiveCodes):
+            rate = penalty.rate
+            return penalty.term(coded.q.raw + math.log(rate / (1.0 - rate)))
+        return penalty.term(coded.z)
