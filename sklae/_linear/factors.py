@@ -92,6 +92,23 @@ class LinearModel:
             return self.weights
         return np.hstack([self.weights, -self.weights @ self.regression])
 
+    def rectified(self, n_components: int, random_state: np.random.RandomState) -> LinearModel:
+        """Return a model of ``n_components`` codes that says the same where those below zero count as zero.
+
+        Each component becomes two, of either sign, in the inputs' own units: loadings of length 1. Surplus codes are
+        random mixtures of the components that tell nothing yet, so that each is above zero for some rows.
+        """
+        size = np.linalg.norm(self.loadings, axis=0)
+        tells = np.flatnonzero(size)
+        loadings, weights = self.loadings[:, tells] / size[tells], self.weights[tells] * size[tells, None]
+        loadings = np.stack([loadings, -loadings], axis=2).reshape(len(loadings), -1)
+        weights = np.stack([weights, -weights], axis=1).reshape(-1, weights.shape[1])
+        n_surplus = max(0, n_components - len(weights))
+        mixtures = random_state.normal(size=(n_surplus, len(weights))) / np.sqrt(max(1, len(weights)))
+        weights = np.vstack([weights, mixtures @ weights])[:n_components]
+        loadings = np.hstack([loadings, np.zeros((len(loadings), n_surplus))])[:, :n_components]
+        return replace(self, loadings=loadings, weights=weights, std=np.ones(n_components))
+
     def select(self, inputs: np.ndarray | slice) -> LinearModel:
         """Return what it says of some of the inputs, given the code."""
         parts = self.mean[inputs], self.loadings[inputs], self.noise[inputs], self.weights[:, inputs]

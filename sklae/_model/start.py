@@ -56,7 +56,8 @@ def draw_codes(model: Autoencoder, parts: Sequence[Rows], generator: torch.Gener
 def start_as_linear(model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState) -> bool:
     """Make a model the linear one of rows, in one part or several, and return whether that can be.
 
-    A plain autoencoder becomes PCA, with codes of variance 1; a variational one factor analysis, whose bound is its
+    A plain autoencoder becomes PCA, with codes of variance 1 (or, rectified, one for each sign of half as many
+    components); a variational one factor analysis, whose bound is its
     likelihood. Both are fitted to what the encoder is given of rows: numbers, and indicators of levels; of numbers to
     what a linear regression on conditions leaves. Which values were observed has no weight at first. It takes networks,
     a posterior and a likelihood that can start so; the model is left as it is where one can't.
@@ -102,11 +103,21 @@ def _fit_linear(
     noise = noise._replace(least=np.maximum(noise.least, share * np.diag(covariance)))
     if model.prior is None:
         unit = _units(n_levels, column, np.diag(covariance))
-        linear = principal_components(mean, covariance, model.n_components, unit)
+        linear = _components(model, mean, covariance, unit, random_state)
     else:
         rank = _choose_rank(model, parts, left, noise, random_state)
         linear = factor_analysis(mean, covariance, model.n_components, noise, rank=rank)
     return linear.given(regression, mean_condition) if len(mean_condition) else linear
+
+
+def _components(
+    model: Autoencoder, mean: np.ndarray, covariance: np.ndarray, unit: np.ndarray, random_state: np.random.RandomState
+) -> LinearModel:
+    """Return principal components; half as many where codes are rectified, one code for each sign."""
+    if not getattr(model.posterior, "rectifies", False):
+        return principal_components(mean, covariance, model.n_components, unit)
+    linear = principal_components(mean, covariance, (model.n_components + 1) // 2, unit)
+    return linear.rectified(model.n_components, random_state)
 
 
 def _regression(covariance: np.ndarray, is_number: np.ndarray) -> np.ndarray:

@@ -49,9 +49,12 @@ class Penalty(Component):
     ----------
     activates : bool
         Whether the codes of a plain autoencoder go through an activation of the penalty's own.
+    rectifies : bool
+        Whether that activation gives the larger of its input and 0, or 0: then a model can start as PCA.
     """
 
     activates: bool = False
+    rectifies: bool = False
 
     def check(self, posterior: Posterior) -> None:
         """Refuse a posterior that the penalty is not defined for."""
@@ -119,13 +122,19 @@ class ActiveCodes(PointCodes):
 
 
 class _ActivePointModule(nn.Module):
-    # without outputs_for: such codes are no affine map, so that a model can't start as PCA
     def __init__(self, activation: nn.Module):
         super().__init__()
         self.activation = activation
 
     def forward(self, h: torch.Tensor) -> RowCodes:
         return ActiveCodes(self.activation(h), h)
+
+
+class _RectifiedPointModule(_ActivePointModule):
+    rectifies = True
+
+    def outputs_for(self, mean: torch.Tensor, std: torch.Tensor, n_outputs: int) -> torch.Tensor:
+        return mean
 
 
 class ActivePoint(Posterior):
@@ -145,4 +154,5 @@ class ActivePoint(Posterior):
         return n_components
 
     def build(self, n_components: int) -> nn.Module:
-        return _ActivePointModule(self.penalty.build_activation(n_components))
+        kind = _RectifiedPointModule if self.penalty.rectifies else _ActivePointModule
+        return kind(self.penalty.build_activation(n_components))

@@ -29,19 +29,21 @@ class Neighbors(Penalty):
     """Codes of neighbours lie close together, others apart: parametric UMAP (arXiv 2009.12981), beside the decoder.
 
     Before training, the nearest neighbours of rows are looked up and weighed as UMAP does (arXiv 1802.03426). In each
-    step as many pairs of neighbours as the batch has rows are drawn by weight, and encoded; the term is UMAP's
-    cross-entropy of these pairs and of random others.
+    step pairs of neighbours are drawn by weight, and encoded; the term is UMAP's cross-entropy of these pairs and of
+    random others.
 
     Parameters
     ----------
-    weight : float, default=1.0
-        Weight of the cross-entropy, which is in nats per pair.
+    weight : float, default=100.0
+        Weight of the cross-entropy, which is in nats per pair. The reconstruction, in nats per row, counts beside it.
     n_neighbors : int, default=15
         How many neighbours of a row count. More show more of the whole, fewer more detail.
     min_dist : float, default=0.1
         How close codes of neighbours come: it says what distances are, of codes, for which neighbours are likely.
     n_negatives : int, default=5
         How many random others each pair is compared with.
+    n_pairs : int, default=1_024
+        How many pairs a step draws, whatever the batch size: most of what a step costs. Maps of many rows gain by more.
     max_samples : int, default=10_000
         Of more training rows so many at random have neighbours.
 
@@ -65,22 +67,25 @@ class Neighbors(Penalty):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "min_dist": [Interval(Real, 0, 1, closed="left")],
         "n_negatives": [Interval(Integral, 1, None, closed="left")],
+        "n_pairs": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 2, None, closed="left")],
     }
 
     def __init__(
         self,
-        weight: float = 1.0,
+        weight: float = 100.0,
         *,
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         n_negatives: int = 5,
+        n_pairs: int = 1_024,
         max_samples: int = 10_000,
     ):
         self.weight = weight
         self.n_neighbors = n_neighbors
         self.min_dist = min_dist
         self.n_negatives = n_negatives
+        self.n_pairs = n_pairs
         self.max_samples = max_samples
 
     def build(self, n_components: int) -> PenaltyModule:
@@ -130,7 +135,7 @@ class _NeighborsModule(PenaltyModule):
     def forward(self, coded: CodedRows) -> torch.Tensor:
         if self.pairs is None or not len(coded.z):
             return coded.z.new_zeros(())
-        ends = self.pairs.draw(len(coded.z), coded.generator)
+        ends = self.pairs.draw(self.penalty.n_pairs, coded.generator)
         z = coded.encode(Rows.concatenate(ends)).mean
         first, second = z.chunk(2)
         others = torch.randint(

@@ -9,22 +9,27 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sklae._utils.compat import Interval
+from sklae._utils.compat import Interval, StrOptions
 from sklae.penalties._base import ActiveCodes, CodedRows, Penalty, PenaltyModule
 
 __all__ = ["L1", "KLSparsity"]
+
+_OF_RECTIFIED_CODES, _OF_DRAWN_CODES = 0.1, 1e-3
+# A code that never gets past this is no unit of measurement.
+_LEAST_SIZE = 1e-6
 
 
 class L1(Penalty):
     """Sum of absolute code values: a sparse autoencoder.
 
-    Codes of `AutoencoderTransformer` are rectified, so that they are never negative and many are exactly 0; drawn codes
-    of a `VAETransformer` are pulled towards 0.
+    Codes of `AutoencoderTransformer` are rectified, so that they are never negative and many are exactly 0. They are
+    measured in units of their own root mean square over the batch: else they would shrink, all of them, and the
+    decoder's weights grow. Drawn codes of a `VAETransformer` are pulled towards 0.
 
     Parameters
     ----------
-    weight : float, default=1e-3
-        Nats per unit of code.
+    weight : float or "auto", default="auto"
+        Nats per unit of code. "auto": 0.1 for `AutoencoderTransformer`, 1e-3 for `VAETransformer`.
 
     Examples
     --------
@@ -35,16 +40,36 @@ class L1(Penalty):
     """
 
     activates = True
-    _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left")]}
+    rectifies = True
+    _parameter_constraints = {"weight": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})]}
 
-    def __init__(self, weight: float = 1e-3):
+    def __init__(self, weight: float | str = "auto"):
         self.weight = weight
 
     def term(self, z: torch.Tensor) -> torch.Tensor:
-        return self.weight * z.abs().sum(-1)
+        return self._weight(_OF_DRAWN_CODES) * z.abs().sum(-1)
+
+    def relative_term(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the penalty of codes in units of their own size."""
+        size = z.square().mean(0).sqrt().clamp(min=_LEAST_SIZE)
+        return self._weight(_OF_RECTIFIED_CODES) * (z / size).abs().sum(-1)
+
+    def _weight(self, default: float) -> float:
+        return default if isinstance(self.weight, str) else self.weight
 
     def build_activation(self, n_components: int) -> nn.Module:
         return nn.ReLU()
+
+    def build(self, n_components: int) -> PenaltyModule:
+        return _L1Module(self)
+
+
+class _L1Module(PenaltyModule):
+    penalty: L1
+
+    def forward(self, coded: CodedRows) -> torch.Tensor:
+        activated = isinstance(coded.q, ActiveCodes)
+        return self.penalty.relative_term(coded.z) if activated else self.penalty.term(coded.z)
 
 
 class KLSparsity(Penalty):
@@ -89,7 +114,12 @@ class KLSparsity(Penalty):
         return self.weight * divergence.sum()
 
     def build_activation(self, n_components: int) -> nn.Module:
-        return _Logistic(math.log(self.rate / (1.0 - self.rate)))
+        return _Logistic(self.shift)
+
+    @property
+    def shift(self) -> float:
+        """What has the wanted rate as its logistic function."""
+        return math.log(self.rate / (1.0 - self.rate))
 
     def build(self, n_components: int) -> PenaltyModule:
         return _KLSparsityModule(self)
@@ -107,9 +137,8 @@ class _Logistic(nn.Module):
 
 
 class _KLSparsityModule(PenaltyModule):
+    penalty: KLSparsity
+
     def forward(self, coded: CodedRows) -> torch.Tensor:
-        penalty = self.penalty
-        if isinstance(coded.q, ActiveCodes):
-            rate = penalty.rate
-            return penalty.term(coded.q.raw + math.log(rate / (1.0 - rate)))
-        return penalty.term(coded.z)
+        q = coded.q
+        return self.penalty.term(q.raw + self.penalty.shift if isinstance(q, ActiveCodes) else coded.z)

@@ -50,6 +50,7 @@ class TopK(Penalty):
     """
 
     activates = True
+    rectifies = True
     _parameter_constraints = {
         "n_active": [Interval(Integral, 1, None, closed="left"), Interval(Real, 0, 1, closed="neither")],
         "weight": [Interval(Real, 0, None, closed="left")],
@@ -135,12 +136,11 @@ class _BatchTopKActivation(nn.Module):
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         z = h.relu()
-        if not self.training:
-            return torch.where(z > self.threshold, z, 0.0)
-        if not z.numel():
-            return z
+        if not self.training and self.n_batches:
+            return torch.where(z >= self.threshold, z, 0.0)
         values, places = z.flatten().topk(self.n_active * len(z))
-        self._remember(values.detach())
+        if self.training:
+            self._remember(values.detach())
         return torch.zeros_like(z).flatten().scatter(0, places, values).view_as(z)
 
     def _remember(self, kept: torch.Tensor) -> None:
