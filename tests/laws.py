@@ -12,6 +12,7 @@ import pickle
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ from sklae.likelihoods import Bernoulli, Gaussian
 from sklae.networks import MLP, Inputs
 from sklae.networks._base import call
 from sklae.networks._custom import draws
+from sklae.penalties import CodedRows, Penalty
+from sklae.penalties._base import ActiveCodes
 from sklae.posteriors import Diagonal, DiagonalCodes, Point, RowCodes
 from sklae.priors import StandardNormalCodes
 
@@ -399,18 +402,52 @@ def a_gap_stays_a_gap(part: Any) -> None:
 # -- penalties ------------------------------------------------------------------------------------------
 
 
+def _stand_in(rows: Rows) -> ActiveCodes:
+    """Stand in for the encoder of a plain autoencoder."""
+    z = 2.0 * rows.x.sin()
+    return ActiveCodes(z, z)
+
+
+def _penalty_term(part: Any, z: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Return the term in training, after so many batches that a unit that is never active is out of use."""
+    module = part.build(z.shape[1])
+    generator, rows = seeded() if generator is None else generator, Rows(z)
+    reconstruction = partial(_distance, z)
+    coded = CodedRows(z, ActiveCodes(z, z + 0.1), rows, _stand_in, reconstruction, generator)
+    module.begin(Rows(torch.randn(30, z.shape[1], generator=seeded(), dtype=z.dtype)), _inputs, generator)
+    for _ in range(getattr(part, "n_idle", 1)):
+        term = module(coded)
+    module.end()
+    return term
+
+
+def _inputs(x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
+    return x
+
+
+def _distance(z: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return (z - other).square().sum(-1)
+
+
+def _some_codes() -> torch.Tensor:
+    z = torch.randn(40, 3, generator=seeded(), dtype=torch.float64)
+    z[:, 2] = 0.0  # a unit out of use
+    return z
+
+
 @law("penalty")
 def penalty_is_not_negative(part: Any) -> None:
     for scale in (0.0, 0.1, 1.0, 30.0):
-        term = part.term(scale * torch.randn(40, 3, generator=seeded(), dtype=torch.float64))
+        term = _penalty_term(part, scale * _some_codes())
         assert term.shape in ((40,), ())
         assert torch.all(term >= -1e-12)
 
 
 @law("penalty")
 def weight_scales_the_penalty(part: Any) -> None:
-    z = torch.randn(40, 3, generator=seeded(), dtype=torch.float64)
-    zero, one, three = (clone(part).set_params(weight=weight).term(z) for weight in (0.0, 1.0, 3.0))
+    zero, one, three = (
+        _penalty_term(clone(part).set_params(weight=weight), _some_codes()) for weight in (0.0, 1.0, 3.0)
+    )
     assert torch.all(zero == 0)
     assert torch.any(one > 0)
     torch.testing.assert_close(three, 3 * one)
@@ -420,7 +457,26 @@ def weight_scales_the_penalty(part: Any) -> None:
 def penalty_is_finite_far_out(part: Any) -> None:
     for z in (torch.cartesian_prod(EXTREMES, EXTREMES), EXTREMES[:1].expand(5, 2), EXTREMES[-1:].expand(5, 2)):
         z = z.clone().requires_grad_()
-        assert finite_gradients(part.term(z), z)
+        term = _penalty_term(part, z)
+        assert term.isfinite().all()
+        if term.requires_grad and type(part).build is Penalty.build:  # others need not be of the codes
+            assert finite_gradients(term, z)
+
+
+@law("penalty")
+def penalty_draws_come_from_the_generator(part: Any) -> None:
+    terms = [_penalty_term(part, _some_codes(), seeded(4)) for _ in range(2)]
+    assert torch.equal(*terms)
+
+
+@law("penalty")
+def penalty_takes_one_row_or_none(part: Any) -> None:
+    for n_rows in (0, 1):
+        if n_rows or type(part).build is not Penalty.build:
+            z = torch.zeros(n_rows, 3)
+            module = part.build(3).eval()
+            term = module(CodedRows(z, ActiveCodes(z, z), Rows(z), _stand_in, partial(_distance, z), seeded()))
+            assert term.shape in ((n_rows,), ())
 
 
 # -- networks -------------------------------------------------------------------------------------------

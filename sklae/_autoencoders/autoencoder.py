@@ -52,7 +52,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Damage to the inputs in training; makes the model a denoiser: a key of `sklae.corruptions.CORRUPTIONS`, as
         "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
-        Added to the training loss: "l1", "kl_sparsity", or an instance.
+        Added to the training loss; some make codes sparse: a key of `sklae.penalties.PENALTIES`, as "l1", "top_k",
+        "contractive" or "neighbors", or an instance.
     condition_features : array-like of str, int or bool, str, int or None, default=None
         Columns of X that condition encoder and decoder, and are not modelled: by name, position or mask. Verbs that
         decode without rows then need ``condition=``.
@@ -149,7 +150,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     bends it: encoder and decoder are affine maps plus layers that are zero at first. So a model never rebuilds held-out
     rows worse than PCA by more than chance. Of categories the indicators of levels take part, each column weighing as
     much as a number; around gaps the covariance is fitted by expectation maximisation. That takes the default network
-    (``network=MLP(...)``) and likelihoods of real numbers or categories. Other networks, modules of your own and other
+    (``network=MLP(...)``) and likelihoods of real numbers or categories. Codes that a penalty rectifies start as half
+    as many components, one for each sign. Other networks, modules of your own and other
     likelihoods start from random weights.
 
     `score_samples` is log p(x | z(x)), how well what was observed of a row is reconstructed, in nats: of numbers a
