@@ -177,6 +177,8 @@ def parts() -> Iterator[tuple[str, Case]]:
             yield f"{kind} likelihood {name}", make(SUPPORT.get(name, WINE), likelihood=name)
         for family, names in (PARTS | (VARIATIONAL if kind == "vae" else {})).items():
             for name in names:
+                if kind == "vae" and name in ("top_k", "batch_top_k"):
+                    continue  # of codes that are no distributions
                 yield f"{kind} {family} {name}", make(**{family: name, **PARTNERS.get(name, {})})
         for name in NORMALIZATIONS:
             yield f"{kind} normalization {name}", make(network=MLP((12,), dropout=0.1, normalization=name))
