@@ -13,6 +13,9 @@
   time of 100 draws.
 - *sparse*: 64 codes, the share that is active (above 0; with `kl_sparsity` above 0.1), units that never are, errors.
 - *map*: two codes; labels of test images from five neighbours among training images.
+- *adversaries*: how far codes of 8 numbers are from the normal prior (MMD) without a critic, with the divergence MMD,
+  and with `LatentCritic`; images drawn by a VAE without and with `DataCritic`: mean difference of neighbouring pixels,
+  and Frechet's distance to test images in the last hidden layer of a classifier of labels.
 - *beats*: half of ECG5000's beats to fit, half to judge, codes of 8 numbers; and abnormal beats by the error of a model
   of normal ones. Four times as many epochs, of batches of 32.
 
@@ -30,16 +33,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage, signal
+import torch
+from scipy import linalg, ndimage, signal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 
 from benchmarks.shared.data import Split, folder, mnist
 from benchmarks.shared.harness import measure, one_thread, print_table, versions
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae.corruptions import GaussianNoise
+from sklae.critics import DataCritic, LatentCritic
+from sklae.divergences._mmd import discrepancy
+from sklae.likelihoods import Gaussian
 from sklae.networks import Conv, PixelCNN, Transformer
 from sklae.priors import Flow
 
@@ -210,6 +218,60 @@ def beats(run: Run) -> None:
     print_table("beats: error, and AUROC of abnormal ones", ["model", "error", "AUROC", "fit CPU s"], rows)
 
 
+def adversaries(run: Run) -> None:
+    """The latent critic's codes beside those of other models; the critic of rows beside a plain VAE."""
+    train, test = run.data.X_train, run.data.X_test
+    points = {"posterior": "point", "likelihood": Gaussian(1.0), "prior": "normal"}
+    held: dict[str, Any] = {
+        "autoencoder": AutoencoderTransformer(8, **run.settings(likelihood=Gaussian(1.0))),
+        "MMD": VAETransformer(8, divergence="mmd", **run.settings(**points)),
+        "LatentCritic": VAETransformer(8, divergence=LatentCritic(weight=10.0), **run.settings(**points)),
+    }
+    rows = []
+    drawn = torch.randn(len(test), 8, generator=torch.Generator().manual_seed(0))
+    for name, model in held.items():
+        model, seconds = fitted(model, train)
+        codes = torch.as_tensor(model.transform(test))
+        rows.append(
+            [
+                name,
+                f"{float(discrepancy(codes, drawn)):.4f}",
+                f"{error(model.reconstruct(test), test):.4f}",
+                f"{seconds:.0f}",
+            ]
+        )
+    print_table("adversaries: codes of 8 numbers", ["model", "MMD to the prior", "error", "fit CPU s"], rows)
+    judge = MLPClassifier((64, 32), max_iter=20, random_state=0).fit(train, run.data.y_train)
+    shown, rows = [test[:10]], [["images", f"{sharpness(test):.3f}", "", ""]]
+    for name, critic in {"VAE": None, "VAE-GAN": DataCritic(reconstruction=0.1, similarity=1.0)}.items():
+        params = run.settings(critic=critic, likelihood="gaussian", prior="normal")
+        model, seconds = fitted(VAETransformer(16, **params), train)
+        made = model.sample(len(test), random_state=0, noise=False)
+        shown.append(made[:10])
+        rows.append([name, f"{sharpness(made):.3f}", f"{frechet(judge, test, made):.2f}", f"{seconds:.0f}"])
+    print_table("adversaries: drawn images", ["", "sharpness", "Frechet distance of features", "fit CPU s"], rows)
+    draw(run, "adversaries", shown)
+
+
+def sharpness(images: np.ndarray) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
+    pictures = images.reshape(-1, SIDE, SIDE)
+    return float(np.mean([np.abs(np.diff(pictures, axis=axis)).mean() for axis in (1, 2)]))
+
+
+def frechet(judge: MLPClassifier, images: np.ndarray, made: np.ndarray) -> float:
+    """Return Frechet's distance between normal distributions of the last hidden layer of a classifier of labels."""
+    features = []
+    for X in (images, made):
+        for weights, bias in zip(judge.coefs_[:-1], judge.intercepts_[:-1], strict=True):
+            X = np.maximum(X @ weights + bias, 0.0)
+        features.append(X)
+    means, covariances = [f.mean(0) for f in features], [np.cov(f.T) for f in features]
+    alive = [c + 1e-6 * np.eye(len(c)) for c in covariances]  # units that are off on all images
+    root = linalg.sqrtm(alive[0] @ alive[1])
+    return float(np.sum((means[0] - means[1]) ** 2) + np.trace(covariances[0] + covariances[1] - 2.0 * root.real))
+
+
 PARTS: dict[str, Callable[[Run], None]] = {
     "networks": networks,
     "denoising": denoising,
@@ -217,6 +279,7 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "sparse": sparse,
     "map": maps,
     "beats": beats,
+    "adversaries": adversaries,
 }
 
 

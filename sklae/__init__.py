@@ -16,6 +16,7 @@ _HOMES = {
 }
 _SUBMODULES = (
     "corruptions",
+    "critics",
     "divergences",
     "exceptions",
     "likelihoods",

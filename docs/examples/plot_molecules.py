@@ -64,7 +64,8 @@ for far, which in zip(distance[:, 0], nearest[:, 0], strict=True):
 # ----------
 # The codes feed a regression like any features: the model is a step of a pipeline.
 pipeline = make_pipeline(VAETransformer(16, likelihood="bernoulli", random_state=0), RidgeCV(np.logspace(-3, 3, 7)))
-print(f"R2 of solubility from 16 codes: {cross_val_score(pipeline, bits, solubility, cv=KFold(3, shuffle=True, random_state=0)).mean():.2f}")
+scores = cross_val_score(pipeline, bits, solubility, cv=KFold(3, shuffle=True, random_state=0))
+print(f"R2 of solubility from 16 codes: {scores.mean():.2f}")
 
 # %%
 # And the way back: from a molecule along the slope of the regression, to codes of more soluble ones.

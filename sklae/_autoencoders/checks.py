@@ -22,6 +22,7 @@ __all__ = [
     "check_device",
     "check_factory",
     "check_module",
+    "check_prior",
     "check_sample_from",
     "check_support",
     "explain_construction",
@@ -73,6 +74,16 @@ def check_device(device: str) -> str:
             "device='auto' to take the best one."
         ) from error
     return device
+
+
+def check_prior(prior: Any, divergence: Any) -> Any:
+    """Return the prior; refuse one without a density where the divergence asks for one."""
+    if divergence.needs_density and not prior.has_density:
+        raise ValueError(
+            f"Got prior={prior!r}, which has no density, with divergence={divergence!r}, which asks for one; expected "
+            "divergence='adversarial' or 'mmd', which go by draws."
+        )
+    return prior
 
 
 def check_sample_from(sample_from: Any) -> None:

@@ -26,6 +26,11 @@ def has_density(estimator: Any) -> bool:
             f"Got posterior={estimator.posterior!r}, whose codes have no density, and hence no bound of the rows'; "
             "expected posterior='diagonal' for scores. It goes with divergence='mmd', too."
         )
+    if not getattr(estimator.prior, "has_density", True):
+        raise AttributeError(
+            f"Got prior={estimator.prior!r}, under which codes have no density, and hence no bound of the rows'; "
+            "expected prior='normal', or another with a density, for scores."
+        )
     return True
 
 

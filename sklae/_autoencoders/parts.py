@@ -60,7 +60,7 @@ class Parts:
     @property
     def has_density(self) -> bool:
         """Whether rows have a density, and a bound of it."""
-        return self.prior is not None and self.posterior.has_density
+        return self.prior is not None and self.prior.has_density and self.posterior.has_density
 
     @property
     def schedules(self) -> list[WeightSchedule]:

@@ -61,7 +61,8 @@ class TrainingPlan:
         """Return the skorch net, initialised: whatever a part refuses is refused here, before training."""
         estimator, solver, data = self.estimator, self.solver, rows.train
         module = self._module_parts(rows, parts)
-        objective = {"penalty": parts.penalty, "n_components": module["n_components"], **parts.objective}
+        shared = {name: module[name] for name in ("n_components", "likelihood", "layout")}
+        objective = {"penalty": parts.penalty, **shared, **parts.objective}
         schedules = parts.schedules
         n_samples = len(data)
         batch_size = n_samples if solver.full_batch else self._batch_size(n_samples)

@@ -10,12 +10,13 @@ import torch
 from sklearn.utils.metaestimators import available_if
 
 from sklae._autoencoders.base import BaseAutoencoder
-from sklae._autoencoders.checks import check_count
+from sklae._autoencoders.checks import check_count, check_prior
 from sklae._autoencoders.code_density import AGGREGATES
 from sklae._autoencoders.latent_verbs import LatentVerbs, has_density
 from sklae._autoencoders.parts import Parts, resolve_likelihood
 from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
+from sklae.critics import CRITICS, Critic
 from sklae.divergences import DIVERGENCES, KL, Divergence
 from sklae.likelihoods import Blocks, Likelihood, Mixed
 from sklae.penalties import PENALTIES
@@ -63,8 +64,8 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         ranges seen; or a list of blocks of columns, ``[(name, likelihood, columns), ...]``.
     posterior : str or Posterior, default="diagonal"
         The family of distributions of a row's code: "diagonal", "full_covariance", "iaf" (skew and curved),
-        "product_of_experts" (one encoder per block of columns), "point" (with ``divergence="mmd"`` only), or an
-        instance.
+        "product_of_experts" (one encoder per block of columns), "point" (with ``divergence="mmd"`` or "adversarial"),
+        or an instance.
     prior : str or Prior, default="auto"
         The distribution of codes before a row is seen: "normal", "gaussian_mixture", "vamp", "flow", or an instance.
         "auto": a mixture of normal distributions with full covariances, as many as BIC finds in the codes that training
@@ -72,13 +73,15 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         ``beta`` or ``divergence``), and with conditions, of which codes are not to tell.
     divergence : str or Divergence, default="kl"
         What holds the rows' codes to the prior: "kl"; "tc", where ``beta`` weighs only how components depend on each
-        other; "mmd", which looks at all codes together; or an instance.
+        other; "mmd" and "adversarial", which look at all codes together; or an instance.
     capacity : float, str, WeightSchedule or None, default=None
         Nats per row that the KL term is pulled to, with ``beta`` as the strength of the pull (arXiv 1804.03599).
         Rising, as ``LinearWarmup(25.0, n_epochs=50)``, it lets components in one after the other.
     free_bits : float, default=0.0
         Nats per component, averaged over the batch, that are free of charge (arXiv 1606.04934): keeps components from
         collapsing.
+    critic : str, Critic or None, default=None
+        What learns to tell rows from what the decoder makes, and is to be deceived: "data" (VAE-GAN), or an instance.
     n_importance_samples : int, default=1
         Codes drawn per row in training. Above 1 training maximises the tighter importance-weighted bound (arXiv
         1509.00519), with doubly reparameterized gradients (arXiv 1810.04152) where the posterior allows.
@@ -210,6 +213,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         "divergence": choices(DIVERGENCES, Divergence),
         "capacity": choices(WEIGHTS, WeightSchedule, Interval(Real, 0, None, closed="left"), None),
         "free_bits": [Interval(Real, 0, None, closed="left")],
+        "critic": choices(CRITICS, Critic, None),
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "sample_from": [StrOptions({"prior", *AGGREGATES}), HasMethods(["fit", "sample", "get_params"])],
     }
@@ -230,6 +234,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         divergence: Any = "kl",
         capacity: Any = None,
         free_bits: float = 0.0,
+        critic: Any = None,
         n_importance_samples: int = 1,
         condition_features: Any = None,
         categorical_features: Any = "from_dtype",
@@ -268,6 +273,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         self.divergence = divergence
         self.capacity = capacity
         self.free_bits = free_bits
+        self.critic = critic
         self.n_importance_samples = n_importance_samples
         self.condition_features = condition_features
         self.categorical_features = categorical_features
@@ -305,8 +311,9 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
                 f"Got posterior={self.posterior!r} with likelihood={self.likelihood!r}; expected a list of blocks, one "
                 "encoder each: likelihood=[('name', 'gaussian', columns), ...]."
             )
-        n_draws, objective = int(self.n_importance_samples), self._objective(posterior)
-        return Parts(self, likelihood, posterior, self._resolve_prior(objective), objective, n_draws)
+        objective = self._objective(posterior)
+        prior = check_prior(self._resolve_prior(objective), objective["divergence"])
+        return Parts(self, likelihood, posterior, prior, objective, int(self.n_importance_samples))
 
     def _resolve_prior(self, objective: dict[str, Any]) -> Prior:
         """Return the prior; left open, it is learned only where nothing is asked of codes but to tell of rows."""
@@ -324,13 +331,14 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
                 f"Got beta={self.beta!r} with divergence={self.divergence!r}; expected at least "
                 f"{divergence.least_beta:g}. Raise it, or use divergence='kl'."
             )
-        if self.n_importance_samples > 1 and not (divergence.is_bound and beta == 1.0 and self.penalty is None):
+        is_bound = divergence.is_bound and beta == 1.0 and self.penalty is None and self.critic is None
+        if self.n_importance_samples > 1 and not is_bound:
             raise ValueError(
                 f"Got n_importance_samples={self.n_importance_samples}, which trains the importance-weighted bound; "
-                "expected divergence='kl', beta=1.0, free_bits=0.0, capacity=None and penalty=None. Set them so, or "
-                "n_importance_samples=1."
+                "expected divergence='kl', beta=1.0, free_bits=0.0, capacity=None, penalty=None and critic=None. Set "
+                "them so, or n_importance_samples=1."
             )
-        return {"divergence": divergence, "beta": beta}
+        return {"divergence": divergence, "beta": beta, "critic": resolve(self.critic, CRITICS)}
 
     def _resolve_divergence(self) -> Divergence:
         """Return the divergence; ``free_bits`` and ``capacity`` are short for those of `KL`."""

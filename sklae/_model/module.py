@@ -126,7 +126,7 @@ class Autoencoder(nn.Module):
         self.sees_mask = layout.has_missing or (corruption is not None and corruption.masks)
         self.posterior = posterior.build(n_components)
         self.has_independent_codes = posterior.independent
-        self.has_density = prior is not None and posterior.has_density
+        self.has_density = prior is not None and prior.has_density and posterior.has_density
         self.likelihood = likelihood.build(layout)
         self.supports = [(part.support, columns) for _, part, columns in likelihood.assign(layout.columns)]
         self.prior = None if prior is None else prior.build(n_components, layout)

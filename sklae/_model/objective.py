@@ -15,8 +15,10 @@ from torch import nn
 
 from sklae._model.module import Autoencoder, Output
 from sklae._model.rows import RowsGiven
-from sklae._tables.layout import Rows
-from sklae.divergences import Codes, Divergence, DivergenceModule, sampled_kl
+from sklae._tables.layout import Layout, Rows
+from sklae.critics import Critic, Judged, RowsSeen
+from sklae.divergences import Codes, Divergence, sampled_kl
+from sklae.likelihoods import Likelihood
 from sklae.penalties import CodedRows, Penalty
 from sklae.schedules import WeightSchedule, value_at
 
@@ -42,6 +44,11 @@ class Objective(nn.Module):
         Number of training rows.
     n_components : int, default=1
         Width of the code.
+    critic : Critic or None, default=None
+        What is trained to tell rows from what the model makes.
+    likelihood : Likelihood or None, default=None
+    layout : Layout or None, default=None
+        What the critic sees of rows; needed where there is one.
 
     Attributes
     ----------
@@ -56,9 +63,16 @@ class Objective(nn.Module):
         penalty: Penalty | None = None,
         n_rows: int = 1,
         n_components: int = 1,
+        critic: Critic | None = None,
+        likelihood: Likelihood | None = None,
+        layout: Layout | None = None,
     ):
         super().__init__()
         self.divergence = None if divergence is None else divergence.build(n_components)
+        self.critic = None
+        if critic is not None and likelihood is not None and layout is not None:
+            self.rows_seen = RowsSeen(likelihood.build(layout), layout)
+            self.critic = critic.build(self.rows_seen.inputs)
         self.beta = beta
         self.penalty = None if penalty is None else penalty.build(n_components)
         self.n_rows = n_rows
@@ -66,9 +80,9 @@ class Objective(nn.Module):
         self._knows_names = False
 
     @property
-    def opponents(self) -> list[DivergenceModule]:
+    def opponents(self) -> list[Any]:
         """What is trained against the model."""
-        return [part for part in (self.divergence,) if part is not None and part.is_opponent]
+        return [part for part in (self.divergence, self.critic) if part is not None and part.is_opponent]
 
     @property
     def is_deterministic(self) -> bool:
@@ -90,7 +104,7 @@ class Objective(nn.Module):
     @property
     def can_stack(self) -> bool:
         """Whether the loss of several models at once is a reconstruction error of each, and nothing else."""
-        return self.divergence is None and self.penalty is None
+        return self.divergence is None and self.critic is None and self.penalty is None
 
     def terms(self, output: Output, target: Rows) -> dict[str, torch.Tensor]:
         """Return each term by name, one value a row (batch statistics: one value).
@@ -105,53 +119,67 @@ class Objective(nn.Module):
                 terms = _importance_weighted(terms["reconstruction"], codes)
             else:
                 held = self.divergence(codes)
-                if not self._knows_names:
+                if self.training and not self._knows_names:
                     _check_names(self.divergence.divergence, set(held))
                     self._knows_names = True
                 terms |= held
             if output.model.prior is not None and output.model.prior.floats:
                 terms["anchor"] = _anchor(codes)
+        if self.critic is not None:
+            terms |= self.critic(self._judged(output, target, output.codes(self.n_rows, self.epoch)))
         if self.penalty is not None:
             terms["penalty"] = self.penalty(_coded(output, x, target.observed))
         return terms
 
-    def opponent_loss(self, opponent: DivergenceModule, output: Output) -> torch.Tensor:
+    def opponent_loss(self, opponent: Any, output: Output, target: Rows) -> torch.Tensor:
         """Return what an opponent minimises: a mean over rows, of codes cut off from the model."""
         codes = output.codes(self.n_rows, self.epoch)
-        return opponent.opponent_loss(codes._replace(z=codes.z.detach())).mean()
+        codes = codes._replace(z=codes.z.detach())
+        seen = self._judged(output, target, codes) if opponent is self.critic else codes
+        return opponent.opponent_loss(seen).mean()
+
+    def _judged(self, output: Output, target: Rows, codes: Codes) -> Judged:
+        """Return what a critic sees of rows, and of what the model makes of them."""
+        return self.rows_seen.judged(output.model, output.given, target, codes)
 
     def loss(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the scalar that training minimises."""
-        return self._weigh(terms, value_at(self.beta, self.epoch)).mean()
+        return _weigh(terms, self._weights("weights", value_at(self.beta, self.epoch))).mean()
 
     def bound(self, terms: dict[str, float]) -> float:
         """Return the negative bound from the terms' means: every weight 1, and nothing that is only in the loss."""
-        names = (
-            "reconstruction",
-            "tightening",
-            *(() if self.divergence is None else self.divergence.divergence.bound_terms),
-        )
+        of_divergence = () if self.divergence is None else self.divergence.divergence.bound_terms
+        names = ("reconstruction", "tightening", *of_divergence)
         return sum(terms[name] for name in names if name in terms)
 
     def final_losses(self, terms: dict[str, Any]) -> Any:
-        """Return the losses of rows (or their mean) with weights as they are once all schedules have ended."""
-        return self._weigh(terms, self.beta.final if isinstance(self.beta, WeightSchedule) else self.beta)
+        """Return the losses of rows (or their mean) that epochs are compared by.
 
-    def _weigh(self, terms: dict[str, Any], beta: float) -> Any:
-        """Return the weighted sum of terms; a weight of 1 is no operation."""
-        weights = {} if self.divergence is None else self.divergence.divergence.weights(beta)
-        weighted = [term if weights.get(name, 1.0) == 1.0 else weights[name] * term for name, term in terms.items()]
-        return functools.reduce(operator.add, weighted)
+        Weights are as they are once all schedules have ended.
+        """
+        beta = self.beta.final if isinstance(self.beta, WeightSchedule) else self.beta
+        return _weigh(terms, self._weights("final_weights", beta))
+
+    def _weights(self, kind: str, beta: float) -> dict[str, float]:
+        """Return what the terms of divergence and critic weigh: their ``weights``, or ``final_weights``."""
+        weights = {} if self.divergence is None else getattr(self.divergence.divergence, kind)(beta)
+        return weights if self.critic is None else {**weights, **getattr(self.critic.critic, kind)()}
 
     def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""
         return self.loss(self.terms(output, target))
 
 
+def _weigh(terms: dict[str, Any], weights: dict[str, float]) -> Any:
+    """Return the weighted sum of terms; a weight of 1 is no operation."""
+    weighted = [term if weights.get(name, 1.0) == 1.0 else weights[name] * term for name, term in terms.items()]
+    return functools.reduce(operator.add, weighted)
+
+
 def _check_names(divergence: Divergence, named: set[str]) -> None:
     """Refuse weights of terms that there are none of, and terms without a weight."""
     weights, watched = set(divergence.weights(1.0)), set(divergence.bound_terms)
-    if weights != named or not watched <= named:
+    if weights != named or not watched <= named | set(divergence.final_weights(1.0)):
         raise ValueError(
             f"Got divergence={divergence!r} with terms {sorted(named)}, weights of {sorted(weights)} and bound_terms "
             f"{sorted(watched)}; expected a weight for each term, and bound_terms among them. Check the names."

@@ -101,18 +101,19 @@ class LeanLoop(NeuralNet):
             clip_gradients(self.optimizer_, self.max_grad_norm)
         self.optimizer_.step()
         if self.opponent_optimizers_:
-            self._train_opponents(step)
+            self._train_opponents(step, batch)
         return step
 
-    def _train_opponents(self, step: dict[str, Any]) -> None:
+    def _train_opponents(self, step: dict[str, Any], batch: Batch) -> None:
         for opponent, optimizer in zip(self.criterion_.opponents, self.opponent_optimizers_, strict=True):
-            optimizer.zero_grad()  # of the model's own step
-            loss = self.criterion_.opponent_loss(opponent, step["y_pred"])
-            if not math.isfinite(loss.item()):
-                raise diverged("loss of the model's opponent")
-            loss.backward()
-            optimizer.step()
-            step["terms"]["opponent"] = loss.detach()
+            for _ in range(opponent.n_steps):
+                optimizer.zero_grad()  # of the model's own step
+                loss = self.criterion_.opponent_loss(opponent, step["y_pred"], batch.target)
+                if not math.isfinite(loss.item()):
+                    raise diverged("loss of the model's opponent")
+                loss.backward()
+                optimizer.step()
+            step["terms"][opponent.loss_name] = loss.detach()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient."""

@@ -124,7 +124,11 @@ def _has_rate(part: nn.Module) -> bool:
 
 def try_answer(given: Any, named: str, x: torch.Tensor) -> None:
     """Refuse what a decoder answers for two rows, if it is no distribution of rows."""
-    lacking = [name for name in ("energy", "log_prob", "mean", "expectation", "sample") if inspect.getattr_static(given, name, None) is None]
+    lacking = [
+        name
+        for name in ("energy", "log_prob", "mean", "expectation", "sample")
+        if inspect.getattr_static(given, name, None) is None
+    ]
     if lacking:
         raise ValueError(
             f"Got given(...) of {named} that returned {type(given).__name__}, which has no {', '.join(lacking)}; "

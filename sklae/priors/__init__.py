@@ -5,6 +5,7 @@ from sklae._codes.normal import StandardNormalCodes
 from sklae.priors._base import Prior, PriorModule, StandardNormal
 from sklae.priors._flows import Flow
 from sklae.priors._mixtures import GaussianMixture
+from sklae.priors._sampler import Sampler
 from sklae.priors._vamp import VampPrior
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "GaussianMixture",
     "Prior",
     "PriorModule",
+    "Sampler",
     "StandardNormal",
     "StandardNormalCodes",
     "VampPrior",

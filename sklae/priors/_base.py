@@ -67,7 +67,15 @@ class PriorModule(nn.Module):
 
 
 class Prior(Component):
-    """A component that builds a `PriorModule`."""
+    """A component that builds a `PriorModule`.
+
+    Attributes
+    ----------
+    has_density : bool
+        Whether codes have a density under it; without one it is for divergences that go by draws alone.
+    """
+
+    has_density: bool = True
 
     @abstractmethod
     def build(self, n_components: int, layout: Layout) -> PriorModule:
