@@ -150,7 +150,7 @@ class Moments:
         scales = np.broadcast_to(standardize, mean.shape)
         center, spread = self._pool(scales) if together else (mean, deviation)
         scale = np.where(varies & scales, spread, 1.0)
-        offset = np.where(scales, center, 0.0)
+        offset = np.where(scales, np.where(varies, center, mean), 0.0)
         fill = (mean - offset) / scale
         return Scaling(
             mean=mean,
