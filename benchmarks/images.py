@@ -49,6 +49,7 @@ from sklae import AutoencoderTransformer, VAETransformer
 from sklae._tables.layout import Rows
 from sklae.corruptions import GaussianNoise
 from sklae.critics import DataCritic, LatentCritic
+from sklae.divergences import MMD
 from sklae.divergences._mmd import discrepancy
 from sklae.likelihoods import Gaussian
 from sklae.networks import Conv, PixelCNN, Transformer
@@ -228,8 +229,8 @@ def adversaries(run: Run) -> None:
     points = {"posterior": "point", "likelihood": Gaussian(1.0), "prior": "normal"}
     held: dict[str, Any] = {
         "autoencoder": AutoencoderTransformer(8, **run.settings(likelihood=Gaussian(1.0))),
-        "MMD": VAETransformer(8, divergence="mmd", **run.settings(**points)),
-        "LatentCritic": VAETransformer(8, divergence=LatentCritic(weight=10.0), **run.settings(**points)),
+        "MMD": VAETransformer(8, divergence=MMD(100.0), **run.settings(**points)),
+        "LatentCritic": VAETransformer(8, divergence=LatentCritic(), **run.settings(**points)),
     }
     rows = []
     drawn = torch.randn(len(test), 8, generator=torch.Generator().manual_seed(0))
@@ -247,7 +248,7 @@ def adversaries(run: Run) -> None:
     print_table("adversaries: codes of 8 numbers", ["model", "MMD to the prior", "error", "fit CPU s"], rows)
     judge = MLPClassifier((64, 32), max_iter=20, random_state=0).fit(train, run.data.y_train)
     shown, rows = [test[:10]], [["images", f"{sharpness(test):.3f}", "", ""]]
-    for name, critic in {"VAE": None, "VAE-GAN": DataCritic(reconstruction=0.1, similarity=1.0)}.items():
+    for name, critic in {"VAE": None, "VAE-GAN": DataCritic()}.items():
         params = run.settings(critic=critic, likelihood="gaussian", prior="normal")
         model, seconds = fitted(VAETransformer(16, **params), train)
         made = model.sample(len(test), random_state=0, noise=False)

@@ -192,14 +192,14 @@ class DataCritic(Critic):
         A network whose encoder makes the features, in place of hidden layers: ``Conv()``.
     n_outputs : int, default=64
         How many features of a row there are.
-    adversary : float, default=1.0
+    adversary : float, default=10.0
         Weight of the decoder's term, in nats per row.
     similarity : float, default=1.0
         Weight of half the squared distance between the features of a row and of its reconstruction: as if they were
         normal, in nats. Features have one variance in every row, so that it is below twice their number.
     reconstruction : float, default=1.0
-        Weight of the reconstruction, cell by cell. The paper has none; a small one, as 0.01, leaves it little to say,
-        and learns scales of the likelihood all the same.
+        Weight of the reconstruction, cell by cell. The paper has none; with much less than 0.1 images fell apart where
+        that was tried.
     gradient_penalty : float, default=1.0
         Weight of half the squared slope of the critic's judgement at rows of the table (R1, arXiv 1801.04406). 0: none.
     learning_rate_init : float or None, default=None
@@ -244,7 +244,7 @@ class DataCritic(Critic):
         *,
         network: Network | None = None,
         n_outputs: int = 64,
-        adversary: float = 1.0,
+        adversary: float = 10.0,
         similarity: float = 1.0,
         reconstruction: float = 1.0,
         gradient_penalty: float = 1.0,

@@ -111,6 +111,11 @@ class RowReader:
                 "same order."
             )
         valid = None if given.X_val is None else check(given.X_val, reset=False, name="X_val")
+        if valid is not None and clean is not None:
+            raise ValueError(
+                "Got X_clean and X_val; expected one of them, since validation rows have no clean version to be compared "
+                "with. Leave X_val out: early_stopping='auto' and True hold pairs out."
+            )
         if valid is not None and np.isnan(valid).all():
             raise ValueError(
                 "Got X_val without a single value; expected rows that a loss can be taken of. Leave it out, or hold "
@@ -146,12 +151,18 @@ class RowReader:
         """Return for each modelled column whether it is centred and scaled."""
         given = self.estimator.standardize
         for _, part, _ in blocks:
-            if given not in (False, "auto") and not part.standardize:
+            if given is True and not part.standardize:
                 raise ValueError(
                     f"Got standardize={given!r} with {part!r}, whose data must lie in {part.support}; expected 'auto' "
                     "or False."
                 )
-        return _each_column(blocks, lambda part: part.standardize if given == "auto" else bool(given))
+        scaled = _each_column(blocks, lambda part: part.standardize if isinstance(given, str) else given)
+        if given == "global" and not scaled.any():
+            raise ValueError(
+                f"Got standardize='global' with {blocks[0][1]!r}, whose data must lie in {blocks[0][1].support}; "
+                "expected 'auto' or False."
+            )
+        return scaled
 
     def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the rows to train on and those to validate on; None for all, and for none."""

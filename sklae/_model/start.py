@@ -24,6 +24,8 @@ _MOST_AROUND_GAPS, _BUDGET, _LEAST_ROWS = 200, 4e8, 1_000
 # Up to so many inputs, and to so many rows for each, components are left out that are learned by heart; of more inputs
 # where there are fewer rows than inputs, as long as that is found in seconds.
 _MOST_INPUTS, _ROWS_PER_INPUT, _MOST_WIDE_INPUTS = 100, 50, 1_000
+# Of a covariance's change: of many inputs, whose rounds cost most, fewer rounds will do for a start.
+_CLOSER, _CLOSE, _WIDE = 1e-4, 1e-2, 30
 _CODES_AT_ONCE = 4_096
 # Of the variance of an indicator of a level.
 _LEAST_NOISE_OF_LEVELS = 0.7
@@ -177,7 +179,7 @@ def _moments_around_gaps(
     varies = np.diag(covariance) > _LEAST_VARIANCE
     if width <= _MOST_AROUND_GAPS and varies.any():
         scale = filled.std(axis=0)[varies]
-        normal = Normal.fit((values[:, varies] - mean[varies]) / scale)
+        normal = Normal.fit((values[:, varies] - mean[varies]) / scale, tol=_CLOSE if width > _WIDE else _CLOSER)
         mean[varies] += scale * normal.mean
         covariance[np.ix_(varies, varies)] = scale[:, None] * normal.covariance * scale
     return mean, covariance

@@ -82,7 +82,8 @@ class Divergence(Component):
         if not posterior.has_density:
             raise ValueError(
                 f"Got posterior={posterior!r} with divergence={self!r}, which is not defined for codes without a "
-                "density; expected divergence='mmd', or a posterior that spreads its mass, as 'diagonal'."
+                "density; expected divergence='mmd' or 'adversarial', or a posterior that spreads its mass, as "
+                "'diagonal'."
             )
 
     def terms(self, codes: Codes) -> dict[str, torch.Tensor]:

@@ -36,7 +36,7 @@ class LatentCritic(Divergence):
     ----------
     hidden_layer_sizes : sequence of int or int, default=(128, 128)
         Widths of the critic's hidden layers.
-    weight : float, default=1.0
+    weight : float, default=10.0
         What ``beta`` is multiplied by.
     gradient_penalty : float, default=1.0
         Weight of half the squared slope of the critic's judgement at draws of the prior (R1, arXiv 1801.04406): without
@@ -77,7 +77,7 @@ class LatentCritic(Divergence):
         self,
         hidden_layer_sizes: int | Sequence[int] = (128, 128),
         *,
-        weight: float = 1.0,
+        weight: float = 10.0,
         gradient_penalty: float = 1.0,
         learning_rate_init: float | None = None,
         n_steps: int = 1,

@@ -136,11 +136,12 @@ class _BatchTopKActivation(nn.Module):
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         z = h.relu()
-        if not self.training and self.n_batches:
-            return torch.where(z >= self.threshold, z, 0.0)
+        if not self.training:
+            # weights from before any batch was seen have no threshold: then each row keeps its own largest
+            least = self.threshold if self.n_batches else z.topk(self.n_active, dim=-1).values[..., -1:]
+            return torch.where(z >= least, z, 0.0)
         values, places = z.flatten().topk(self.n_active * len(z))
-        if self.training:
-            self._remember(values.detach())
+        self._remember(values.detach())
         return torch.zeros_like(z).flatten().scatter(0, places, values).view_as(z)
 
     def _remember(self, kept: torch.Tensor) -> None:

@@ -200,3 +200,7 @@ def test_chunks_of_long_rows_stay_small():
     ae = AutoencoderTransformer(2, network=Transformer((100,), **SMALL), **{**FAST, "max_iter": 1}).fit(rows)
     largest = max(part.stop - part.start for part in ae.model_.chunks(10_000))
     assert largest * ae.net_.module_.width * 8 <= 2**24
+
+
+def test_its_slopes_have_slopes():
+    AutoencoderTransformer(2, network=Transformer(d_model=8), penalty="contractive", max_iter=1).fit(X)

@@ -235,3 +235,11 @@ def test_neighbors_make_a_map_of_classes():
 def test_a_search_along_lines_takes_no_penalty_that_draws():
     with pytest.raises(ValueError, match="Got solver='lbfgs' for a model that draws noise"):
         AutoencoderTransformer(2, penalty="neighbors", solver="lbfgs").fit(make_table(60, 4))
+
+
+def test_codes_of_the_kept_start_do_not_depend_on_other_rows():
+    """Weights from before any batch have no threshold yet."""
+    noise = np.random.RandomState(0).normal(size=(150, 6))
+    ae = AutoencoderTransformer(4, penalty="batch_top_k", random_state=0).fit(noise)
+    assert ae.best_iter_ == 0
+    np.testing.assert_allclose(ae.transform(noise[:1]), ae.transform(noise)[:1], atol=1e-6)

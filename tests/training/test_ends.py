@@ -143,6 +143,11 @@ def test_validation_rows_need_a_value():
         AutoencoderTransformer(2, random_state=0).fit(X, X_val=X[:9] * np.nan)
 
 
+def test_validation_rows_beside_pairs_are_refused():
+    with pytest.raises(ValueError, match="X_clean and X_val"):
+        AutoencoderTransformer(2, random_state=0).fit(X + 1.0, X_clean=X, X_val=X[:9])
+
+
 def test_one_validation_row_will_do(recwarn):
     AutoencoderTransformer(2, max_iter=2, random_state=0).fit(X[:30], X_val=X[30:31])
     assert not [told for told in recwarn if told.category is not ConvergenceWarning]
