@@ -113,7 +113,7 @@ class RowReader:
         valid = None if given.X_val is None else check(given.X_val, reset=False, name="X_val")
         if valid is not None and clean is not None:
             raise ValueError(
-                "Got X_clean and X_val; expected one of them, since validation rows have no clean version to be compared "
+                "Got X_clean and X_val; expected one of them, since validation rows have no clean version to compare "
                 "with. Leave X_val out: early_stopping='auto' and True hold pairs out."
             )
         if valid is not None and np.isnan(valid).all():
