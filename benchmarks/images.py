@@ -16,6 +16,7 @@
 - *adversaries*: how far codes of 8 numbers are from the normal prior (MMD) without a critic, with the divergence MMD,
   and with `LatentCritic`; images drawn by a VAE without and with `DataCritic`: mean difference of neighbouring pixels,
   and Frechet's distance to test images in the last hidden layer of a classifier of labels.
+- *pythae*: a convolutional VAE of binary images beside pythae's, of the same networks, after as many steps.
 - *speed*: three epochs of 2,000 images beside the same module and objective in a loop written by hand.
 - *beats*: half of ECG5000's beats to fit, half to judge, codes of 8 numbers; and abnormal beats by the error of a model
   of normal ones. Four times as many epochs, of batches of 32.
@@ -43,6 +44,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.generative.likelihood_mnist import log_likelihood, model_of_pythae, model_of_sklae
 from benchmarks.shared.data import Split, folder, mnist
 from benchmarks.shared.harness import ALL_EPOCHS, measure, one_thread, print_table, versions
 from sklae import AutoencoderTransformer, VAETransformer
@@ -52,13 +54,17 @@ from sklae.critics import DataCritic, LatentCritic
 from sklae.divergences import MMD
 from sklae.divergences._mmd import discrepancy
 from sklae.likelihoods import Gaussian
-from sklae.networks import Conv, PixelCNN, Transformer
+from sklae.networks import Conv, Inputs, PixelCNN, Transformer
 from sklae.priors import Flow
 
 try:
     from skimage.restoration import denoise_nl_means
 except ImportError:
     denoise_nl_means = None
+try:
+    from benchmarks.shared import pythae
+except ImportError:
+    pythae = None
 try:
     from umap import UMAP
 except ImportError:
@@ -258,6 +264,36 @@ def adversaries(run: Run) -> None:
     draw(run, "adversaries", shown)
 
 
+def beside_pythae(run: Run) -> None:
+    """A convolutional VAE beside pythae's, of the same networks, after as many steps: the middle 20 x 20 pixels."""
+    if pythae is None:
+        print("pythae is not installed: left out")
+        return
+    network, k, n_pixels = Conv((20, 20), (16, 32)), 16, 400
+    train, test = (
+        (X.reshape(-1, SIDE, SIDE)[:, 4:24, 4:24] > 0.5).reshape(len(X), -1).astype(np.float32)
+        for X in (run.data.X_train, run.data.X_test)
+    )
+    model = VAETransformer(k, network=network, likelihood="bernoulli", prior="normal", learning_rate_init=1e-3,
+                           **{**run.settings(standardize="auto"), **ALL_EPOCHS})  # fmt: skip
+    model, seconds = fitted(model, train)
+    torch.manual_seed(0)
+    networks = (
+        network.encoder(Inputs(n_pixels, 0, 0, n_pixels), 2 * k),
+        network.decoder(Inputs(k, 0, 0, n_pixels), n_pixels),
+    )
+    peer = pythae.build("VAE", n_pixels, (), k, bernoulli=True, networks=networks)
+    cost = measure(lambda: pythae.train(peer, train, n_epochs=run.n_epochs, batch_size=128, learning_rate=1e-3))
+    rows = []
+    for name, as_model, time in (
+        ("sklae", model_of_sklae(model), seconds),
+        ("pythae", model_of_pythae(peer), cost.cpu),
+    ):
+        nats = -log_likelihood(as_model, test, 200)
+        rows.append([name, f"{nats.mean():.2f}", f"{nats.std() / np.sqrt(len(nats)):.2f}", f"{time:.0f}"])
+    print_table("pythae: negative log-likelihood, nats", ["", "NLL", "SE", "fit CPU s"], rows)
+
+
 def speed(run: Run) -> None:
     """Fits beside a loop written by hand, of the same module and objective, in turns."""
     train, rows = run.data.X_train[:2_000], []
@@ -312,6 +348,7 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "beats": beats,
     "adversaries": adversaries,
     "speed": speed,
+    "pythae": beside_pythae,
 }
 
 

@@ -67,16 +67,22 @@ def build(
     activation: str = "relu",
     bernoulli: bool = False,
     seed: int = 0,
+    networks: tuple[nn.Module, nn.Module] | None = None,
     **settings: Any,
 ) -> nn.Module:
-    """Return an untrained model of this name, such as "VAE" or "VAMP"; settings go to its config."""
+    """Return an untrained model of this name, such as "VAE" or "VAMP"; settings go to its config.
+
+    ``networks`` are encoder and decoder in place of fully connected ones.
+    """
     torch.manual_seed(seed)
     config_class = getattr(models, f"{name}_Config" if "_" in name else f"{name}Config")
     loss = {} if name == "WAE_MMD" else {"reconstruction_loss": "bce" if bernoulli else "mse"}
     config = config_class(input_dim=(n_features,), latent_dim=n_components, **loss, **settings)
     variational = name not in ("AE", "WAE_MMD")
-    encoder = _stack([n_features, *hidden, n_components * (1 + variational)], activation)
-    decoder = _stack([n_components, *reversed(hidden), n_features], activation)
+    encoder, decoder = networks or (
+        _stack([n_features, *hidden, n_components * (1 + variational)], activation),
+        _stack([n_components, *reversed(hidden), n_features], activation),
+    )
     return getattr(models, name)(config, encoder=_Encoder(encoder, variational), decoder=_Decoder(decoder, bernoulli))
 
 
