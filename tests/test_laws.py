@@ -25,6 +25,7 @@ ELSEWHERE = {
     "LEARNING_RATES",  # as schedules
     "WEIGHTS",  # as beta
     "AGGREGATES",  # test_code_density
+    "CRITICS",  # test_critics, test_common
     "EVIDENCE",  # test_scores, test_common
     "EXPLANATIONS",  # test_detector
 }
