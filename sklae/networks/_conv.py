@@ -12,8 +12,8 @@ from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
 from sklae.networks._base import Inputs, Network, beside
-from sklae.networks._linear_path import WithLinearPath
-from sklae.networks._mlp import ACTIVATIONS, Dropout
+from sklae.networks._linear_path import with_linear_path
+from sklae.networks._mlp import ACTIVATIONS, Dropout, run_layers
 from sklae.networks._shapes import ImageShape, fitting_size, read_shape
 
 __all__ = ["Conv"]
@@ -125,12 +125,6 @@ def _steps(small: Size, large: Size) -> Size:
     return 1 + (small[0] < large[0]), 1 + (small[1] < large[1])
 
 
-def _run(layers: nn.ModuleList, images: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-    for layer in layers:
-        images = layer(images, generator) if isinstance(layer, Dropout) else layer(images)
-    return images
-
-
 class _Encoder(nn.Module):
     """Convolutions of values, and of which were observed; conditions shift what the first one finds."""
 
@@ -178,8 +172,8 @@ class _Encoder(nn.Module):
         h = self.first(images.contiguous(memory_format=torch.channels_last))
         if self.of_condition is not None:
             h = h + self.of_condition(condition)[..., None, None]
-        h = _run(self.layers, h, generator).flatten(1)
-        return self.last(_run(self.head, beside(h, condition), generator))
+        h = run_layers(self.layers, h, generator).flatten(1)
+        return self.last(run_layers(self.head, beside(h, condition), generator))
 
 
 class _Decoder(nn.Module):
@@ -219,9 +213,9 @@ class _Decoder(nn.Module):
         condition: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        h = self.to_small(_run(self.head, beside(values, condition), generator))
+        h = self.to_small(run_layers(self.head, beside(values, condition), generator))
         images = h.view(-1, *self.small).contiguous(memory_format=torch.channels_last)
-        return self.shape.flatten(self.last(_run(self.layers, images, generator)))
+        return self.shape.flatten(self.last(run_layers(self.layers, images, generator)))
 
 
 def _dense(network: Conv, n_inputs: int, hidden: Sequence[int], n_outputs: int) -> tuple[nn.ModuleList, nn.Linear]:
@@ -343,7 +337,7 @@ class Conv(Network):
         return fitting_size(self.shape, at_least)
 
     def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
-        return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs) if self.linear_path else stack
+        return with_linear_path(stack, inputs, n_outputs) if self.linear_path else stack
 
     def _shape(self, inputs: Inputs, n_numbers: int, most: int) -> ImageShape:
         """Return the shape of rows, of which the likelihood tells or is told so many numbers, evenly."""

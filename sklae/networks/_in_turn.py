@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sklae.networks._base import Inputs
-from sklae.networks._linear_path import set_layer
+from sklae.networks._linear_path import set_layer, silence
 
 __all__ = ["InTurnDecoder", "RowsInTurn"]
 
@@ -153,11 +153,6 @@ class InTurnDecoder(nn.Module):
     @abstractmethod
     def params_at(self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor) -> torch.Tensor:
         """Return outputs that are right for the columns of a step; those given may be changed."""
-
-
-def silence(layer: Any) -> None:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
 
 
 def _columns_of_outputs(density: Any, n_columns: int, n_outputs: int, name: str) -> torch.Tensor:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklae.networks._base import beside, call
+from sklae.networks._base import Inputs, beside, call
 from sklae.networks._custom import n_activations
 
-__all__ = ["WithLinearPath", "set_layer"]
+__all__ = ["WithLinearPath", "set_layer", "silence", "with_linear_path"]
 
 
 class WithLinearPath(nn.Module):
@@ -32,7 +32,7 @@ class WithLinearPath(nn.Module):
         super().__init__()
         self.stack = stack
         self.linear = nn.Linear(n_inputs, n_outputs)
-        _silence(self.linear)
+        silence(self.linear)
 
     @property
     def can_stack(self) -> bool:
@@ -56,10 +56,15 @@ class WithLinearPath(nn.Module):
     def become_affine(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         """Become an affine map of values and condition, which training bends: the stack's last layer is zero."""
         set_layer(self.linear, weight, bias)
-        _silence(self.stack.last)
+        silence(self.stack.last)
 
 
-def _silence(layer: Any) -> None:
+def with_linear_path(stack: Any, inputs: Inputs, n_outputs: int) -> WithLinearPath:
+    """Return a module for such inputs with an affine map beside it; which values were observed is not in the map."""
+    return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
+
+
+def silence(layer: Any) -> None:
     """Make a layer answer 0."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

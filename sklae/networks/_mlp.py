@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any
@@ -12,7 +12,7 @@ from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
 from sklae.networks._base import Inputs, Network
-from sklae.networks._linear_path import WithLinearPath, set_layer
+from sklae.networks._linear_path import set_layer, with_linear_path
 
 __all__ = ["ACTIVATIONS", "MLP", "NORMALIZATIONS", "Dropout"]
 
@@ -87,6 +87,13 @@ class Dropout(nn.Module):
         return h * kept.div_(1.0 - self.p)
 
 
+def run_layers(layers: Iterable[Any], h: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """Run layers one after the other, handing the generator to those that draw."""
+    for layer in layers:
+        h = layer(h, generator) if isinstance(layer, Dropout) else layer(h)
+    return h
+
+
 class _Stack(nn.Sequential):
     """Layers in a row, handing the generator to those that draw."""
 
@@ -101,9 +108,7 @@ class _Stack(nn.Sequential):
         return all(type(layer) in known for layer in self)
 
     def forward(self, h: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-        for layer in self._modules.values():
-            h = layer(h, generator) if isinstance(layer, Dropout) else layer(h)
-        return h
+        return run_layers(self._modules.values(), h, generator)
 
     @property
     def last(self) -> nn.Module:
@@ -194,7 +199,7 @@ class MLP(Network):
         stack.n_condition = inputs.n_condition
         if not self.linear_path or len(stack) == 1:
             return stack
-        return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
+        return with_linear_path(stack, inputs, n_outputs)
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes

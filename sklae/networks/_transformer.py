@@ -12,7 +12,7 @@ from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
 from sklae.networks._base import Inputs, Network, beside
-from sklae.networks._linear_path import WithLinearPath
+from sklae.networks._linear_path import with_linear_path
 from sklae.networks._mlp import ACTIVATIONS, Dropout
 from sklae.networks._shapes import fitting_size, read_shape
 
@@ -321,7 +321,7 @@ class Transformer(Network):
         return at_least if self.shape is None else fitting_size(self.shape, at_least)
 
     def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
-        return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs) if self.linear_path else stack
+        return with_linear_path(stack, inputs, n_outputs) if self.linear_path else stack
 
     def _check_heads(self) -> None:
         if self.d_model % self.nhead:
