@@ -30,7 +30,7 @@ from sklae.likelihoods import (
     StudentT,
     Support,
 )
-from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Conv, Network, PixelCNN
+from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Conv, EncoderDecoder, Network, PixelCNN
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior, RowCodes
 from sklae.priors import PRIORS, CodeDistribution, Flow, GaussianMixture, Prior, PriorModule, VampPrior
@@ -358,6 +358,7 @@ LISTED: dict[str, dict[str, Any]] = {
         ),
         **{f"conv_{name}": Conv((1, -1), (4,), normalization=name) for name in NORMALIZATIONS},
         pixel_cnn=PixelCNN((1, -1), channels=8),  # whatever the number of columns
+        encoder_decoder=EncoderDecoder(Conv((1, -1), (4,)), MLP((8,))),
         dropout=MLP((8,), dropout=0.3),
         no_linear_path=MLP((8,), linear_path=False),
         **{f"normalization_{name}": MLP((8,), normalization=name) for name in NORMALIZATIONS},

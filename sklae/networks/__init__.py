@@ -2,6 +2,7 @@
 
 from sklae.networks._base import Inputs, Network
 from sklae.networks._conv import Conv
+from sklae.networks._encoder_decoder import EncoderDecoder
 from sklae.networks._made import MADE
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 from sklae.networks._pixel_cnn import PixelCNN
@@ -15,6 +16,7 @@ __all__ = [
     "NORMALIZATIONS",
     "Conv",
     "Dropout",
+    "EncoderDecoder",
     "Inputs",
     "Network",
     "PixelCNN",

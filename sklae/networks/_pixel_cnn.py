@@ -103,7 +103,8 @@ class PixelCNN(Network):
     images are of to the code, and takes textures off it (arXiv 1611.02731). The channels of a pixel are independent
     given the code and earlier pixels. Scores take one pass; expected rows and draws take one for each pixel, of the
     pixel alone, and `reconstruct` looks at the code alone. In rows with gaps, what stands in for a gap is what later
-    pixels see. The encoder is that of `MLP`.
+    pixels see. The encoder is that of `MLP`;
+    `EncoderDecoder` puts another in its place.
 
     Parameters
     ----------

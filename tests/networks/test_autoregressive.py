@@ -10,7 +10,7 @@ from support import seeded
 
 from sklae import VAETransformer
 from sklae.likelihoods import Blocks, Gaussian, Mixed
-from sklae.networks import MADE, MLP, PixelCNN
+from sklae.networks import MADE, MLP, Conv, EncoderDecoder, PixelCNN
 
 BITS = np.array(list(product([0.0, 1.0], repeat=8)))
 NETWORKS = {
@@ -152,3 +152,16 @@ def test_neighbouring_pixels_tell_what_a_small_code_does_not():
     networks = MLP((64,)), MADE((64,)), PixelCNN((8, 8), receptive_field=3)
     plain, *in_turn = (VAETransformer(2, network=n, **settings).fit(X[:1400]).score(X[1400:]) for n in networks)
     assert min(in_turn) > plain + 1.0
+
+
+def test_convolutions_read_images_for_a_decoder_of_pixels():
+    network = EncoderDecoder(Conv((2, 4), channels=(4,)), PixelCNN((2, 4), channels=8, receptive_field=3))
+    module, x = bent(network), torch.as_tensor(BITS)
+    assert type(module.encoder).__name__ != type(bent(PixelCNN((2, 4), channels=8)).encoder).__name__
+    with torch.no_grad():
+        log_prob = module.given(torch.zeros(256, 2, dtype=torch.float64)).log_prob(x)
+    torch.testing.assert_close(log_prob.sum(-1).exp().sum(), torch.tensor(1.0, dtype=torch.float64))
+
+
+def test_halves_agree_on_the_number_of_columns():
+    assert EncoderDecoder(Conv((4, -1)), PixelCNN((6, -1))).fitting_size(3) == 12
