@@ -2,6 +2,7 @@
 
 from sklae.networks._base import Inputs, Network
 from sklae.networks._conv import Conv
+from sklae.networks._gru import GRU
 from sklae.networks._made import MADE
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 from sklae.networks._pixel_cnn import PixelCNN
@@ -9,6 +10,7 @@ from sklae.networks._transformer import Transformer
 
 __all__ = [
     "ACTIVATIONS",
+    "GRU",
     "MADE",
     "MLP",
     "NETWORKS",
@@ -26,6 +28,7 @@ NETWORKS: dict[str, type[Network]] = {
     "mlp": MLP,
     "conv": Conv,
     "transformer": Transformer,
+    "gru": GRU,
     "made": MADE,
     "pixel_cnn": PixelCNN,
 }
