@@ -54,7 +54,7 @@ from sklae.critics import DataCritic, LatentCritic
 from sklae.divergences import MMD
 from sklae.divergences._mmd import discrepancy
 from sklae.likelihoods import Gaussian
-from sklae.networks import Conv, Inputs, PixelCNN, Transformer
+from sklae.networks import GRU, Conv, Inputs, PixelCNN, Transformer
 from sklae.priors import Flow
 
 try:
@@ -216,7 +216,9 @@ def beats(run: Run) -> None:
     normal = train[y_train == pd.Series(y).mode()[0]]
     rows = []
     found: dict[str, Any] = {"PCA": PCA(8)}
-    for name, network in {"dense": None, "Conv": Conv((140,)), "Transformer": Transformer((28, 5))}.items():
+    tried = {"dense": None, "Conv": Conv((140,)), "Transformer": Transformer((28, 5))}
+    tried["GRU"] = GRU((28, 5), linear_path=False)
+    for name, network in tried.items():
         params = run.settings(batch_size=32, max_iter=4 * run.n_epochs, standardize="global")
         found[name] = AutoencoderTransformer(8, network=network, **params)
     for name, model in found.items():

@@ -30,7 +30,7 @@ from sklae.likelihoods import (
     StudentT,
     Support,
 )
-from sklae.networks import ACTIVATIONS, MLP, NETWORKS, NORMALIZATIONS, Conv, EncoderDecoder, Network, PixelCNN
+from sklae.networks import ACTIVATIONS, GRU, MLP, NETWORKS, NORMALIZATIONS, Conv, EncoderDecoder, Network, PixelCNN
 from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior, RowCodes
 from sklae.priors import PRIORS, CodeDistribution, Flow, GaussianMixture, Prior, PriorModule, VampPrior
@@ -357,6 +357,8 @@ LISTED: dict[str, dict[str, Any]] = {
             linear_path=False,
         ),
         **{f"conv_{name}": Conv((1, -1), (4,), normalization=name) for name in NORMALIZATIONS},
+        gru=GRU(hidden_size=8),
+        gru_variant=GRU((-1,), 4, n_layers=2, bidirectional=False, dropout=0.2, linear_path=False),
         pixel_cnn=PixelCNN((1, -1), channels=8),  # whatever the number of columns
         encoder_decoder=EncoderDecoder(Conv((1, -1), (4,)), MLP((8,))),
         dropout=MLP((8,), dropout=0.3),

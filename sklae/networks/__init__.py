@@ -3,6 +3,7 @@
 from sklae.networks._base import Inputs, Network
 from sklae.networks._conv import Conv
 from sklae.networks._encoder_decoder import EncoderDecoder
+from sklae.networks._gru import GRU
 from sklae.networks._made import MADE
 from sklae.networks._mlp import ACTIVATIONS, MLP, NORMALIZATIONS, Dropout
 from sklae.networks._pixel_cnn import PixelCNN
@@ -10,6 +11,7 @@ from sklae.networks._transformer import Transformer
 
 __all__ = [
     "ACTIVATIONS",
+    "GRU",
     "MADE",
     "MLP",
     "NETWORKS",
@@ -28,6 +30,7 @@ NETWORKS: dict[str, type[Network]] = {
     "mlp": MLP,
     "conv": Conv,
     "transformer": Transformer,
+    "gru": GRU,
     "made": MADE,
     "pixel_cnn": PixelCNN,
 }

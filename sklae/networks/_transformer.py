@@ -14,7 +14,8 @@ from sklae._utils.compat import Interval, StrOptions
 from sklae.networks._base import Inputs, Network, beside
 from sklae.networks._linear_path import with_linear_path
 from sklae.networks._mlp import ACTIVATIONS, Dropout
-from sklae.networks._shapes import fitting_size, read_shape
+from sklae.networks._shapes import fitting_size
+from sklae.networks._steps import ValueTokens, as_steps, head_of_steps, read_steps
 
 __all__ = ["Transformer"]
 
@@ -101,59 +102,7 @@ class _StepTokens(nn.Module):
         self.positions = _Positions(network.positions, n_steps, network.d_model)
 
     def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        steps = [None if part is None else part.unflatten(-1, (self.n_tokens, -1)) for part in (values, mask)]
-        return self.positions(self.embed(beside(*steps)))
-
-
-class _ValueTokens(nn.Module):
-    """A token for each value, by a map of its own (arXiv 2106.11959)."""
-
-    def __init__(self, network: Transformer, inputs: Inputs):
-        super().__init__()
-        self.n_tokens, width = inputs.n_values, network.d_model
-        self.weight = _uniform(self.n_tokens, width, fan_in=width)
-        self.bias = _uniform(self.n_tokens, width, fan_in=width)
-        self.each_is_a_column = inputs.n_mask == inputs.n_values
-        self.of_mask: Any = None
-        if inputs.n_mask:
-            shape = (self.n_tokens, width) if self.each_is_a_column else (width, inputs.n_mask)
-            self.of_mask = _uniform(*shape, fan_in=width)
-
-    def forward(self, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        tokens = values[..., None] * self.weight + self.bias
-        if mask is None:
-            return tokens
-        if self.each_is_a_column:
-            return tokens + mask[..., None] * self.of_mask
-        return tokens + nn.functional.linear(mask, self.of_mask)[:, None]
-
-
-class _ValueHeads(nn.Module):
-    """The outputs of each token, by a map of its own: the first of all tokens, then the second, and so on."""
-
-    def __init__(self, width: int, n_tokens: int, n_each: int):
-        super().__init__()
-        self.weight = _uniform(n_each, n_tokens, width, fan_in=width)
-        self.bias = _uniform(n_each, n_tokens, fan_in=width)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return (torch.einsum("ntd,ptd->npt", tokens, self.weight) + self.bias).flatten(1)
-
-
-class _StepHead(nn.Linear):
-    """The outputs of each step, by one map: the first of all values, step by step, then the second, and so on."""
-
-    def __init__(self, width: int, n_channels: int, n_each: int):
-        super().__init__(width, n_channels * n_each)
-        self.n_each = n_each
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return super().forward(tokens).unflatten(-1, (self.n_each, -1)).transpose(1, 2).flatten(1)
-
-
-def _uniform(*shape: int, fan_in: int) -> nn.Parameter:
-    bound = fan_in**-0.5
-    return nn.Parameter(nn.init.uniform_(torch.empty(*shape), -bound, bound))
+        return self.positions(self.embed(as_steps(self.n_tokens, values, mask)))
 
 
 class _Encoder(nn.Module):
@@ -298,23 +247,17 @@ class Transformer(Network):
         """Return attention from values to posterior parameters."""
         self._check_heads()
         if self.shape is None:
-            tokens: nn.Module = _ValueTokens(self, inputs)
+            tokens: nn.Module = ValueTokens(inputs, self.d_model)
         else:
-            tokens = _StepTokens(self, inputs, self._steps(inputs, inputs.n_values)[0])
+            tokens = _StepTokens(self, inputs, read_steps(self.shape, inputs, inputs.n_values, type(self).__name__)[0])
         return self._with_path(_Encoder(self, tokens, inputs, n_outputs), inputs, n_outputs)
 
     def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return attention from codes to likelihood parameters."""
         self._check_heads()
-        if self.shape is None:
-            even = inputs.n_columns and n_outputs % inputs.n_columns == 0
-            n_tokens = inputs.n_columns if even else n_outputs
-            head: nn.Module = _ValueHeads(self.d_model, n_tokens, n_outputs // n_tokens)
-            positions: nn.Module = nn.Identity()
-        else:
-            n_tokens, n_channels = self._steps(inputs, n_outputs)
-            head = _StepHead(self.d_model, n_channels, n_outputs // (n_tokens * n_channels))
-            positions = _Positions(self.positions, n_tokens, self.d_model)
+        n_tokens, head = head_of_steps(self.shape, inputs, n_outputs, self.d_model, type(self).__name__)
+        told_apart = self.shape is None  # by their own maps
+        positions = nn.Identity() if told_apart else _Positions(self.positions, n_tokens, self.d_model)
         return self._with_path(_Decoder(self, inputs, n_tokens, positions, head), inputs, n_outputs)
 
     def fitting_size(self, at_least: int) -> int:
@@ -329,19 +272,3 @@ class Transformer(Network):
                 f"Got d_model={self.d_model} and nhead={self.nhead}; expected a multiple, of which each head takes its "
                 "share. Change one of them."
             )
-
-    def _steps(self, inputs: Inputs, n_numbers: int) -> tuple[int, int]:
-        """Return numbers of steps and channels of rows, of which the likelihood tells or is told so many numbers."""
-        name = type(self).__name__
-        if self.shape is not None and len(self.shape) > 2:
-            raise ValueError(
-                f"Got shape={self.shape!r} in {name}; expected (n_steps, n_channels) or (n_steps,). Multiply axes that "
-                "belong to one step, as pixels of a patch do."
-            )
-        shape = read_shape(self.shape, inputs.n_columns, name)
-        if n_numbers % shape.size:
-            raise ValueError(
-                f"Got a likelihood with {n_numbers} numbers for the {shape.size} values of {name}; expected as many "
-                "for each. Choose one likelihood for all columns, without categories, or leave shape=None."
-            )
-        return shape.height, shape.width
