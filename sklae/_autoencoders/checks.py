@@ -77,7 +77,8 @@ def check_device(device: str) -> str:
 
 
 def check_prior(prior: Any, divergence: Any) -> Any:
-    """Return the prior; refuse one without a density where the divergence asks for one."""
+    """Return the prior; refuse one that can't be, or one without a density where the divergence asks for one."""
+    prior.check()
     if divergence.needs_density and not prior.has_density:
         raise ValueError(
             f"Got prior={prior!r}, which has no density, with divergence={divergence!r}, which asks for one; expected "

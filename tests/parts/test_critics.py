@@ -1,5 +1,6 @@
 """Adversaries: critics of codes and of rows, priors that are known by draws, and who is trained on what."""
 
+import functools
 import pickle
 
 import numpy as np
@@ -141,11 +142,23 @@ def test_codes_are_drawn_to_what_a_sampler_draws():
             r"shape \(2, 3\).*expected finite ones of shape \(2, 2\)",
         ),
         ({"divergence": "mmd", "prior": Sampler(3)}, "'function' parameter"),
+        (
+            {"divergence": "mmd", "prior": Sampler(lambda n: torch.zeros(n, 2))},
+            r"takes \(n\) \(too many positional.*expected one that can be called as function\(n_samples, generator\)",
+        ),
+        ({"divergence": "mmd", "prior": Sampler(lambda n, generator, z: z)}, r"takes \(n, generator, z\)"),
     ],
 )
 def test_a_sampler_is_refused(params, message):
     with pytest.raises(ValueError, match=message):
         vae(**{"prior": Sampler(ring), **params}).fit(X)
+
+
+@pytest.mark.parametrize(
+    "function", [functools.partial(ring), lambda *args: ring(*args), lambda n, g, scale=2.0: scale * ring(n, g), max]
+)
+def test_a_sampler_takes_what_can_be_called(function):
+    Sampler(function).check()  # of built-ins without a signature nothing is known
 
 
 def test_a_sampler_has_no_scores():
