@@ -100,7 +100,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
         Added to the training loss: "l1", "kl_sparsity", "contractive", "neighbors", or an instance. "top_k" and
-        "batch_top_k" are for codes that are no distributions.
+        "batch_top_k" are for plain autoencoders.
     standardize : {"auto", "global"} or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. "global": all by one mean and one scale, as pixels want it, which share a unit and of which many hardly

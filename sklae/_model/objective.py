@@ -89,6 +89,11 @@ class Objective(nn.Module):
         """Whether the penalty is a function of the codes alone; divergences hold codes that are drawn anyway."""
         return self.penalty is None or not self.penalty.draws
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the loss depends on earlier batches."""
+        return self.penalty is not None and self.penalty.remembers
+
     @contextmanager
     def holding(self, model: Autoencoder, sample: Callable[[], Rows], generator: torch.Generator) -> Iterator[None]:
         """Let a penalty hold what it learns from training rows, for as long as there is training."""
