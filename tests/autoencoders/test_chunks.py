@@ -1,4 +1,4 @@
-"""What scoring holds at once, measured: whatever a network is as wide as, its activations stay small."""
+"""What scoring holds at once, measured: however wide a network, its activations stay small, down to a single row's."""
 
 import numpy as np
 import pytest
