@@ -209,6 +209,9 @@ class DataCritic(Critic):
 
     Notes
     -----
+    The critic's gradients are its own: neither ``learning_rate="auto"`` nor a callback, as skorch's
+    `GradientNormClipping`, shortens them or counts them to the model's. `gradient_penalty` is what keeps them in check.
+
     As in the paper, the encoder learns from the divergence and from similarity (and reconstruction), and is not trained
     to deceive the critic; the critic alone shapes the features. The history has the terms ``adversary`` and
     ``similarity``, and the critic's loss as ``critic``: log 4 where it can't tell rows from what is made. All three

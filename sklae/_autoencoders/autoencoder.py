@@ -71,9 +71,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         line. "global": all by one mean and one scale, as pixels want it, which share a unit and of which many hardly
         vary. Scores stay in the user's units either way.
     clip : float or None, default=None
-        How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
-        input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores
-        see the values as they are.
+        How many standard deviations from its column's mean a value may lie in training targets and encoder inputs:
+        further out it is pulled back, so that gross outliers are not learned. Scores see values as they are. With
+        ``standardize="global"`` a column further out than that by single cells is taken to vary as the others do.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
         autoencoders only.

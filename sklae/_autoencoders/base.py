@@ -104,16 +104,27 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
 
+        KeyboardInterrupt
+            While ``sample_from`` is fitted, after training: what was trained stays, without `sample`.
+
         Warns
         -----
         ConvergenceWarning
             If ``max_iter`` epochs ran and the loss was still falling.
+        InterruptedFitWarning
+            If training was interrupted; the best weights so far stay.
         """
-        with atomic(self):
+        with atomic(self) as before:
             training, given = Training(self), FitInput(read(X), X_val, X_clean)
             continues = self.warm_start and hasattr(self, "net_")
             training.run(training.resume(given) if continues else training.start(given))
-            training.fit_code_density(given.X)
+            try:
+                training.fit_code_density(given.X)
+            except KeyboardInterrupt:
+                # what was trained stays, as after a break in training; but it gets out, for the density is missing
+                before.clear()
+                before.update(vars(self))
+                raise
         return self
 
     def _can_continue(self) -> bool:
@@ -175,8 +186,8 @@ class BaseAutoencoder(Verbs, BaseEstimator):
     ) -> np.ndarray | torch.Tensor:
         if not hasattr(self, "code_density_"):
             raise ValueError(
-                f"Got sample_from={self.sample_from!r} and a model that was trained by partial_fit, or with another "
-                "value; expected one trained by fit with this value. Fit it again."
+                f"Got sample_from={self.sample_from!r} and a model that was trained by partial_fit, with another "
+                "value, or by a fit that was interrupted; expected one trained by fit with this value. Fit it again."
             )
         return draw_codes(self.code_density_, n_samples, random_state)
 

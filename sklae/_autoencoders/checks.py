@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklae._model.module import Autoencoder
+from sklae._model.objective import Objective
 from sklae._tables.layout import Rows
 from sklae._training.callbacks import Callback
 from sklae._training.optimizers import SOLVERS
@@ -77,7 +79,8 @@ def check_device(device: str) -> str:
 
 
 def check_prior(prior: Any, divergence: Any) -> Any:
-    """Return the prior; refuse one without a density where the divergence asks for one."""
+    """Return the prior; refuse one that can't be, or one without a density where the divergence asks for one."""
+    prior.check()
     if divergence.needs_density and not prior.has_density:
         raise ValueError(
             f"Got prior={prior!r}, which has no density, with divergence={divergence!r}, which asks for one; expected "
@@ -102,8 +105,14 @@ def check_support(rows: Rows, supports: list[tuple[Support, np.ndarray]]) -> Non
             support.check(values if rows.observed is None else values[rows.observed[:, columns] > 0])
 
 
-def check_module(module: nn.Module, objective: nn.Module, *, solver: str, batch_size: int) -> None:
+def check_module(module: Autoencoder, objective: Objective, *, solver: str, batch_size: int) -> None:
     """Refuse modules that the solver or the batch size does not suit."""
+    if SOLVERS[solver].full_batch and objective.remembers:
+        raise ValueError(
+            f"Got solver={solver!r} with a penalty that remembers earlier batches; its line search expects a loss that "
+            "is the same whenever it is evaluated with the same weights. Use solver='adam', or penalty='l1'; of TopK "
+            "and BatchTopK it is the term for units out of use that remembers, which weight=0 leaves out."
+        )
     if SOLVERS[solver].full_batch and not (module.is_deterministic and objective.is_deterministic):
         raise ValueError(
             f"Got solver={solver!r} for a model that draws noise in training; its line search expects a loss that is a "

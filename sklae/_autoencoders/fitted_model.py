@@ -91,7 +91,8 @@ class FittedModel(Inference):
 
         def expect(module: Autoencoder, rows: Rows) -> np.ndarray:
             z = torch.as_tensor(codes).to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
-            return self.decode_cells(module.given(z, rows.condition).expectation().mean(0))
+            expected = self.mean_over_draws(lambda part: module.given(part, rows.condition).expectation(), z)
+            return self.decode_cells(expected)
 
         return self.map_rows(expect, table, out=self.empty_cells(table), n_draws=len(codes))
 

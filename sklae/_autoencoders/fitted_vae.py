@@ -114,7 +114,7 @@ class FittedVAE(FittedModel):
 
         def bound(module: Autoencoder, rows: Rows) -> torch.Tensor:
             z, kl = self._draws_and_kl(module, rows)
-            return module.log_likelihood(z, rows).mean(0) - kl
+            return self.mean_over_draws(lambda part: module.log_likelihood(part, rows), z) - kl
 
         return self.score_by(bound, table, N_DRAWS)
 
@@ -123,7 +123,8 @@ class FittedVAE(FittedModel):
 
         def terms(module: Autoencoder, rows: Rows) -> np.ndarray:
             z, kl = self._draws_and_kl(module, rows)
-            columns = module.column_log_likelihood(z, rows).mean(0).cpu().double() + self.log_jacobians(module, rows)
+            told = self.mean_over_draws(lambda part: module.column_log_likelihood(part, rows), z)
+            columns = told.cpu().double() + self.log_jacobians(module, rows)
             return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).nan_to_num(nan=-torch.inf).numpy()
 
         out = np.empty((len(table), self.layout.n_features + 1))
@@ -159,7 +160,7 @@ class FittedVAE(FittedModel):
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield codes of rows, (n, n_rows, n_components), and the logarithms of their importance weights."""
         q, prior = module.encode(*rows), module.prior_codes(rows.condition)
-        for noise in draws.to(rows.x)[:, None, :].split(_MOST_DRAWS):
+        for noise in draws.to(rows.x)[:, None, :].split(min(_MOST_DRAWS, self.draws_at_once)):
             z, log_q = q.push_with_density(noise)
             yield z, module.log_likelihood(z, rows) - sampled_kl(z, log_q, prior)
 

@@ -18,6 +18,8 @@ from sklae._utils.torch_settings import torch_settings
 __all__ = ["Inference"]
 
 _CHUNK_ELEMENTS = 2**18
+# Of a row whose draws are more than a chunk: 16 MiB in float64.
+_MOST_ELEMENTS = 2**21
 
 
 class Inference:
@@ -92,7 +94,20 @@ class Inference:
 
     def chunks(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
         """Yield parts of about a quarter of a million activations: they stay in the cache."""
-        width = max(self.layout.columns.n_total, self.net.module_.width, 64)
-        step = max(1, _CHUNK_ELEMENTS // (width * n_draws))
+        step = max(1, _CHUNK_ELEMENTS // (self._width * n_draws))
         for start in range(0, n_rows, step):
             yield slice(start, min(start + step, n_rows))
+
+    def mean_over_draws(self, function: Callable[[torch.Tensor], torch.Tensor], z: torch.Tensor) -> torch.Tensor:
+        """Return the mean of ``function(z)`` over draws of rows' codes, its first axis, a few at a time."""
+        total = torch.stack([function(part).sum(0) for part in z.split(self.draws_at_once)]).sum(0)
+        return total / len(z)
+
+    @property
+    def draws_at_once(self) -> int:
+        """How many codes of a row may be decoded at once."""
+        return max(1, _MOST_ELEMENTS // self._width)
+
+    @property
+    def _width(self) -> int:
+        return max(self.layout.columns.n_total, self.net.module_.width, 64)

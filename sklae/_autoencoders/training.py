@@ -18,6 +18,7 @@ from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows
+from sklae._training.state import TrainingState
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
@@ -46,6 +47,7 @@ class Training:
     def __init__(self, estimator: Any, *, is_whole: bool = True):
         self.estimator = estimator
         self.is_whole = is_whole
+        self._before: TrainingState | None = None
 
     @property
     def plan(self) -> TrainingPlan:
@@ -75,6 +77,8 @@ class Training:
 
     def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
+        if self.is_whole and self._fits_density:
+            self._before = TrainingState(self.estimator.net_)
         likelihood = self.estimator.net_.module__likelihood  # the one that was fitted, whatever was set since
         return self._read(given, likelihood, self.estimator.layout_)
 
@@ -136,10 +140,21 @@ class Training:
         """Fit what `sample` draws codes from, if it is not the prior."""
         estimator = self.estimator
         vars(estimator).pop("code_density_", None)
-        if estimator.sample_from in (None, "prior"):
+        if not self._fits_density:
             return
         random_state = np.random.RandomState(estimator._seeds[1])
         encode = estimator.layout_.columns.categories.encode
         tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, MOST_CODES, random_state))
-        codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
-        estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)
+        try:
+            codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
+            estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)
+        except Exception:  # all or nothing: training went on with the net as it was
+            if self._before is not None:
+                self._before.restore(estimator.net_)
+            raise
+
+    @property
+    def _fits_density(self) -> bool:
+        """Whether codes are drawn from a density of their own."""
+        sample_from = self.estimator.sample_from
+        return not (sample_from is None or (isinstance(sample_from, str) and sample_from == "prior"))

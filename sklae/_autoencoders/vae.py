@@ -100,15 +100,15 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         "gaussian_noise" or "masking", or an instance.
     penalty : str, Penalty or None, default=None
         Added to the training loss: "l1", "kl_sparsity", "contractive", "neighbors", or an instance. "top_k" and
-        "batch_top_k" are for codes that are no distributions.
+        "batch_top_k" are for plain autoencoders.
     standardize : {"auto", "global"} or bool, default="auto"
         Whether columns are centred and scaled to unit variance inside. "auto": where the likelihood is on the whole
         line. "global": all by one mean and one scale, as pixels want it, which share a unit and of which many hardly
         vary. Scores stay in the user's units either way.
     clip : float or None, default=None
-        How many standard deviations from its column's mean a value may lie in the training target and at the encoder's
-        input: further out it is pulled back, so that gross outliers among the training rows are not learned. Scores
-        see the values as they are.
+        How many standard deviations from its column's mean a value may lie in training targets and encoder inputs:
+        further out it is pulled back, so that gross outliers are not learned. Scores see values as they are. With
+        ``standardize="global"`` a column further out than that by single cells is taken to vary as the others do.
     solver : {"adam", "adamw", "sgd", "rmsprop", "lbfgs"}, default="adam"
         "sgd" has Nesterov momentum 0.9. "lbfgs" works on all rows at once and needs a loss without noise: plain
         autoencoders only.

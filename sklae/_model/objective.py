@@ -89,6 +89,11 @@ class Objective(nn.Module):
         """Whether the penalty is a function of the codes alone; divergences hold codes that are drawn anyway."""
         return self.penalty is None or not self.penalty.draws
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the loss depends on earlier batches."""
+        return self.penalty is not None and self.penalty.remembers
+
     @contextmanager
     def holding(self, model: Autoencoder, sample: Callable[[], Rows], generator: torch.Generator) -> Iterator[None]:
         """Let a penalty hold what it learns from training rows, for as long as there is training."""
@@ -113,8 +118,10 @@ class Objective(nn.Module):
         """
         x = target.x if output.target is None else output.target
         terms = {"reconstruction": _reconstruction(output.model, output.given, x, target.observed)}
-        if self.divergence is not None:
-            codes = output.codes(self.n_rows, self.epoch)
+        # a critic without a divergence has codes to draw for, too
+        has_codes = self.divergence is not None or self.critic is not None
+        codes = output.codes(self.n_rows, self.epoch) if has_codes else None
+        if self.divergence is not None and codes is not None:
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
             else:
@@ -125,16 +132,20 @@ class Objective(nn.Module):
                 terms |= held
             if output.model.prior is not None and output.model.prior.floats:
                 terms["anchor"] = _anchor(codes)
-        if self.critic is not None:
-            terms |= self.critic(self._judged(output, target, output.codes(self.n_rows, self.epoch)))
+        if self.critic is not None and codes is not None:
+            terms |= self.critic(self._judged(output, target, codes))
         if self.penalty is not None:
             terms["penalty"] = self.penalty(_coded(output, x, target.observed))
         return terms
 
-    def opponent_loss(self, opponent: Any, output: Output, target: Rows) -> torch.Tensor:
-        """Return what an opponent minimises: a mean over rows, of codes cut off from the model."""
-        codes = output.codes(self.n_rows, self.epoch)
-        codes = codes._replace(z=codes.z.detach())
+    def codes_cut_off(self, output: Output) -> Codes:
+        """Return a batch's codes, and the prior as it is now, cut off from the model: what its opponents see."""
+        with torch.no_grad():
+            codes = output.codes(self.n_rows, self.epoch)
+        return codes._replace(z=codes.z.detach())
+
+    def opponent_loss(self, opponent: Any, output: Output, target: Rows, codes: Codes) -> torch.Tensor:
+        """Return what an opponent minimises: a mean over rows, of codes that are cut off from the model."""
         seen = self._judged(output, target, codes) if opponent is self.critic else codes
         return opponent.opponent_loss(seen).mean()
 

@@ -282,7 +282,7 @@ class LayoutReader:
         """Return the layout of what was taken in."""
         moments, n_levels = self.moments, self.n_levels
         moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
-        scaling = moments.finish(self.columns.labels(), self.standardize, together=self.together)
+        scaling = moments.finish(self.columns.labels(), self.standardize, together=self.together, clip=self.clip)
         assert self.dtype is not None
         return Layout(
             columns=self.columns,

@@ -9,6 +9,9 @@ import numpy as np
 
 __all__ = ["Moments", "Scaling"]
 
+# The share of a column's squared misses that one cell has by itself where its moments tell of single cells.
+_LARGEST_SHARE = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -17,7 +20,8 @@ class Scaling:
     Attributes
     ----------
     mean, deviation : ndarray of shape (n_features,), float64
-        Of the values seen in ``fit``, in the user's units.
+        Of the values seen in ``fit``, in the user's units; where gross values made them under a common scale that
+        clips, those of the other columns.
     offset, scale : ndarray of shape (n_features,), float64
         Encoded value = (value - offset) / scale.
     varies : ndarray of shape (n_features,), bool
@@ -106,6 +110,17 @@ class Moments:
         pooled = np.average(mean, weights=count)
         return pooled, np.sqrt(np.average(deviation**2 + (mean - pooled) ** 2, weights=count))
 
+    def _gross(self, columns: np.ndarray, clip: float) -> np.ndarray:
+        """Return which of some columns lie further out than ``clip`` lets values lie, and do so by single cells.
+
+        The moments of such columns say nothing of their other cells, and would say nothing of other columns' cells.
+        """
+        reach = np.maximum(self.high - self.mean, self.mean - self.low)
+        share = np.divide(reach**2, self.squares, out=np.zeros_like(reach), where=columns)
+        usual = columns & (share <= max(_LARGEST_SHARE, np.median(share[columns])))
+        center, spread = self._pool(usual)
+        return columns & ~usual & (np.hypot(self.deviation(), self.mean - center) > clip * spread)
+
     def varies(self) -> np.ndarray:
         """Return which columns vary by more than the rounding of their sums (scikit-learn's rule)."""
         rounding = self.count * np.finfo(np.float64).eps
@@ -128,11 +143,14 @@ class Moments:
                 "about 1e150. Rescale them, take logarithms, or replace codes for missing values by NaN."
             )
 
-    def finish(self, names: Any, standardize: bool | np.ndarray, *, together: bool = False) -> Scaling:
+    def finish(
+        self, names: Any, standardize: bool | np.ndarray, *, together: bool = False, clip: float | None = None
+    ) -> Scaling:
         """Return the scaling of what was taken in.
 
         ``standardize`` is one answer for all columns, or one for each; ``together`` gives these one mean and one scale,
-        those of all their values.
+        those of all their values. With ``clip``, gross cells change these no more than they would change the scale of
+        another column: columns that are so by single cells are held to be like the others.
 
         Raises
         ------
@@ -148,7 +166,12 @@ class Moments:
                 "one that varies. There is nothing to learn from this table."
             )
         scales = np.broadcast_to(standardize, mean.shape)
-        center, spread = self._pool(scales) if together else (mean, deviation)
+        center: np.ndarray | float = mean
+        spread: np.ndarray | float = deviation
+        if together:
+            gross = self._gross(scales & varies, clip) if clip and (scales & varies).any() else np.zeros_like(varies)
+            center, spread = self._pool(scales & ~gross)
+            mean, deviation = np.where(gross, center, mean), np.where(gross, spread, deviation)
         scale = np.where(varies & scales, spread, 1.0)
         offset = np.where(scales, np.where(varies, center, mean), 0.0)
         fill = (mean - offset) / scale

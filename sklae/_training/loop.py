@@ -105,10 +105,11 @@ class LeanLoop(NeuralNet):
         return step
 
     def _train_opponents(self, step: dict[str, Any], batch: Batch) -> None:
+        codes = self.criterion_.codes_cut_off(step["y_pred"])
         for opponent, optimizer in zip(self.criterion_.opponents, self.opponent_optimizers_, strict=True):
             for _ in range(opponent.n_steps):
                 optimizer.zero_grad()  # of the model's own step
-                loss = self.criterion_.opponent_loss(opponent, step["y_pred"], batch.target)
+                loss = self.criterion_.opponent_loss(opponent, step["y_pred"], batch.target, codes)
                 if not math.isfinite(loss.item()):
                     raise diverged("loss of the model's opponent")
                 loss.backward()

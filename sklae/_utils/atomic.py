@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -11,11 +12,11 @@ __all__ = ["atomic"]
 
 
 @contextmanager
-def atomic(estimator: BaseEstimator) -> Iterator[None]:
-    """Leave the estimator as it was if anything goes wrong."""
+def atomic(estimator: BaseEstimator) -> Iterator[dict[str, Any]]:
+    """Leave the estimator as it was if anything goes wrong: with the attributes that are handed out."""
     before = dict(vars(estimator))
     try:
-        yield
+        yield before
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

@@ -48,6 +48,9 @@ class LatentCritic(Divergence):
 
     Notes
     -----
+    The critic's gradients are its own: neither ``learning_rate="auto"`` nor a callback, as skorch's
+    `GradientNormClipping`, shortens them or counts them to the model's. `gradient_penalty` is what keeps them in check.
+
     The history has the encoder's term as ``adversarial``, and the critic's loss as ``opponent``: log 4 where it can't
     tell codes from draws. Both move with the critic, so that validation goes by the discrepancy of `MMD` instead, as
     ``valid_mmd``. A prior that is learned is not trained by the critic.

@@ -241,8 +241,9 @@ class Conv(Network):
     ----------
     shape : tuple of int or None, default=None
         (height, width), (n_channels, height, width) or (height, width, n_channels), of which channels are the shorter
-        end; (n_steps,) for a sequence. One of them may be -1: what is left, as in `numpy.reshape`. None: a square grey
-        image; other numbers of columns are refused.
+        end, and the first if both are equal: (3, 3, 3) is channels first, and (2, 9, 3) has 2 channels. Images of fewer
+        pixels than channels to a side need their columns reordered. (n_steps,) for a sequence. One of them may
+        be -1: what is left, as in `numpy.reshape`. None: a square grey image; other numbers of columns are refused.
     channels : sequence of int, default=(32, 64)
         Channels after each halving.
     kernel_size : int, default=3

@@ -56,8 +56,8 @@ def read_shape(shape: Sequence[int] | None, n_columns: int, named: str) -> Image
     ----------
     shape : sequence of int or None
         (n_steps,), (height, width), (n_channels, height, width) or (height, width, n_channels): channels are on the
-        shorter of the two ends, the first if they are equal. One of them may be -1, as in `numpy.reshape`. None: a
-        square grey image.
+        shorter of the two ends, the first if they are equal. One of them may be -1, as in `numpy.reshape`; it is
+        filled in before ends are compared. None: a square grey image.
     n_columns : int
     named : str
         Whose shape it is, in errors.

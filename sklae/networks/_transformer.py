@@ -21,6 +21,8 @@ __all__ = ["Transformer"]
 
 # Of sinusoidal positions (arXiv 1706.03762): the longest wave is this many times the shortest.
 _LONGEST = 10_000.0
+# Of pairs of tokens, held at once where nothing is differentiated.
+_MOST_SCORES = 2**20
 
 
 class _Block(nn.Module):
@@ -47,12 +49,20 @@ class _Block(nn.Module):
     def _attention(self, tokens: torch.Tensor) -> torch.Tensor:
         queries, keys, values = self.attend_to(tokens).unflatten(-1, (3, self.nhead, -1)).permute(2, 0, 3, 1, 4)
         # by hand: the fused kernels have no second derivatives, which penalties and critics ask for
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
-        heads = scores.softmax(-1) @ values
+        n_at_once = queries.shape[2]
+        if not torch.is_grad_enabled():  # then scores are not kept, so that a few queries can come at a time
+            n_at_once = max(1, _MOST_SCORES // (queries.shape[:2].numel() * n_at_once))
+        parts = [_attend(part, keys, values) for part in queries.split(n_at_once, dim=2)]
+        heads = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
         return self.attended(heads.transpose(1, 2).flatten(2))
 
     def _dropped(self, branch: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         return branch if self.drop is None else self.drop(branch, generator)
+
+
+def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+    return scores.softmax(-1) @ values
 
 
 class _Blocks(nn.Module):

@@ -87,12 +87,15 @@ class PenaltyModule(nn.Module):
     Attributes
     ----------
     draws : bool
-        Whether the loss is no function of the weights alone, because the term draws random numbers or remembers.
+        Whether the term draws random numbers.
+    remembers : bool
+        Whether the term depends on earlier batches: then two evaluations of a batch differ, though no weight does.
     learns_from_rows : bool
         Whether it wants to see training rows: then `begin` is called before training, and `end` after it.
     """
 
     draws: bool = False
+    remembers: bool = False
     learns_from_rows: bool = False
 
     def __init__(self, penalty: Penalty):

@@ -30,7 +30,7 @@ class TopK(Penalty):
     n_active : int or float, default=0.1
         How many codes of a row may differ from 0; a float is a share of ``n_components``, and at least one.
     weight : float, default=1/32
-        Weight of the term for units out of use.
+        Weight of the term for units out of use. It remembers batches; ``solver="lbfgs"`` takes 0 only.
     n_idle : int, default=20
         After how many batches without any row a unit counts as out of use.
 
@@ -65,8 +65,8 @@ class TopK(Penalty):
     def check(self, posterior: Posterior) -> None:
         if not isinstance(posterior, ActivePoint):
             raise ValueError(
-                f"Got penalty={self!r} with codes that are distributions; expected a plain autoencoder, whose codes "
-                "can be exactly 0. Use AutoencoderTransformer, or penalty='l1'."
+                f"Got penalty={self!r} with posterior={posterior!r}; expected a plain autoencoder, whose codes it can "
+                "set to exactly 0. Use AutoencoderTransformer, or penalty='l1'."
             )
 
     def count(self, n_components: int) -> int:
@@ -155,12 +155,12 @@ class _BatchTopKActivation(nn.Module):
 class _IdleUnits(PenaltyModule):
     """The term for units that are out of use, and for how many batches each has been."""
 
-    draws = True
     idle: torch.Tensor
 
     def __init__(self, penalty: TopK, n_components: int):
         super().__init__(penalty)
         self.weight, self.n_idle = penalty.weight, penalty.n_idle
+        self.remembers = penalty.weight > 0
         self.n_most = max(1, n_components // 2)
         self.register_buffer("idle", torch.zeros(n_components, dtype=torch.int64))
 

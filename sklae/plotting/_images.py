@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,10 +13,12 @@ from sklae.plotting._axes import axes_or_new
 
 __all__ = ["image_grid", "reconstructions"]
 
+_GREY, _COLOURED = 1, 3
+
 
 def image_grid(
     rows: ArrayLike,
-    shape: tuple[int, ...],
+    shape: Sequence[int],
     *,
     n_columns: int | None = None,
     limits: tuple[float, float] | None = None,
@@ -26,8 +30,10 @@ def image_grid(
     ----------
     rows : array-like of shape (n_samples, height * width) or (n_samples, n_channels * height * width)
         Grey: the larger a value, the darker its pixel. Coloured: red, green and blue. All pictures share one scale.
+        NaN marks a gap: nothing is drawn there.
     shape : tuple of two or three int
-        Height and width; beside them a 3 for colours, first or last as the rows have them.
+        Height and width; beside them a 3 for colours (or a 1 for grey), first or last as the rows have them. Where both
+        ends may be that, it is the smaller one, and the first if they are equal: ``(3, 3, 3)`` is channels first.
     n_columns : int or None, default=None
         Pictures per line; None makes the grid about square.
     limits : tuple of two float or None, default=None
@@ -40,6 +46,12 @@ def image_grid(
     -------
     ax : matplotlib.axes.Axes
 
+    Raises
+    ------
+    ValueError
+        For rows that are no such pictures, none at all, without a single value or infinite, and for numbers of columns
+        and limits that nothing can be drawn by.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -49,20 +61,20 @@ def image_grid(
     (17, 89)
     """
     pictures = _as_pictures(rows, shape)
-    low, high = limits or (np.nanmin(pictures), np.nanmax(pictures))
-    mosaic = _mosaic(pictures, n_columns or int(np.ceil(np.sqrt(len(pictures)))))
+    low, high = _extremes(pictures) if limits is None else _check_limits(limits)
+    mosaic = _mosaic(pictures, _check_n_columns(n_columns, len(pictures)))
     height, width = mosaic.shape[:2]
     ax = axes_or_new(ax, (6.0, max(0.6, 6.0 * height / width)))
     if mosaic.ndim == 3:
         mosaic = np.clip((mosaic - low) / max(high - low, np.finfo(float).tiny), 0.0, 1.0)
-        mosaic = np.nan_to_num(mosaic, nan=1.0)  # between pictures
+        mosaic[np.isnan(mosaic).any(axis=-1)] = 1.0  # colours know no missing ones: as white as the page
     ax.imshow(mosaic, cmap="gray_r", interpolation="nearest", vmin=low, vmax=high)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     return ax
 
 
-def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: tuple[int, ...], *, ax: Any = None) -> Any:
+def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: Sequence[int], *, ax: Any = None) -> Any:
     """Draw pictures in one line and their reconstructions in the line below.
 
     Parameters
@@ -70,7 +82,7 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: tuple
     originals, reconstructed : array-like of shape (n_samples, height * width)
         The same rows, before and after ``reconstruct``. The originals set the scale of grey.
     shape : tuple of two or three int
-        Height and width; beside them a 3 for colours, as `image_grid` takes it.
+        Height and width, and channels as `image_grid` takes them.
     ax : matplotlib.axes.Axes or None, default=None
         Where to draw; None makes a new figure.
 
@@ -95,38 +107,93 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: tuple
             f"Got originals of shape {originals.shape} and reconstructed of shape {reconstructed.shape}; "
             "expected the same rows before and after reconstruct."
         )
+    limits = _extremes(_as_pictures(originals, shape))
     both = np.concatenate([originals, reconstructed])
-    ax = image_grid(both, shape, n_columns=len(originals), limits=(originals.min(), originals.max()), ax=ax)
-    height = _size(shape)[0]
+    ax = image_grid(both, shape, n_columns=len(originals), limits=limits, ax=ax)
+    height = _read_shape(shape).height
     ax.set_yticks([(height - 1) / 2, (height - 1) / 2 + height + 1], ["original", "reconstructed"])
     ax.tick_params(length=0)
     return ax
 
 
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return height and width."""
-    if len(shape) == 2:
-        return shape[0], shape[1]
-    if len(shape) == 3 and 3 in (shape[0], shape[-1]):
-        return (shape[1], shape[2]) if shape[0] == 3 else (shape[0], shape[1])
+class _Shape(NamedTuple):
+    n_channels: int
+    height: int
+    width: int
+    channels_last: bool
+
+
+def _read_shape(shape: Sequence[int]) -> _Shape:
+    """Return height, width and channels; of two ends that may be channels the one that networks take."""
+    sizes = list(shape) if isinstance(shape, Sequence) else []
+    valid = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes)
+    if valid and len(sizes) == 2:
+        return _Shape(_GREY, sizes[0], sizes[1], channels_last=False)
+    if valid and len(sizes) == 3:
+        first, middle, last = sizes
+        ends = [size for size in (first, last) if size in (_GREY, _COLOURED)]
+        if ends and first == min(ends):
+            return _Shape(first, middle, last, channels_last=False)
+        if ends:
+            return _Shape(last, first, middle, channels_last=True)
     raise ValueError(
-        f"Got shape={tuple(shape)}; expected (height, width), or for colours (3, height, width) or (height, width, 3). "
-        "For other numbers of channels draw one of them."
+        f"Got shape={shape!r}; expected (height, width), or with 3 channels for colours (or 1 for grey) "
+        "(n_channels, height, width) or (height, width, n_channels), positive integers. Of other numbers of channels "
+        "draw one."
     )
 
 
-def _as_pictures(rows: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+def _as_pictures(rows: ArrayLike, shape: Sequence[int]) -> np.ndarray:
     """Return rows as pictures, (n, height, width) or (n, height, width, 3)."""
     rows = np.asarray(rows, dtype=np.float64)
-    _size(shape)
-    n_values = int(np.prod(shape))
-    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1] != n_values:
+    n_channels, height, width, channels_last = _read_shape(shape)
+    n_values = n_channels * height * width
+    if rows.ndim != 2 or rows.shape[1] != n_values:
         raise ValueError(
             f"Got rows of shape {rows.shape}; expected (n_samples, {n_values}) for shape={tuple(shape)}. "
             "Pass one row per picture, and its height and width."
         )
-    pictures = rows.reshape(-1, *shape)
-    return np.moveaxis(pictures, 1, -1) if len(shape) == 3 and shape[0] == 3 else pictures
+    if len(rows) == 0:
+        raise ValueError(f"Got rows of shape {rows.shape}; expected at least one picture. Pass a row or more.")
+    if np.isinf(rows).any():
+        raise ValueError(
+            f"Got infinite values in {np.isinf(rows).any(axis=1).sum()} rows; expected finite ones, or NaN in gaps. "
+            "Replace them."
+        )
+    if n_channels == _GREY:
+        return rows.reshape(-1, height, width)
+    if channels_last:
+        return rows.reshape(-1, height, width, n_channels)
+    return np.moveaxis(rows.reshape(-1, n_channels, height, width), 1, -1)
+
+
+def _extremes(pictures: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest value."""
+    if np.isnan(pictures).all():
+        raise ValueError(
+            "Got pictures without a single value; expected numbers in some cell, by which the others are drawn. Pass "
+            "limits=(low, high), or rows without gaps."
+        )
+    return float(np.nanmin(pictures)), float(np.nanmax(pictures))
+
+
+def _check_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the limits; refuse what is no range of values."""
+    values = np.asarray(limits, dtype=np.float64)
+    if values.shape != (2,) or not np.isfinite(values).all() or values[0] > values[1]:
+        raise ValueError(f"Got limits={limits!r}; expected two finite numbers, the smaller first, or None.")
+    return float(values[0]), float(values[1])
+
+
+def _check_n_columns(n_columns: int | None, n_pictures: int) -> int:
+    """Return how many pictures lie in a line."""
+    if n_columns is None:
+        return int(np.ceil(np.sqrt(n_pictures)))
+    if not isinstance(n_columns, Integral) or isinstance(n_columns, bool) or n_columns < 1:
+        raise ValueError(
+            f"Got n_columns={n_columns!r}; expected an integer at or above 1, or None for a grid that is about square."
+        )
+    return int(n_columns)
 
 
 def _mosaic(pictures: np.ndarray, n_columns: int) -> np.ndarray:

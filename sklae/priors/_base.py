@@ -77,6 +77,10 @@ class Prior(Component):
 
     has_density: bool = True
 
+    def check(self) -> None:
+        """Refuse settings that nothing can be built from, before any table is read."""
+        return None
+
     @abstractmethod
     def build(self, n_components: int, layout: Layout) -> PriorModule:
         """Return the module for codes of this width.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,20 @@ class Sampler(Prior):
 
     def __init__(self, function: Callable[[int, torch.Generator], Any]):
         self.function = function
+
+    def check(self) -> None:
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):  # of some that are written in C
+            return
+        try:
+            signature.bind(2, None)
+        except TypeError as error:
+            raise ValueError(
+                f"Got Sampler({self.function!r}), whose function takes {signature} ({error}); expected one that can be "
+                "called as function(n_samples, generator). Give it these two, and draw with the generator, so that "
+                "random_state has its say."
+            ) from error
 
     def build(self, n_components: int, layout: Layout) -> PriorModule:
         module = _SamplerModule(self.function, n_components)

@@ -5,11 +5,12 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.neighbors import KernelDensity
 from support import global_generators, make_table
-from toys import ae, vae
+from toys import ae, fingerprint, same, vae
 
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae._autoencoders.code_density import AGGREGATES, _FlowDensity, draw_codes, fit_code_density
@@ -27,6 +28,13 @@ class Bootstrap(BaseEstimator):
 
     def sample(self, n_samples=1, random_state=None):
         return self.codes_[np.random.RandomState(random_state.randint(2**31)).randint(len(self.codes_), size=n_samples)]
+
+
+class Failing(Bootstrap):
+    """A density that can't be fitted."""
+
+    def fit(self, codes, y=None):
+        raise ZeroDivisionError
 
 
 #: Name -> sample_from, among them estimators left without a seed.
@@ -144,6 +152,65 @@ def test_warm_starts_fit_the_density_anew(make):
     again = make(max_iter=2, warm_start=True, sample_from=Bootstrap()).fit(X).fit(X)
     for other in (halves, again):
         np.testing.assert_array_equal(other.code_density_.codes_, whole.code_density_.codes_)
+
+
+@pytest.mark.parametrize("make", [ae, vae])
+@pytest.mark.parametrize("continues", [False, True])
+def test_an_interrupt_while_the_flow_is_fitted_keeps_what_was_trained(make, continues, monkeypatch):
+    fitted = make(sample_from="flow", warm_start=continues)
+    if continues:
+        fitted.fit(X)
+    wanted = clone(fitted).set_params(sample_from=make().sample_from).fit(X)
+    if continues:
+        wanted.fit(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.lr_scheduler.OneCycleLR, "step", _interrupt_at(5))
+        with pytest.raises(KeyboardInterrupt):
+            fitted.fit(X)
+    assert not hasattr(fitted, "code_density_")
+    np.testing.assert_array_equal(fitted.transform(X), wanted.transform(X))
+    np.testing.assert_array_equal(fitted.score_samples(X), wanted.score_samples(X))
+    assert fitted.loss_curve_ == wanted.loss_curve_
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == len(fitted.net_.history)
+    with pytest.raises(ValueError, match=r"or by a fit that was interrupted.*Fit it again"):
+        fitted.sample(2)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
+    assert fitted.fit(X).sample(2, random_state=0).shape == (2, 4)
+
+
+def _interrupt_at(n_steps):
+    steps = iter(range(n_steps))
+
+    def strike(*args, **kwargs):
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    return strike
+
+
+def test_a_density_that_fails_leaves_the_model_as_it_was():
+    unfitted = ae(sample_from=Failing())
+    before = dict(vars(unfitted))
+    with pytest.raises(ZeroDivisionError):
+        unfitted.fit(X)
+    assert vars(unfitted) == before
+
+
+@pytest.mark.parametrize("make", [ae, vae])
+def test_a_density_that_fails_after_a_warm_start_leaves_the_model_as_it_was(make):
+    model = make(sample_from=Bootstrap(), warm_start=True).fit(X)
+    wanted, attributes = fingerprint(model, X), {k: v for k, v in vars(model).items() if k.endswith("_")}
+    with pytest.raises(ZeroDivisionError):
+        model.set_params(sample_from=Failing()).fit(X)
+    assert {k: v for k, v in vars(model).items() if k.endswith("_")} == attributes
+    assert same(fingerprint(model, X), wanted)
+    # but for skorch's marks of best epochs, which a failure does not reset
+    whole = make(max_iter=6, sample_from=Bootstrap()).fit(X)
+    found, expected = (
+        {key: value for key, value in fingerprint(each, X).items() if not key.endswith("_best")}
+        for each in (model.set_params(sample_from=Bootstrap()).fit(X), whole)
+    )
+    assert same(found, expected)
 
 
 @pytest.mark.parametrize("wrong", ["prior", "kde", object(), GaussianMixture])

@@ -38,6 +38,36 @@ def test_scores_stay_in_the_units_of_columns():
     np.testing.assert_allclose(second.score(PIXELS * 10.0), first.score(PIXELS) - n_varying * np.log(10.0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("cls", [AutoencoderTransformer, VAETransformer])
+@pytest.mark.parametrize("n_gross", [1, 3])
+def test_clipping_keeps_gross_cells_out_of_the_one_scale(cls, n_gross):
+    ruined = PIXELS.astype(float)
+    ruined[:n_gross, 20] = 1e9
+    settings = {**QUICK, "standardize": "global", "clip": 3.0}
+    model = cls(2, **settings).fit(ruined)
+    rest = np.delete(PIXELS, 20, axis=1)
+    scaling, varies = model.layout_.scaling, model.layout_.varies
+    np.testing.assert_allclose(scaling.offset[varies], rest.mean())
+    np.testing.assert_allclose(scaling.scale[varies], rest.std())
+    low, high = (bound[20].item() for bound in model.layout_.clip_bounds)
+    assert (low, high) == pytest.approx((-3.0, 3.0))
+    clean = cls(2, **settings).fit(PIXELS)
+    errors = [np.abs(each.reconstruct(PIXELS) - PIXELS).mean() for each in (model, clean)]
+    assert errors[0] < 1.2 * errors[1]
+    assert (model.score_samples(ruined)[:n_gross] < -1e5).all()  # as they are
+    unclipped = cls(2, **{**settings, "clip": None}).fit(ruined)
+    assert unclipped.layout_.scaling.scale[20] > 1e6
+
+
+@pytest.mark.parametrize("n_rows", [5, 30, len(PIXELS)])
+def test_clipping_changes_no_scale_without_gross_cells(n_rows):
+    table = PIXELS[:n_rows]
+    settings = {**QUICK, "standardize": "global"}
+    plain, clipped = (AutoencoderTransformer(2, clip=clip, **settings).fit(table).layout_ for clip in (None, 3.0))
+    for name, values in vars(plain.scaling).items():
+        np.testing.assert_array_equal(values, getattr(clipped.scaling, name))
+
+
 def test_a_likelihood_with_bounds_is_not_scaled():
     with pytest.raises(ValueError, match="standardize='global'"):
         VAETransformer(2, standardize="global", likelihood="bernoulli", **QUICK).fit(PIXELS > 100)

@@ -38,6 +38,10 @@ def built(role, network, inputs, n_outputs):
         ((3, 4, 5), 60, (3, 4, 5), False),
         ((4, 5, 3), 60, (3, 4, 5), True),
         ((3, 8, 3), 72, (3, 8, 3), False),
+        ((3, 3, 3), 27, (3, 3, 3), False),  # of equal ends the first
+        ((2, 9, 3), 54, (2, 9, 3), False),  # of ends that both may be channels the shorter
+        ((3, 9, 2), 54, (2, 3, 9), True),
+        ((3, 9, -1), 54, (2, 3, 9), True),
         ((-1, 5), 30, (1, 6, 5), False),
         ((4, -1, 3), 60, (3, 4, 5), True),
     ],

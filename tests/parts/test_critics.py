@@ -1,15 +1,18 @@
 """Adversaries: critics of codes and of rows, priors that are known by draws, and who is trained on what."""
 
+import functools
 import pickle
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback, GradientNormClipping
 from support import assert_seeded, seeded
 from toys import X, fingerprint, same, vae, with_gaps
 
 from sklae import AutoencoderTransformer
+from sklae._model.module import Autoencoder
 from sklae._model.objective import Objective
 from sklae.critics import CRITICS, DataCritic, LatentCritic
 from sklae.divergences import MMD, Codes
@@ -141,11 +144,23 @@ def test_codes_are_drawn_to_what_a_sampler_draws():
             r"shape \(2, 3\).*expected finite ones of shape \(2, 2\)",
         ),
         ({"divergence": "mmd", "prior": Sampler(3)}, "'function' parameter"),
+        (
+            {"divergence": "mmd", "prior": Sampler(lambda n: torch.zeros(n, 2))},
+            r"takes \(n\) \(too many positional.*expected one that can be called as function\(n_samples, generator\)",
+        ),
+        ({"divergence": "mmd", "prior": Sampler(lambda n, generator, z: z)}, r"takes \(n, generator, z\)"),
     ],
 )
 def test_a_sampler_is_refused(params, message):
     with pytest.raises(ValueError, match=message):
         vae(**{"prior": Sampler(ring), **params}).fit(X)
+
+
+@pytest.mark.parametrize(
+    "function", [functools.partial(ring), lambda *args: ring(*args), lambda n, g, scale=2.0: scale * ring(n, g), max]
+)
+def test_a_sampler_takes_what_can_be_called(function):
+    Sampler(function).check()  # of built-ins without a signature nothing is known
 
 
 def test_a_sampler_has_no_scores():
@@ -208,8 +223,8 @@ def test_a_critic_learns_to_tell_rows_from_what_a_model_makes():
     model = vae(critic=DataCritic((16,), n_outputs=8, gradient_penalty=0.0), max_iter=1).fit(X)
     objective, output, rows, _ = judged_of(model, X)
     before = [p.clone() for p in model.net_.module_.parameters()]
-    critic = objective.critic
-    losses = take_steps(critic.parameters(), lambda: objective.opponent_loss(critic, output, rows), 300)
+    critic, codes = objective.critic, objective.codes_cut_off(output)
+    losses = take_steps(critic.parameters(), lambda: objective.opponent_loss(critic, output, rows, codes), 300)
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:20])
     assert all(torch.equal(a, b) for a, b in zip(before, model.net_.module_.parameters(), strict=True))
     held = [p.clone() for p in critic.parameters()]
@@ -329,3 +344,67 @@ def test_a_critic_of_rows_of_any_likelihood(likelihood):
     table = np.random.RandomState(0).randint(2, size=(41, 3)).astype(float) + (likelihood == "log_normal")
     model = vae(critic=DataCritic((8,)), likelihood=likelihood, condition_features=[2]).fit(table)
     assert np.isfinite(model.net_.history[:, "train_critic"]).all()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_step_asks_the_prior_once_for_the_model_and_once_for_its_opponents(name, monkeypatch):
+    n_asked = []
+    ask = Autoencoder.prior_codes
+    monkeypatch.setattr(
+        Autoencoder, "prior_codes", lambda *args: [n_asked.append(torch.is_grad_enabled()), ask(*args)][1]
+    )
+    model = vae(max_iter=1, batch_size=len(X), prior="gaussian_mixture", **SETTINGS[name])
+    model.partial_fit(X)
+    assert n_asked[-2:] == [True, False]
+    before = len(n_asked)
+    model.partial_fit(X)
+    assert len(n_asked) - before == 2
+
+
+class GradientNorms(Callback):
+    """Remembers how long the gradients are that optimizers step by, and what other callbacks are shown."""
+
+    def __init__(self):
+        self.of_model, self.of_opponents, self.shown = [], [], set()
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        watched = [(net.optimizer_, self.of_model), *((each, self.of_opponents) for each in net.opponent_optimizers_)]
+        self.hooks = [
+            optimizer.register_step_pre_hook(lambda optimizer, *_, norms=norms: norms.append(_norm(optimizer)))
+            for optimizer, norms in watched
+        ]
+        self.against = {id(each) for opponent in net.criterion_.opponents for each in opponent.parameters()}
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.shown |= {id(parameter) for _, parameter in named_parameters}
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        for hook in self.hooks:
+            hook.remove()
+
+
+def _norm(optimizer):
+    gradients = [each.grad for group in optimizer.param_groups for each in group["params"] if each.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients).item()
+
+
+STEEP = {
+    "latent": {"posterior": "point", "divergence": LatentCritic((8,), gradient_penalty=1e6)},
+    "data": {"critic": DataCritic((8,), n_outputs=4, gradient_penalty=1e6)},
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize(("learning_rate", "most"), [("auto", 1.0), ("constant", 1e-3), ("constant", None)])
+def test_gradients_of_the_model_alone_are_shortened(name, learning_rate, most):
+    norms = GradientNorms()
+    callbacks = [norms] if learning_rate == "auto" or most is None else [norms, GradientNormClipping(most)]
+    vae(learning_rate=learning_rate, learning_rate_init=1e-3, callbacks=callbacks, **STEEP[name]).fit(10.0 * X)
+    assert min(norms.of_opponents) > 1.0
+    assert norms.shown
+    assert not norms.shown & norms.against
+    if most is not None:
+        assert max(norms.of_model) <= most * (1 + 1e-5)

@@ -237,6 +237,30 @@ def test_a_search_along_lines_takes_no_penalty_that_draws():
         AutoencoderTransformer(2, penalty="neighbors", solver="lbfgs").fit(make_table(60, 4))
 
 
+@pytest.mark.parametrize("posterior", ["point", "diagonal"])
+def test_top_k_names_the_posterior_that_it_is_not_for(posterior):
+    model = VAETransformer(4, penalty="top_k", posterior=posterior, divergence="mmd", **QUICK)
+    with pytest.raises(ValueError, match=r"Got penalty=TopK\(\) with posterior=\w+\(\).*Use AutoencoderTransformer"):
+        model.fit(make_table(60, 6))
+
+
+@pytest.mark.parametrize("penalty", [TopK(2), BatchTopK(2)])
+def test_a_search_along_lines_takes_no_term_that_remembers(penalty):
+    settings = {"solver": "lbfgs", "max_iter": 5, "learning_rate": "constant", "early_stopping": False}
+    model = AutoencoderTransformer(4, penalty=penalty, random_state=0, **settings)
+    X = make_table(60, 6)
+    with pytest.raises(
+        ValueError, match=r"Got solver='lbfgs' with a penalty that remembers.*Use solver='adam'.*weight=0"
+    ):
+        model.fit(X)
+    model.set_params(penalty__weight=0.0).fit(X)
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    row = Rows(*model.layout_.encode(X))
+    module, objective = model.net_.module_.train(), model.net_.criterion_.train()
+    losses = [objective(module(*row, generator=seeded()), row).item() for _ in range(30)]
+    assert len(set(losses)) == 1
+
+
 def test_codes_of_the_kept_start_do_not_depend_on_other_rows():
     """Weights from before any batch have no threshold yet."""
     noise = np.random.RandomState(0).normal(size=(150, 6))

@@ -233,3 +233,68 @@ def test_pictures_refuse_rows_of_another_size():
         plotting.image_grid(PIXELS, (3, 3))
     with pytest.raises(ValueError, match="before and after"):
         plotting.reconstructions(PIXELS, PIXELS[:3], (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("rows", "shape", "settings", "message"),
+    [
+        (PIXELS, (3, 3), {}, r"Got rows of shape \(7, 6\); expected \(n_samples, 9\)"),
+        (PIXELS[0], (2, 3), {}, r"Got rows of shape \(6,\); expected \(n_samples, 6\)"),
+        (PIXELS.reshape(7, 2, 3), (2, 3), {}, r"Got rows of shape \(7, 2, 3\)"),
+        (PIXELS[:0], (2, 3), {}, "expected at least one picture"),
+        (PIXELS, (2, 3, 2), {}, r"Got shape=\(2, 3, 2\); expected.*with 3 channels.*draw one"),
+        (PIXELS, (6,), {}, r"Got shape=\(6,\); expected \(height, width\)"),
+        (PIXELS, 6, {}, "Got shape=6; expected"),
+        (PIXELS, (-1, 3), {}, "positive integers"),
+        (PIXELS, (2.0, 3.0), {}, "positive integers"),
+        (PIXELS, (2, 3), {"n_columns": 0}, "Got n_columns=0; expected an integer at or above 1"),
+        (PIXELS, (2, 3), {"n_columns": -2}, "Got n_columns=-2"),
+        (PIXELS, (2, 3), {"n_columns": 2.5}, "Got n_columns=2.5"),
+        (PIXELS, (2, 3), {"limits": (1, 0)}, "the smaller first"),
+        (PIXELS, (2, 3), {"limits": (0, np.nan)}, "two finite numbers"),
+        (PIXELS, (2, 3), {"limits": (0, 1, 2)}, "two finite numbers"),
+        (np.full((2, 6), np.nan), (2, 3), {}, "without a single value.*Pass limits"),
+        (np.where(PIXELS > 0.9, np.inf, PIXELS), (2, 3), {}, "Got infinite values in"),
+    ],
+)
+def test_image_grid_refuses_before_drawing(rows, shape, settings, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.image_grid(rows, shape, **settings)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("originals", [PIXELS[:0], np.full((2, 6), np.nan)])
+def test_reconstructions_refuse_what_has_no_scale(originals):
+    with pytest.raises(ValueError, match=r"expected at least one picture|without a single value"):
+        plotting.reconstructions(originals, originals, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "pixel"),
+    [
+        ((3, 2, 3), lambda row: row.reshape(3, 2, 3).transpose(1, 2, 0)),
+        ((3, 3, 2), lambda row: row.reshape(3, 3, 2).transpose(1, 2, 0)),
+        ((2, 3, 3), lambda row: row.reshape(2, 3, 3)),
+        ((1, 6, 3), lambda row: row.reshape(6, 3)),
+        ((3, 6, 1), lambda row: row.reshape(3, 6)),
+    ],
+)
+def test_channels_lie_at_the_end_that_may_be_colours(shape, pixel):
+    row = np.random.RandomState(0).uniform(size=18)
+    drawn = plotting.image_grid([row], shape, limits=(0, 1)).images[0].get_array()
+    np.testing.assert_allclose(drawn, pixel(row))
+
+
+@pytest.mark.filterwarnings("error")
+def test_gaps_are_drawn_as_nothing():
+    holed = PIXELS.copy()
+    holed[:, 1] = np.nan
+    mosaic = plotting.reconstructions(holed, PIXELS, (2, 3)).images[0].get_array()
+    assert mosaic.mask[0, 1]
+    assert not mosaic.mask[3:5, :3].any()
+    row = np.random.RandomState(0).uniform(size=18)
+    row[7] = np.nan  # one channel of a pixel
+    pixels = plotting.image_grid([row], (2, 3, 3)).images[0].get_array()
+    np.testing.assert_array_equal(pixels[0, 2], 1.0)
+    blank = np.full((2, 6), np.nan)
+    assert plotting.image_grid(blank, (2, 3), limits=(0, 1)).images[0].get_array().mask.all()
