@@ -29,7 +29,7 @@ def vae(**params: Any) -> VAETransformer:
 
 def detector(**params: Any) -> AEOutlierDetector:
     """Return a detector around one autoencoder of these parameters, that goes by its residuals alone."""
-    return AEOutlierDetector(ae(**params), anomaly_score="reconstruction")
+    return AEOutlierDetector(ae(**params), anomaly_score="reconstruction", cv=None)
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:

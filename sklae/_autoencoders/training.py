@@ -70,10 +70,22 @@ class Training:
     def start_like(self, twin: Any, rows: TrainingRows) -> None:
         """Do the same after an equal estimator that has started on these rows."""
         self._draw_seeds()
+        self._take_over(twin)
+        self.estimator.net_ = self.plan.make_net(rows, self.estimator.__sklae_parts__())
+
+    def start_after(self, twin: Any, given: FitInput) -> TrainingRows:
+        """Do the same for other rows, whose columns and scales are those of an equal estimator that has started."""
+        self._draw_seeds()
+        self._take_over(twin)
+        parts: Parts = self.estimator.__sklae_parts__()
+        rows = self._read(given, parts.likelihood, twin.layout_)
+        self.estimator.net_ = self.plan.make_net(rows, parts)
+        return rows
+
+    def _take_over(self, twin: Any) -> None:
         for name in _FROM_TABLES:
             if hasattr(twin, name):
                 setattr(self.estimator, name, getattr(twin, name))
-        self.estimator.net_ = self.plan.make_net(rows, self.estimator.__sklae_parts__())
 
     def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
@@ -91,8 +103,8 @@ class Training:
         reader = reader_for(given.X)(self.estimator, likelihood, seed, holds_out=self.plan.holds_out)
         return reader.read(given, layout)
 
-    def run(self, rows: TrainingRows) -> None:
-        """Train: for all epochs of the plan at most, or (as part of more) for one."""
+    def run(self, rows: TrainingRows) -> bool:
+        """Train: for all epochs of the plan at most, or (as part of more) for one. Return whether the user stopped."""
         plan, net = self.plan, self.estimator.net_
         net.monitor.watch(validate=plan.validates(rows), **plan.patience(rows, net.batch_size))
         n_copies = plan.n_validation_draws(rows, net.module_)
@@ -107,6 +119,7 @@ class Training:
                 rows.train, valid, epochs=self.n_epochs(rows), n_copies=n_copies, start_counts=start_counts
             )
         self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
+        return interrupted
 
     def n_epochs(self, rows: TrainingRows) -> int:
         """Return how many epochs this run takes at most."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklae._outliers.scores import Evidence
-from sklae._outliers.tails import Tail
+from sklae._outliers.scores import Evidence, Learned
+from sklae._outliers.spaces import PointSpace, Seen
 
 __all__ = ["Joint", "share_out"]
 
@@ -15,79 +15,80 @@ __all__ = ["Joint", "share_out"]
 class Joint:
     """One anomaly from one or several kinds of evidence.
 
-    Of one kind, it is the strangeness itself. Several are made comparable first: each becomes its surprise beside the
-    trusted rows, in nats (see `Tail`), and surprises are added, as logarithms of p-values are in Fisher's method.
+    Of reconstruction or the bound alone, it is the strangeness itself. Others are made comparable: each becomes its
+    surprise beside the training rows, in nats (see `Tail`), and weighted surprises are added, much as logarithms of
+    p-values are in Fisher's method.
 
     Parameters
     ----------
     parts : sequence of Evidence
+    space : PointSpace
     """
 
-    def __init__(self, parts: Sequence[Evidence]):
+    def __init__(self, parts: Sequence[Evidence], space: PointSpace):
         self.parts = parts
-        self.ensemble = parts[0].ensemble
-        self.tails: list[Tail] = []
-        self.usual: list[np.ndarray] = []
+        self.space = space
+        self.ensemble = space.ensemble
         #: What the columns of a usual row add up to; 0 where nothing is below it.
         self.baseline = 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the strangeness of its only evidence."""
+        return len(self.parts) == 1 and self.parts[0].is_plain
 
     @property
     def further_terms(self) -> list[str]:
         """Names of the terms that come after those of the columns."""
         return [name for part in self.parts for name in part.further_terms]
 
-    def fit(self, table: np.ndarray, expected: np.ndarray, trusted: np.ndarray) -> np.ndarray:
-        """Learn what is usual from those rows, of the given ones, that are trusted; return how anomalous all are."""
-        for part in self.parts:
-            part.fit(table[trusted], expected[trusted])
-        found = self._found(table, expected)
-        if len(self.parts) > 1:
-            self.usual, self.tails = [], []
-            for part, terms in zip(self.parts, found, strict=True):
-                self.usual.append(np.zeros(terms.shape[1]) if part.positive else terms[trusted].mean(axis=0))
-                self.tails.append(Tail.fit(terms[trusted].sum(axis=1), positive=part.positive))
-        anomaly = self._surprises(found, table).sum(axis=0)
-        if len(self.parts) == 1 and not self.parts[0].positive:
-            n_columns = self.ensemble.layout.n_features
-            self.baseline = float(found[0][trusted, :n_columns].sum(axis=1).mean())
-        return anomaly
+    def fit(self, learned: Learned) -> np.ndarray:
+        """Learn what is usual; return how anomalous the rows are, each as if it had been left out."""
+        surprises = [part.weight * part.fit(learned) for part in self.parts]
+        if not self.is_plain:
+            return np.where(self._there(learned.seen), np.sum(surprises, axis=0), 0.0)
+        self.baseline = float(self.parts[0].usual[: self.ensemble.layout.n_features].sum())
+        return self.parts[0].left_out  # type: ignore[attr-defined]
 
-    def anomaly(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def see(self, table: np.ndarray) -> Seen:
+        """Return validated rows as evidence looks at them."""
+        return self.space.see(table)
+
+    def anomaly(self, seen: Seen) -> np.ndarray:
         """Return how anomalous rows are."""
-        return self._surprises(self._found(table, expected), table).sum(axis=0)
+        if self.is_plain:
+            return self.parts[0].terms(seen).sum(axis=1)
+        surprises = [part.weight * part.surprise(seen) for part in self.parts]
+        return np.where(self._there(seen), np.sum(surprises, axis=0), 0.0)
 
-    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def terms(self, seen: Seen) -> np.ndarray:
         """Return what the anomaly is the sum of, column by column and further terms.
 
-        Of several kinds of evidence: each one's surprise, shared out in proportion to its terms (those that may be
-        negative: to what they have in excess of the usual).
+        Surprises are shared out in proportion to terms: to what they have in excess of the usual.
         """
-        found = self._found(table, expected)
-        if len(found) == 1:
-            return found[0]
-        there = ~np.isnan(self.ensemble.modelled(table))
+        if self.is_plain:
+            return self.parts[0].terms(seen)
+        there = ~np.isnan(self.ensemble.modelled(seen.table))
         n_columns = there.shape[1]
+        is_there = there.any(axis=1)
         shared = [
-            share_out(surprise, np.maximum(terms - usual, 0.0), there)
-            for surprise, terms, usual in zip(self._surprises(found, table), found, self.usual, strict=True)
+            share_out(
+                np.where(is_there, part.weight * part.surprise(seen), 0.0),
+                np.maximum(part.terms(seen) - part.usual, 0.0),
+                there,
+            )
+            for part in self.parts
         ]
         return np.hstack([sum(part[:, :n_columns] for part in shared), *(part[:, n_columns:] for part in shared)])
 
-    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return the cells that speak least against rows, on the average of all kinds of evidence."""
-        return np.mean([part.suggest(table, expected) for part in self.parts], axis=0)
+    def suggest(self, seen: Seen) -> np.ndarray:
+        """Return the cells that speak least against rows, on the average of the evidence that says."""
+        suggested = [cells for part in self.parts if (cells := part.suggest(seen)) is not None]
+        return self.ensemble.within_range(np.mean(suggested, axis=0) if suggested else seen.expected)
 
-    def _surprises(self, found: list[np.ndarray], table: np.ndarray) -> np.ndarray:
-        """Return what each kind of evidence adds to the anomaly, (n_parts, n_rows)."""
-        totals = [terms.sum(axis=1) for terms in found]
-        if len(totals) == 1:
-            return np.array(totals)
-        # against a row without any value nothing speaks
-        there = ~np.isnan(self.ensemble.modelled(table)).all(axis=1)
-        return np.array([np.where(there, tail(total), 0.0) for tail, total in zip(self.tails, totals, strict=True)])
-
-    def _found(self, table: np.ndarray, expected: np.ndarray) -> list[np.ndarray]:
-        return [part.terms(table, expected) for part in self.parts]
+    def _there(self, seen: Seen) -> np.ndarray:
+        """Return which rows have a value: against others nothing speaks."""
+        return ~np.isnan(self.ensemble.modelled(seen.table)).all(axis=1)
 
 
 def share_out(total: np.ndarray, weights: np.ndarray, there: np.ndarray) -> np.ndarray:

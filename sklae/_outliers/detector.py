@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,12 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training_rows import read_columns
-from sklae._outliers.calibration import Calibration
+from sklae._outliers.calibration import Calibration, KnownRows
 from sklae._outliers.combination import Joint
 from sklae._outliers.defaults import default_autoencoder
-from sklae._outliers.ensemble import Ensemble, fit_members, residual_scale, seed_members
-from sklae._outliers.scores import EVIDENCE, NeighborSpace, Reconstruction
-from sklae._outliers.trimming import clique
+from sklae._outliers.ensemble import Ensemble, fit_left_out, fit_members, residual_scale, seed_members
+from sklae._outliers.folds import make_folds
+from sklae._outliers.scores import EVIDENCE, Learned
+from sklae._outliers.spaces import PointSpace
+from sklae._outliers.trimming import clique, suspicion
 from sklae._outliers.verbs import Detection
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
@@ -27,25 +31,29 @@ from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
-from sklae._utils.random import random_state_for, some_rows
+from sklae._utils.random import draw_seed, random_state_for, some_rows
+from sklae._utils.warnings import warn
 
 __all__ = ["AEOutlierDetector"]
 
-_COMBINED = ("reconstruction", "neighbors")
+# Chosen on half of the tables of benchmarks/outliers/detection.py: beside clean rows there is nothing to be robust to.
+_COMBINED = ("neighbors", "mixture", "robust_covariance", "columns", "reconstruction")
+_COMBINED_IF_CLEAN = ("neighbors", "mixture", "reconstruction")
 # Rows that the default autoencoder is trained on, and that say what is usual; and rows to look for neighbours among.
 _MOST_ROWS = 2**14
-_MOST_REFERENCES = 2**12
+_MOST_REFERENCES = 2**11
 # Of tables with very many columns fewer rows say what is usual.
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
 
 class AEOutlierDetector(Detection, BaseEstimator):
-    """Outlier detector: finds rows that an autoencoder rebuilds badly and that are far from the usual ones.
+    """Outlier detector: finds rows that are unlike the others, by several kinds of evidence at once.
 
-    The autoencoder learns how columns go together. A row's anomaly joins how badly it is rebuilt, each column in units
-    of its own usual error (Hawkins et al., DaWaK 2002), with its distance to the nearest training rows that can be
-    trusted (Ramaswamy et al., SIGMOD 2000). Needs no labels, takes frames with categories and gaps as they are, and
-    finds out how much of the training rows to trust.
+    A row's anomaly joins how far it is from its nearest neighbours, how improbable it is under a mixture of normal
+    distributions and under a normal one that outliers have little hold on, how far out its values lie, and how badly an
+    autoencoder rebuilds it. Most of it is in closed form: what the network adds is that of tables whose columns go
+    together in curves. Needs no labels, takes frames with categories and gaps as they are, and judges training rows as
+    if each had been left out, so that thresholds mean on new rows what they mean on those that were fitted.
 
     Parameters
     ----------
@@ -54,33 +62,50 @@ class AEOutlierDetector(Detection, BaseEstimator):
         deviations, trained by AdamW for about 300 steps of 64 rows, whatever the number of rows (50 steps for more than
         256 columns). With categories among the columns a plain autoencoder is trained to undo `Swap(0.3)`.
     anomaly_score : str or list of str, default="combined"
-        What counts against a row. "reconstruction": the mean of its squared residuals, each over the mean square of its
-        column's usual ones. "neighbors": the mean squared distance to the 3 nearest trusted rows, in standard
-        deviations. "elbo": minus the evidence lower bound, in nats; wants a `VAETransformer` (None makes one). A list
-        joins several: each becomes its surprise, minus the log of the share of trusted rows at least as strange (beyond
-        all of them by an extrapolated tail), and surprises are added. "combined" is ["reconstruction", "neighbors"].
+        What counts against a row.
+
+        - "neighbors": mean distances to the 5 nearest training rows (Ramaswamy et al., SIGMOD 2000), of standardised
+          columns, of uncorrelated ones and of normal scores; among all rows, and for three tenths of it among those
+          that are trusted.
+        - "mixture": minus the log-density of a mixture of four normal distributions.
+        - "robust_covariance": the Mahalanobis distance from the inner three quarters of the rows.
+        - "columns": how far out the values lie, each in the tail of its own column.
+        - "reconstruction": the mean of the squared residuals of the autoencoder, each over the mean square of its
+          column's usual ones (Hawkins et al., DaWaK 2002).
+        - "elbo": minus the evidence lower bound, in nats; wants a `VAETransformer` (None makes one).
+
+        A list joins several: each becomes its surprise, minus the log of the share of training rows at least as strange
+        (beyond all of them by an extrapolated tail), and surprises are added, that of neighbours with a weight of 1 and
+        others with .3. "combined" is all but the last; with ``support_fraction=1.0`` neighbours, mixture and
+        reconstruction. "reconstruction" or "elbo" alone is taken as it is.
     n_estimators : int, default=1
         How many autoencoders, equal but for their seeds, to average the reconstructions of. They are trained in one
         batched pass where their parts allow it. More make scores depend a little less on the seed; on 22 tables they
         found no more outliers than one.
     support_fraction : "auto", float or None, default="auto"
         How much of the training rows to trust. "auto" leaves out those that look strange and whose neighbours look
-        strange, too: none to a fifth of all. A float in (0.5, 1] trusts the share of the rows that is rebuilt best;
-        1.0 says that the training data is clean. None is "auto". Of use where neighbours or joined
-        evidence count: the autoencoder sees all rows, and is kept from learning gross values by ``clip`` and short
-        training.
+        strange, too: none to a fifth of all. A float in (0.5, 1] trusts the share of the rows that looks least strange.
+        1.0 says that the training data is clean: pass it where that is known, for it finds more then. None is "auto".
+    cv : "auto", int or None, default="auto"
+        In how many folds training rows are left out, to be judged by what was learned from the others; what judges new
+        rows is learned from all. "auto": 5 folds, of more than 1,000 rows fewer, and 2 from 2,500 on. An autoencoder is
+        fitted once more for each. None: training rows are judged by what was fitted to them, and a threshold flags more
+        of new rows than of these.
     max_samples : "auto", int or float, default="auto"
         How many (or which share) of the training rows, drawn at random, to train on, to learn from what is usual, and
-        (of the trusted ones) to look for neighbours among. "auto": 16,384, 16,384 and 4,096, but an autoencoder of
-        yours is trained on all. Scales of columns and the threshold are always those of all rows.
+        to look for neighbours among. "auto": 16,384, 16,384 and 2,048, but an autoencoder of yours is trained on all.
+        Scales of columns and the threshold are always those of all rows.
     contamination : "auto", float or object, default="auto"
         Where the threshold lies. A float in (0, 0.5]: below it is this share of the training rows. "auto": the fence of
-        a boxplot of the training rows' scores. An object with ``eval``, as the thresholders of PyThresh: its verdict on
-        them. `set_threshold` changes it after the fit.
+        a boxplot of the training rows' scores, but at most a tenth of them. An object with ``eval``, as the
+        thresholders of PyThresh: its verdict on them, in their order. `set_threshold` changes it after the fit.
     validation_fraction : float or None, default=None
-        The share of rows to hold out of the fit for `p_values`. None: none, where ``fit`` gets no ``X_val``.
+        The share of rows to hold out of the fit for `p_values`, and for ``predict(fdr=)``. None: none, where ``fit``
+        gets no ``X_val``.
+    verbose : int, default=0
+        1 prints what was learned, and how long it took.
     random_state : int, RandomState instance or None, default=None
-        Seeds the autoencoders, unless ``autoencoder`` has a ``random_state`` of its own, and draws rows.
+        Seeds the autoencoders, unless ``autoencoder`` has a ``random_state`` of its own, and draws rows and folds.
 
     Attributes
     ----------
@@ -88,6 +113,10 @@ class AEOutlierDetector(Detection, BaseEstimator):
         The (first) fitted autoencoder.
     estimators_ : list of estimators
         All of them.
+    labels_ : ndarray of shape (n_samples,)
+        Of the training rows, -1 for outliers and 1.
+    max_samples_ : int
+        How many training rows say what is usual.
     residual_scale_ : ndarray of shape (n_features,)
         Root mean square of each modelled column's training residuals, in the user's units; of a category the
         residuals are those of its levels' indicators from their probabilities, squared and summed.
@@ -99,7 +128,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
     offset_ : float
         The threshold on `score_samples`: below it are outliers.
     n_calibration_ : int
-        Number of rows that `p_values` compares with; only after a fit with validation rows.
+        Number of rows that `p_values` compares with: those held out, else all training rows.
     min_p_value_ : float
         The smallest p-value there is: 1 / (n_calibration_ + 1).
     n_features_in_ : int
@@ -107,18 +136,20 @@ class AEOutlierDetector(Detection, BaseEstimator):
     feature_names_in_ : ndarray of str
         Their names, where all are strings.
 
-    See Also
-    --------
-    sklearn.ensemble.IsolationForest : Quicker, and as good at rows whose values are extreme one by one.
-
     Notes
     -----
+    Which rows to trust can't be seen from the rows alone: a clump of strange ones may be a fault, or a rare kind of
+    normal rows. The default hedges; ``support_fraction=1.0`` is better where training rows are known to be normal.
+
+    A training row that turns up again is recognised, and has the score that it would have, had it been left out: so the
+    share of training rows that `predict` flags is ``contamination``, and the share of new normal rows nearly so.
+
     A category counts as one number does, however many levels it has: its residual is that of all levels' indicators,
     in units of the usual one, and the indicators together have variance 1 where neighbours are looked for. Those of
     ordered levels are cumulated, so that distant levels are farther apart than neighbouring ones. A level that was not
     in the training rows is a gap, and says nothing: where a new one is an alarm, compare with the levels yourself.
 
-    Unless ``anomaly_score`` is "reconstruction" or "elbo", the fitted detector, and its pickle, hold up to 4,096 (or
+    Unless ``anomaly_score`` is "reconstruction" or "elbo", the fitted detector, and its pickle, hold up to 2,048 (or
     ``max_samples``) training rows, as those of `sklearn.neighbors.LocalOutlierFactor` hold all.
 
     Examples
@@ -137,6 +168,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         "anomaly_score": [StrOptions({"combined", *EVIDENCE}), list, tuple],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "support_fraction": [StrOptions({"auto"}), Interval(Real, 0.5, 1, closed="right"), None],
+        "cv": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left"), None],
         "max_samples": [
             StrOptions({"auto"}),
             Interval(Integral, 2, None, closed="left"),
@@ -144,6 +176,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         ],
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right"), HasMethods(["eval"])],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
@@ -154,18 +187,22 @@ class AEOutlierDetector(Detection, BaseEstimator):
         anomaly_score: Any = "combined",
         n_estimators: int = 1,
         support_fraction: Any = "auto",
+        cv: Any = "auto",
         max_samples: Any = "auto",
         contamination: Any = "auto",
         validation_fraction: float | None = None,
+        verbose: int = 0,
         random_state: Any = None,
     ):
         self.autoencoder = autoencoder
         self.anomaly_score = anomaly_score
         self.n_estimators = n_estimators
         self.support_fraction = support_fraction
+        self.cv = cv
         self.max_samples = max_samples
         self.contamination = contamination
         self.validation_fraction = validation_fraction
+        self.verbose = verbose
         self.random_state = random_state
 
     # -- fitting ----------------------------------------------------------------------------------------
@@ -205,12 +242,15 @@ class AEOutlierDetector(Detection, BaseEstimator):
                 rows, kept = self._split(len(table), self.validation_fraction, rng)
                 table, held_out = everything[rows], everything[kept]
             fitted = X if len(rows) == len(everything) else rows_of(frame_of(X), rows, len(everything))
-            self._fit_autoencoders(fitted, table, columns, rng)
-            scores = self._fit_evidence(table, rows, rng)
-            scores = self._score_table(everything) if scores is None else scores
-            known = None if held_out is None else np.sort(self._score_table(held_out))
-            self._calibration = Calibration(np.sort(scores), known)
+            with _stage(self.verbose, "the autoencoder"):
+                self._fit_autoencoders(fitted, table, columns, rng)
+            with _stage(self.verbose, "what is usual"):
+                self._fit_evidence(fitted, table, rows, rng)
+            with _stage(self.verbose, "the threshold"):
+                known = None if held_out is None else np.sort(self._score_table(held_out))
+                self._calibration = Calibration(self._score_table(everything), known)
             self.offset_ = self._offset_by(self.contamination)
+            self.labels_ = np.where(self._calibration.training < self.offset_, -1, 1)
         return self
 
     def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
@@ -221,7 +261,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
     def _score_names(self) -> Sequence[str]:
         """Return the kinds of evidence to join."""
         if isinstance(self.anomaly_score, str):
-            return _COMBINED if self.anomaly_score == "combined" else (self.anomaly_score,)
+            combined = _COMBINED_IF_CLEAN if self._is_clean() else _COMBINED
+            return combined if self.anomaly_score == "combined" else (self.anomaly_score,)
         names = list(self.anomaly_score)
         if not names or len(set(names)) < len(names) or not set(names) <= set(EVIDENCE):
             raise ValueError(
@@ -244,6 +285,12 @@ class AEOutlierDetector(Detection, BaseEstimator):
         if isinstance(self.max_samples, str):
             return min(n_rows, default)
         share = not isinstance(self.max_samples, Integral)
+        if not share and self.max_samples > n_rows:
+            warn(
+                f"Got max_samples={self.max_samples} and {n_rows} rows; expected at most as many. All rows are used: "
+                "pass 'auto' for that.",
+                UserWarning,
+            )
         return max(2, min(n_rows, math.ceil(self.max_samples * n_rows) if share else int(self.max_samples)))
 
     def _fit_autoencoders(self, X: Any, table: np.ndarray, columns: Columns, rng: np.random.RandomState) -> None:
@@ -267,43 +314,54 @@ class AEOutlierDetector(Detection, BaseEstimator):
         self.estimators_ = members
         self.autoencoder_ = members[0]
 
-    def _fit_evidence(self, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState) -> np.ndarray | None:
-        """Learn residuals' scales, which rows to trust, and from these what is usual.
+    def _fit_evidence(self, X: Any, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState) -> None:
+        """Learn residuals' scales, which rows to trust, and what is usual.
 
-        ``positions`` are those of the table's rows in what the user passed. Returns the scores of all of the user's
-        rows, if all were looked at.
+        ``positions`` are those of the table's rows in what the user passed.
         """
         width = max(table.shape[1], len(self.autoencoder_.model_.cells.owner))
         most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // width))
         rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
-        sample = table[rows]
+        sample = table[rows].astype(np.float64)
+        self.max_samples_ = len(sample)
         ensemble = Ensemble(self.estimators_, sample)
-        expected = ensemble.expect_in_parts(sample)
-        self.residual_scale_ = residual_scale(ensemble, sample, expected)
-        left_out = self._distrusted(sample, expected, ensemble)
+        space = PointSpace(ensemble)
+        seen = space.see(sample)
+        self.residual_scale_ = residual_scale(ensemble, sample, seen.expected)
+        folds = make_folds(self.cv, len(sample), rng)
+        left_out = self._distrusted(seen.points, folds, rng)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
-        n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(trusted)
-        trusted = trusted[some_rows(len(trusted), n_references, rng)]
-        self._joint = Joint([EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()])
-        scores = -self._joint.fit(sample, expected, trusted)
-        looked_at_all = self.validation_fraction is None and len(rows) == len(table)
-        return scores if looked_at_all else None
+        n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(sample)
+        references = some_rows(len(sample), n_references, rng)
+        parts = [EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()]
+        members: list[BaseAutoencoder] = []
+        if folds and any(part.is_plain for part in parts):
+            members = fit_left_out(self.autoencoder_, rows_of(frame_of(X), rows, len(table)), folds, rng)
+        fold_ensembles = [Ensemble([member], sample) for member in members]
+        self._joint = Joint(parts, space)
+        anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))
+        self._known = KnownRows(sample, -anomaly) if folds else None
 
-    def _distrusted(self, sample: np.ndarray, expected: np.ndarray, ensemble: Ensemble) -> np.ndarray:
+    def _distrusted(self, points: np.ndarray, folds: list[np.ndarray], rng: np.random.RandomState) -> np.ndarray:
         """Return which rows not to trust, as positions."""
-        anomaly = Reconstruction(ensemble, self.residual_scale_).terms(sample, expected).sum(axis=1)
+        if self._is_clean():
+            return np.empty(0, dtype=int)
+        anomaly = suspicion(points, folds, rng)
         if self.support_fraction in (None, "auto"):
-            return clique(anomaly, NeighborSpace(ensemble)(sample, expected))
+            return clique(anomaly, points)
         n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
         return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
+    def _is_clean(self) -> bool:
+        return self.support_fraction == 1.0
+
     @property
     def n_calibration_(self) -> int:
-        """Number of held-out rows; only where there were some."""
+        """Number of rows that p-values compare with: those held out, else all training rows."""
         check_is_fitted(self)
-        return len(self._calibration.require_held_out())
+        return len(self._calibration.usual)
 
     @property
     def min_p_value_(self) -> float:
@@ -324,3 +382,12 @@ class AEOutlierDetector(Detection, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+@contextmanager
+def _stage(verbose: int, name: str) -> Iterator[None]:
+    """Say what was learned, and how long it took, where asked to."""
+    start = time.perf_counter()
+    yield
+    if verbose:
+        print(f"[AEOutlierDetector] learned {name} in {time.perf_counter() - start:.1f} s")

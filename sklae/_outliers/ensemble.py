@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training import Training
 from sklae._autoencoders.training_rows import FitInput
 from sklae._tables.columns import Columns
+from sklae._tables.frames import rows_of
 from sklae._tables.indicators import Cells
 from sklae._tables.layout import Layout
+from sklae._tables.table import frame_of
 from sklae._training.stacked import can_train_together, train_together
 from sklae._utils.compat import validate_params
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
 
-__all__ = ["Ensemble", "batches_of", "fit_members", "residual_scale", "seed_members"]
+__all__ = ["Ensemble", "batches_of", "fit_left_out", "fit_members", "residual_scale", "seed_members"]
 
 
 def seed_members(members: Sequence[BaseAutoencoder], random_state: np.random.RandomState) -> None:
@@ -58,7 +63,7 @@ def fit_members(
     nets = [member.net_ for member in members]
     if rows.valid is None and members[0].net_params is None and can_train_together(nets):
         with torch_settings(n_threads=1, gradients=True):
-            interrupted = train_together(nets, rows.train, epochs=first.n_epochs(rows))
+            interrupted = train_together(nets, [rows.train] * len(nets), epochs=first.n_epochs(rows))
         for training in trainings:
             training.conclude(rows, interrupted=interrupted)
     else:
@@ -66,6 +71,50 @@ def fit_members(
             training.run(rows)
     for training in trainings:
         training.fit_code_density(X)
+
+
+def fit_left_out(
+    member: BaseAutoencoder, X: Any, folds: Sequence[np.ndarray], random_state: np.random.RandomState
+) -> list[BaseAutoencoder]:
+    """Fit one more autoencoder for each fold of rows, to all others; in one batched pass where their parts allow it.
+
+    Parameters
+    ----------
+    member : BaseAutoencoder
+        Fitted; they are like it, and share its columns and scales.
+    X : array-like or frame of shape (n_samples, n_features)
+    folds : sequence of ndarray of int
+    random_state : RandomState
+
+    Returns
+    -------
+    fitted : list of BaseAutoencoder
+        Fewer than folds where the user stopped training.
+    """
+    others = [clone(member).set_params(random_state=draw_seed(random_state)) for _ in folds]
+    trainings = [Training(other) for other in others]
+    n_rows = len(frame_of(X))
+    n_kept = n_rows - max(len(fold) for fold in folds)  # as many for each, to be stacked
+    rests = [np.delete(np.arange(n_rows), fold)[-n_kept:] for fold in folds]
+    rows = [
+        training.start_after(member, FitInput(rows_of(frame_of(X), rest, n_rows)))
+        for training, rest in zip(trainings, rests, strict=True)
+    ]
+    nets = [other.net_ for other in others]
+    stackable = all(part.valid is None for part in rows) and member.net_params is None and can_train_together(nets)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the member's own fit has warned
+        if stackable:
+            epochs = trainings[0].n_epochs(rows[0])
+            with torch_settings(n_threads=1, gradients=True):
+                interrupted = train_together(nets, [part.train for part in rows], epochs=epochs)
+            for training, part in zip(trainings, rows, strict=True):
+                training.conclude(part, interrupted=interrupted)
+            return others
+        for number, (training, part) in enumerate(zip(trainings, rows, strict=True)):
+            if training.run(part):
+                return others[:number]
+    return others
 
 
 # Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,
@@ -98,6 +147,8 @@ class Ensemble:
         Means of numbers, shares of levels.
     deviation : ndarray of shape (n_columns,)
         Root of a column's variance, of a category that of its indicators together.
+    lowest, highest : ndarray of shape (n_cells,)
+        The range of the table's cells.
     spread : ndarray of shape (n_columns,)
         The unit of each column: its deviation, or a small share of the magnitude of a constant one.
     """
@@ -109,6 +160,10 @@ class Ensemble:
         self.mean, self.deviation = layout.mean[self.cells.owner], layout.deviation
         if not self.cells.only_numbers:
             self._learn_levels(self.observe(table))
+        observed = self.observe(table)
+        with np.errstate(invalid="ignore"):
+            self.lowest = np.fmin.reduce(observed, axis=0)
+            self.highest = np.fmax.reduce(observed, axis=0)
         has_unit = layout.varies & (self.deviation > 0)
         self.spread = np.where(has_unit, self.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
 
@@ -129,10 +184,15 @@ class Ensemble:
         """Yield parts of rows that stay small, copied so many times, with their cells."""
         return batches_of(len(table), n_copies * max(table.shape[1], len(self.cells.owner)))
 
+    def batches_among(self, table: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield some of the rows in parts that stay small."""
+        if len(rows):
+            yield from (rows[part] for part in batches_of(len(rows), max(table.shape[1], len(self.cells.owner))))
+
     def expect(self, table: np.ndarray) -> np.ndarray:
         """Return what is expected in the modelled cells, (n_rows, n_cells), float64."""
         with np.errstate(over="ignore"):  # far out the networks overflow
-            found = [member.model_.expect(table).astype(table.dtype, copy=False) for member in self.members]
+            found = [member.model_.expect(table) for member in self.members]
             expected = np.asarray(np.mean(found, axis=0, dtype=np.float64))
         constant = ~self.layout.varies
         expected[:, self.cells.first[constant]] = self.layout.mean[constant]
@@ -152,6 +212,10 @@ class Ensemble:
     def observe(self, table: np.ndarray) -> np.ndarray:
         """Return the modelled cells of a validated table, (n_rows, n_cells); NaN in gaps."""
         return self.cells.expand(self.modelled(table))
+
+    def within_range(self, cells: np.ndarray) -> np.ndarray:
+        """Return cells, those beyond the values that were seen at the last of these."""
+        return np.clip(cells, self.lowest, self.highest)
 
     def residuals(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
         """Return by how much cells differ from what is expected, (n_rows, n_cells), ordered levels cumulated."""

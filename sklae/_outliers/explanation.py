@@ -11,7 +11,7 @@ import numpy as np
 
 from sklae._outliers.combination import Joint, share_out
 
-__all__ = ["EXPLANATIONS", "repair"]
+__all__ = ["EXPLANATIONS", "adding_up_to", "repair"]
 
 
 def repair(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
@@ -46,9 +46,9 @@ def _repair_chunk(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarr
     every = np.arange(len(copies))
     cell, own = (every, np.tile(positions, n_rows)), (every, np.tile(np.arange(n_columns), n_rows))
     copies[cell] = np.nan
-    copies[cell] = ensemble.cells.collapse(joint.suggest(copies, ensemble.expect(copies)))[own]
-    before = joint.anomaly(table, ensemble.expect(table))
-    after = joint.anomaly(copies, ensemble.expect(copies)).reshape(n_rows, n_columns)
+    copies[cell] = ensemble.cells.collapse(joint.suggest(joint.see(copies)))[own]
+    before = joint.anomaly(joint.see(table))
+    after = joint.anomaly(joint.see(copies)).reshape(n_rows, n_columns)
     with np.errstate(invalid="ignore"):
         falls = np.maximum(before[:, None] - after, 0.0)
     falls[np.isnan(falls) | np.isnan(ensemble.modelled(table))] = 0.0
@@ -57,10 +57,12 @@ def _repair_chunk(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarr
 
 def added_up(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     """Return the terms of the anomaly, and the reconstruction."""
-    ensemble = joint.ensemble
-    expected = ensemble.expect_in_parts(table)
-    parts = [joint.terms(table[rows], expected[rows]) for rows in ensemble.batches(table)]
-    return np.concatenate(parts), ensemble.cells.collapse(expected)
+    ensemble, terms, expected = joint.ensemble, [], []
+    for rows in ensemble.batches(table):
+        seen = joint.see(table[rows])
+        terms.append(joint.terms(seen))
+        expected.append(ensemble.within_range(seen.expected))
+    return np.concatenate(terms), ensemble.cells.collapse(np.concatenate(expected))
 
 
 def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +71,7 @@ def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     terms, _ = added_up(table, joint)
     width = falls.shape[1]
     # a term that belongs to no column stays what it is, unless it was joined with others
-    remainder = terms[:, width:] if len(joint.parts) == 1 else np.empty((len(table), 0))
+    remainder = terms[:, width:] if joint.is_plain else np.empty((len(table), 0))
     # where no repair helps, and where the anomaly is infinite, whatever is repaired
     helpless = falls.sum(axis=1) <= 0
     falls[helpless] = np.maximum(terms[helpless, :width], 0.0)
@@ -77,6 +79,17 @@ def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     usual = there * joint.baseline / np.maximum(there.sum(axis=1, keepdims=True), 1)
     excess = terms.sum(axis=1) - remainder.sum(axis=1) - usual.sum(axis=1)
     return np.hstack([usual + share_out(excess, falls, there), remainder]), expected
+
+
+def adding_up_to(terms: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Return terms that add up to other totals: those of rows that were fitted are scored as if left out."""
+    sums = terms.sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = terms * (totals / sums)[:, None]
+    shifted = terms + ((totals - sums) / terms.shape[1])[:, None]
+    keeps_sign = (terms.min(axis=1, initial=0.0) >= 0) & (sums > 0) & (totals >= 0)
+    changes = np.isfinite(sums) & np.isfinite(totals) & (totals != sums)
+    return np.where(changes[:, None], np.where(keeps_sign[:, None], scaled, shifted), terms)
 
 
 #: Name -> function of a validated table and a `Joint`: what each column and further term adds, (n_rows, n_terms),

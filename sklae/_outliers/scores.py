@@ -1,67 +1,59 @@
-"""What speaks against a row: kinds of evidence, each a sum over columns, and their joint score."""
+"""What speaks against a row: kinds of evidence, how surprising each is, and which columns it comes from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from sklae._outliers.densities import ColumnTails, Density, NormalMixture, TrimmedNormal, left_out
 from sklae._outliers.ensemble import Ensemble, batches_of
+from sklae._outliers.spaces import SPACES, PointSpace, Seen
+from sklae._outliers.tails import Tail
 
-__all__ = ["EVIDENCE", "Evidence", "NeighborSpace"]
+__all__ = ["EVIDENCE", "Evidence", "Learned"]
 
-_N_NEIGHBORS = 3
-# Neighbours that say whom to trust, and what to expect.
+_N_NEIGHBORS = 5
+# Neighbours that say what to expect.
 _N_WITNESSES = 10
-# Squared standard deviations up to which rows are the same: a row's own copy, but for rounding.
+# Squared distance up to which rows are the same, but for rounding.
 _SAME = 1e-10
-# Standard deviations from the mean from which on neighbours are no longer told apart: squares must not overflow.
-_FARTHEST = 1e6
-# How many standard deviations apart rows of different conditions lie, in the search for neighbours.
-_CONDITION_WEIGHT = 3.0
+# What distances among trusted rows weigh beside those among all. Chosen on half of the tables of
+# benchmarks/outliers/detection.py, as the weights of evidence are.
+_TRUSTED_SHARE = 0.3
+# A residual in units of the usual one: squares must not overflow.
+_MOST = 1e100
 
 
-class NeighborSpace:
-    """Where neighbours are looked for: standardised cells, gaps filled, conditions beside them.
+class Learned(NamedTuple):
+    """What evidence is learned from.
 
-    A category counts as one standardised number does: its indicators together have variance 1.
-
-    Parameters
+    Attributes
     ----------
-    ensemble : Ensemble
+    seen : Seen
+        Training rows.
+    trusted : ndarray of int
+        Positions of those that are trusted; neighbours are looked for among `references` of them, and of all.
+    references : ndarray of int
+    folds : list of ndarray of int
+        Parts of the rows, each to be judged by what was learned from the others; none where all were learned from.
+    fold_ensembles : list of Ensemble
+        For each fold, autoencoders that were fitted without it; as many as were trained.
+    seed : int
     """
 
-    def __init__(self, ensemble: Ensemble):
-        self.ensemble = ensemble
-        self.unit = ensemble.spread[ensemble.cells.owner]
-
-    def __call__(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return rows as points, (n_rows, n_dimensions): cells first."""
-        ensemble, layout = self.ensemble, self.ensemble.layout
-        observed = ensemble.observe(table)
-        gaps = np.isnan(observed)
-        with np.errstate(over="ignore"):
-            filled = np.where(gaps, expected, observed) if gaps.any() else observed
-            points = ensemble.cumulate(filled - ensemble.mean)
-            points /= self.unit
-        np.clip(points, -_FARTHEST, _FARTHEST, out=points)
-        if gaps.any():
-            points[np.isnan(points)] = _FARTHEST  # filled by a network that overflowed
-        if layout.n_condition:
-            conditions = layout.conditions.encode(layout.columns.conditioning(table))
-            points = np.hstack([points, _CONDITION_WEIGHT * conditions])
-        return points
-
-    def cells(self, points: np.ndarray) -> np.ndarray:
-        """Return the cells that points stand for."""
-        ensemble = self.ensemble
-        return ensemble.separate(points[:, : len(self.unit)] * self.unit) + ensemble.mean
+    seen: Seen
+    trusted: np.ndarray
+    references: np.ndarray
+    folds: list[np.ndarray]
+    fold_ensembles: list[Ensemble]
+    seed: int
 
 
 class Evidence(ABC):
-    """What speaks against rows, term by term: the sum of a row's terms is its strangeness.
+    """What speaks against rows.
 
     Parameters
     ----------
@@ -69,103 +61,267 @@ class Evidence(ABC):
     residual_scale : ndarray of shape (n_columns,)
         The usual residual of each column, in the user's units; of a category that of its indicators together.
 
-    Methods take validated rows and the cells that the ensemble expects in them.
+    Attributes
+    ----------
+    usual : ndarray of shape (n_terms,)
+        Terms of a usual row, where they may be negative: 0 where not.
     """
 
-    #: Whether strangeness is never negative, and therefore compared on a logarithmic scale.
-    positive: ClassVar[bool] = True
+    #: What its surprise weighs beside that of others.
+    weight: ClassVar[float] = 0.3
     #: Names of the terms that come after those of the columns.
     further_terms: ClassVar[tuple[str, ...]] = ()
+    #: Whether alone it is not turned into a surprise: its terms add up to its strangeness.
+    is_plain: ClassVar[bool] = False
+
+    usual: np.ndarray
 
     def __init__(self, ensemble: Ensemble, residual_scale: np.ndarray):
         self.ensemble = ensemble
         self.residual_scale = residual_scale
 
-    def fit(self, table: np.ndarray, expected: np.ndarray) -> None:  # noqa: B027 - most have nothing to learn
-        """Learn from the rows that are trusted, and what the ensemble makes of them."""
+    @abstractmethod
+    def fit(self, learned: Learned) -> np.ndarray:
+        """Learn; return the surprise of the rows, each as if it had been left out, (n_rows,)."""
 
     @abstractmethod
-    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return the terms of rows, (n_rows, n_columns + n_further_terms); those of gaps are 0."""
+    def surprise(self, seen: Seen) -> np.ndarray:
+        """Return how surprising rows are beside those that were learned from, (n_rows,), in nats."""
 
-    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return the cells that speak least against rows, (n_rows, n_cells)."""
-        return expected
+    @abstractmethod
+    def terms(self, seen: Seen) -> np.ndarray:
+        """Return what columns, and further terms, have of it, (n_rows, n_terms), of either sign; gaps have 0."""
+
+    def suggest(self, seen: Seen) -> np.ndarray | None:
+        """Return the cells that speak least against rows, (n_rows, n_cells); None: it has none to suggest."""
+        return None
+
+    def _without_gaps(self, terms: np.ndarray, table: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(self.ensemble.modelled(table)), 0.0, terms)
 
 
-class Reconstruction(Evidence):
+class _OneNumber(Evidence):
+    """Evidence that is a number, and surprising by its tail."""
+
+    #: Whether the number is never negative, and therefore compared on a logarithmic scale.
+    positive: ClassVar[bool] = True
+
+    tail: Tail
+    left_out: np.ndarray
+
+    def fit(self, learned: Learned) -> np.ndarray:
+        self.learn(learned)
+        fitted = self.strangeness(learned.seen)
+        self.left_out = self.strangeness_left_out(learned, fitted.copy())
+        # by what networks rebuild of fitted rows, new ones are the more surprising, which found more outliers
+        self.tail = Tail.fit(fitted if self.is_plain else self.left_out, positive=self.positive)
+        terms = self.terms(learned.seen.take(learned.trusted))
+        self.usual = np.zeros(terms.shape[1]) if self.positive else terms.mean(axis=0)
+        return self.tail(self.left_out)
+
+    def surprise(self, seen: Seen) -> np.ndarray:
+        return self.tail(self.strangeness(seen))
+
+    def learn(self, learned: Learned) -> None:
+        """Learn from rows."""
+
+    @abstractmethod
+    def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
+        """Return the strangeness of rows, each as if it had been left out, given that of fitted ones."""
+
+    def strangeness(self, seen: Seen) -> np.ndarray:
+        """Return the number, (n_rows,)."""
+        return self.terms(seen).sum(axis=1)
+
+
+class _OfAutoencoders(_OneNumber):
+    """What autoencoders say: of the rows of a fold, those that were fitted without it."""
+
+    is_plain = True
+
+    def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
+        for fold, ensemble in zip(learned.folds, learned.fold_ensembles, strict=False):
+            table = learned.seen.table[fold]
+            other = type(self)(ensemble, self.residual_scale)
+            fitted[fold] = other.strangeness(Seen(table, ensemble.expect_in_parts(table), table))
+        return fitted
+
+
+class Reconstruction(_OfAutoencoders):
     """Squared residuals in units of the column's usual one, averaged over a row's columns."""
 
-    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def terms(self, seen: Seen) -> np.ndarray:
         cells = self.ensemble.cells
-        residuals = self.ensemble.residuals(table, expected)
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = cells.add_up((residuals / self.residual_scale[cells.owner]) ** 2)
-        return _mean_terms(squares, self.ensemble.modelled(table))
+        with np.errstate(over="ignore"):
+            residuals = self.ensemble.residuals(seen.table, seen.expected) / self.residual_scale[cells.owner]
+        squares = cells.add_up(np.clip(residuals, -_MOST, _MOST) ** 2)
+        return _mean_terms(squares, self.ensemble.modelled(seen.table))
+
+    def suggest(self, seen: Seen) -> np.ndarray:
+        return seen.expected
 
 
-class Neighbors(Evidence):
-    """Squared distances to the nearest trusted rows in units of the columns' spread, averaged over a row's columns.
-
-    Of rows that are among them, the nearest other ones: a copy counts as the row itself, once.
-    """
-
-    def fit(self, table: np.ndarray, expected: np.ndarray) -> None:
-        self.space = NeighborSpace(self.ensemble)
-        self.points = self.space(table, expected)
-        self.n_neighbors = min(_N_NEIGHBORS, len(self.points) - 1)
-        self.search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(self.points)
-
-    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        values, cells = self.ensemble.modelled(table), self.ensemble.cells
-        points = self.space(table, expected)
-        squares = np.empty(values.shape)
-        for rows in batches_of(len(table), points.shape[1] * (self.n_neighbors + 1)):
-            squares[rows] = cells.add_up(self._mean_squares(points[rows])[:, : len(cells.owner)])
-        return _mean_terms(squares, values)
-
-    def suggest(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        cells = self.ensemble.cells
-        found = np.empty_like(expected)
-        points = self.space(table, expected)
-        n_neighbors = min(_N_WITNESSES, len(self.points))
-        for rows in batches_of(len(table), points.shape[1] * n_neighbors):
-            nearest = self.search.kneighbors(points[rows], n_neighbors, return_distance=False)
-            found[rows] = self.space.cells(self.points[nearest].mean(axis=1))
-        # means of counts and shares need not be any; those of levels are their shares
-        has_means = self.ensemble.layout.clips | cells.is_coded
-        return np.where(has_means[cells.owner], found, expected)
-
-    def _mean_squares(self, points: np.ndarray) -> np.ndarray:
-        found = self.search.kneighbors(points, return_distance=False)
-        squares = (points[:, None, :] - self.points[found]) ** 2
-        distance = squares.sum(axis=2)
-        nearest = distance.argmin(axis=1)
-        is_copy = distance.min(axis=1) <= _SAME
-        left_out = np.where(is_copy, nearest, distance.argmax(axis=1))
-        squares[np.arange(len(points)), left_out] = 0.0
-        return squares.sum(axis=1) / self.n_neighbors
-
-
-class Bound(Evidence):
+class Bound(_OfAutoencoders):
     """Minus the evidence lower bound of a variational autoencoder, in nats: one term a column, and the KL term."""
 
     positive = False
     further_terms = ("kl",)
 
-    def terms(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    def terms(self, seen: Seen) -> np.ndarray:
         models: list[Any] = [member.model_ for member in self.ensemble.members]
-        return -np.sum([model.bound_terms(table) for model in models], axis=0) / len(models)
+        return -np.sum([model.bound_terms(seen.table) for model in models], axis=0) / len(models)
+
+    def suggest(self, seen: Seen) -> np.ndarray:
+        return seen.expected
+
+
+class _OfDensity(_OneNumber):
+    """What a distribution in closed form says."""
+
+    density_class: ClassVar[type[Density]]
+
+    def learn(self, learned: Learned) -> None:
+        self.density = self.density_class.fit(learned.seen.points, seed=learned.seed)
+
+    def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
+        return left_out(self.density, learned.seen.points, learned.folds)
+
+    def strangeness(self, seen: Seen) -> np.ndarray:
+        return self.density.strangeness(seen.points)
+
+    def terms(self, seen: Seen) -> np.ndarray:
+        cells = self.ensemble.cells
+        terms = self.density.terms(seen.points)[:, : len(cells.owner)]
+        return self._without_gaps(cells.add_up(terms), seen.table)
+
+
+class OfNormalMixture(_OfDensity):
+    """Minus the log-density of a mixture of normal distributions."""
+
+    density_class = NormalMixture
+    positive = False
+
+
+class OfTrimmedNormal(_OfDensity):
+    """The squared Mahalanobis distance from the inner three quarters of rows."""
+
+    density_class = TrimmedNormal
+
+
+class OfColumnTails(_OfDensity):
+    """How far out the values are, column by column."""
+
+    density_class = ColumnTails
+
+
+class Neighbors(Evidence):
+    """Mean distances to the nearest other rows, in several spaces, among all rows and among those to be trusted.
+
+    Of rows that are among them, the nearest other ones: a copy counts as the row itself, once.
+    """
+
+    weight = 1.0
+
+    def fit(self, learned: Learned) -> np.ndarray:
+        points, every = learned.seen.points, np.arange(len(learned.seen.points))
+        views = [kind.fit(points) for kind in SPACES if points.shape[1] <= kind.most_dimensions]
+        among = {1.0: (learned.references, every)}
+        if len(learned.trusted) < len(points):
+            trusted = np.intersect1d(learned.references, learned.trusted)
+            trusted = trusted if len(trusted) > _N_NEIGHBORS else learned.trusted
+            among = {1.0 - _TRUSTED_SHARE: (learned.references, every), _TRUSTED_SHARE: (trusted, learned.trusted)}
+        self.parts = []
+        surprise = np.zeros(len(points))
+        for view in views:
+            seen = view(points)
+            for share, (references, compared) in among.items():
+                search = _Search(seen[references])
+                distance = search.mean_distance(seen)
+                tail = Tail.fit(distance[compared], positive=True)
+                self.parts.append((share / len(views), view, search, tail))
+                surprise += share / len(views) * tail(distance)
+        self.space = PointSpace(self.ensemble)
+        self.points = points[learned.references]
+        self.usual = np.zeros(self.ensemble.layout.n_features)
+        return surprise
+
+    def surprise(self, seen: Seen) -> np.ndarray:
+        surprise, view_of = np.zeros(len(seen.points)), None
+        for share, view, search, tail in self.parts:
+            if view is not view_of:
+                points, view_of = view(seen.points), view
+            surprise += share * tail(search.mean_distance(points))
+        return surprise
+
+    def terms(self, seen: Seen) -> np.ndarray:
+        """Return the columns' shares of squared distances, as the rows are."""
+        values, cells = self.ensemble.modelled(seen.table), self.ensemble.cells
+        search, squares = self.parts[0][2], np.empty(values.shape)
+        for rows in batches_of(len(values), seen.points.shape[1] * (search.n_neighbors + 1)):
+            found = search.mean_squares(seen.points[rows])[:, : len(cells.owner)]
+            squares[rows] = cells.add_up(found)
+        return _mean_terms(squares, values)
+
+    def suggest(self, seen: Seen) -> np.ndarray:
+        cells = self.ensemble.cells
+        found = np.empty_like(seen.expected)
+        n_neighbors = min(_N_WITNESSES, len(self.points))
+        for rows in batches_of(len(found), seen.points.shape[1] * n_neighbors):
+            nearest = self.parts[0][2].nearest(seen.points[rows], n_neighbors)
+            found[rows] = self.space.cells(self.points[nearest].mean(axis=1))
+        # means of counts and shares need not be any; those of levels are their shares
+        has_means = self.ensemble.layout.clips | cells.is_coded
+        return np.where(has_means[cells.owner], found, seen.expected)
+
+
+class _Search:
+    """The nearest of some points; of a point that is among them, the nearest others."""
+
+    def __init__(self, points: np.ndarray):
+        self.points = points
+        self.n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
+        self._search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(points)
+
+    def mean_distance(self, points: np.ndarray) -> np.ndarray:
+        """Return mean distances to the nearest points, (n_points,)."""
+        mean = np.empty(len(points))
+        for rows in batches_of(len(points), points.shape[1] * (self.n_neighbors + 1)):
+            squares = self._squares(points[rows]).sum(axis=2)
+            mean[rows] = np.sqrt(squares).sum(axis=1) / self.n_neighbors
+        return mean
+
+    def mean_squares(self, points: np.ndarray) -> np.ndarray:
+        """Return squared differences from the nearest points, (n_points, n_dimensions), averaged over these."""
+        return self._squares(points).sum(axis=1) / self.n_neighbors
+
+    def _squares(self, points: np.ndarray) -> np.ndarray:
+        """Return squared differences, (n_points, n_neighbors + 1, n_dimensions); 0 for the copy, or else the last."""
+        found = self._search.kneighbors(points, return_distance=False)
+        squares = (points[:, None, :] - self.points[found]) ** 2
+        distance = squares.sum(axis=2)
+        dropped = np.where(distance.min(axis=1) <= _SAME, distance.argmin(axis=1), distance.argmax(axis=1))
+        squares[np.arange(len(points)), dropped] = 0.0
+        return squares
+
+    def nearest(self, points: np.ndarray, n_neighbors: int) -> np.ndarray:
+        return self._search.kneighbors(points, n_neighbors, return_distance=False)
 
 
 #: Name -> class, called with the ensemble and the usual residual of each column.
-EVIDENCE: dict[str, Any] = {"reconstruction": Reconstruction, "neighbors": Neighbors, "elbo": Bound}
+EVIDENCE: dict[str, type[Evidence]] = {
+    "reconstruction": Reconstruction,
+    "neighbors": Neighbors,
+    "mixture": OfNormalMixture,
+    "robust_covariance": OfTrimmedNormal,
+    "columns": OfColumnTails,
+    "elbo": Bound,
+}
 
 
 def _mean_terms(squares: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return squares over the number of values in their row, 0 in gaps."""
     gaps = np.isnan(values)
-    squares[np.isnan(squares)] = np.inf  # so far out that the network overflowed
+    squares[np.isnan(squares)] = _MOST**2  # so far out that the network overflowed
     squares[gaps] = 0.0
     squares /= np.maximum((~gaps).sum(axis=1, keepdims=True), 1)
     return squares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +45,8 @@ class Tail:
     floor: float | None
 
     @classmethod
-    def fit(cls, values: np.ndarray, *, positive: bool) -> Tail:
-        """Learn from a sample of at least one finite value."""
+    def fit(cls, values: np.ndarray, *, positive: bool, share: float = _TAIL_SHARE) -> Tail:
+        """Learn from a sample of at least one finite value, whose largest share makes the tail."""
         floor = None
         if positive:
             above = values[values > 0]
@@ -55,10 +56,10 @@ class Tail:
         n = len(x)
         surprise = -np.log((n - first) / (n + 1))
         # at most as many as differ from the smallest, where that is what most values are
-        n_tail = min(max(_LEAST_TAIL, round(_TAIL_SHARE * n)), int((x > knots[0]).sum()) - 1, n - 1)
+        n_tail = min(max(_LEAST_TAIL, round(share * n)), int((x > knots[0]).sum()) - 1, n - 1)
         start = x[n - 1 - n_tail] if n_tail > 0 else knots[-1]
         unit = 1.0 if positive else float(x.std()) or 1.0
-        excess = max(float((x[n - n_tail :] - start).mean()) if n_tail > 0 else 0.0, _LEAST_EXCESS * unit)
+        excess = max(_mean_excess(x[n - n_tail :] - start), _LEAST_EXCESS * unit)
         level = float(np.interp(start, knots, surprise))
         return cls(knots, surprise, float(start), level, excess, floor)
 
@@ -70,6 +71,13 @@ class Tail:
             beyond = self.level + (x - self.start) / self.excess
         inside = np.interp(x, self.knots, self.surprise)
         return np.where(x > self.start, beyond, np.where(x < self.knots[0], below, inside))
+
+
+def _mean_excess(excesses: np.ndarray) -> float:
+    """Return the mean of an exponential distribution by its median: of few values, outliers would make up a mean."""
+    if not len(excesses):
+        return 0.0
+    return float(np.median(excesses)) / math.log(2.0) or float(excesses.mean())
 
 
 def _scaled(values: np.ndarray, floor: float | None) -> np.ndarray:

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from sklae._utils.warnings import warn
+
 __all__ = ["by_false_alarm_rate", "by_labels", "by_share", "by_thresholder", "fence", "is_rate", "outlier_labels"]
+
+# The share of training rows that the fence calls outliers, at most.
+_MOST_FLAGGED = 0.1
 
 
 def is_rate(value: Any) -> bool:
@@ -15,14 +20,16 @@ def is_rate(value: Any) -> bool:
 
 
 def fence(scores: np.ndarray) -> float:
-    """Return a boxplot's lower fence (Tukey, Exploratory Data Analysis, 1977).
+    """Return a boxplot's lower fence (Tukey, Exploratory Data Analysis, 1977), but below it at most a tenth of scores.
 
-    Where no score is above zero, it is taken on the square roots of their magnitudes, which are less skewed.
+    Where no score is above zero, it is taken on the square roots of their magnitudes, which are less skewed. More than
+    a tenth lie beyond a fence where scores come in few values, or in two heaps.
     """
     roots = np.sqrt(np.maximum(-scores, 0.0)) if scores.max() <= 0 else -scores
     lower, upper = np.percentile(roots[np.isfinite(roots)], [25, 75])
     edge = upper + 1.5 * (upper - lower)
-    return -float(edge**2 if scores.max() <= 0 else edge)
+    found = -float(edge**2 if scores.max() <= 0 else edge)
+    return min(found, by_share(scores, _MOST_FLAGGED))
 
 
 def by_share(scores: np.ndarray, contamination: float) -> float:
@@ -91,20 +98,30 @@ def by_thresholder(scores: np.ndarray, thresholder: Any) -> float:
     return _between(scores[scores < above.min()], above)
 
 
-def outlier_labels(y: Any, n_samples: int) -> np.ndarray:
-    """Return which rows are labelled as outliers: by -1 beside 1 (as ``predict``), or by 1 or True beside 0."""
+def outlier_labels(y: Any, n_samples: int, pos_label: Any = None) -> np.ndarray:
+    """Return which rows are labelled as outliers: by -1 beside 1 (as ``predict``), or by 1 or True beside 0.
+
+    ``pos_label`` is what they are labelled, if given.
+    """
     labels = np.asarray(y)
     if labels.shape != (n_samples,):
         raise ValueError(f"Got y of shape {labels.shape} for {n_samples} rows; expected one label per row.")
     kinds = set(np.unique(labels).tolist())
-    if kinds == {-1, 1}:
-        return labels == -1
-    if kinds == {0, 1}:
-        return labels == 1
-    raise ValueError(
-        f"Got labels {sorted(kinds, key=str)[:5]}; expected rows of both kinds: -1 for outliers and 1, or 1 for "
-        "outliers and 0."
-    )
+    if pos_label is None:
+        pos_label = {frozenset((-1, 1)): -1, frozenset((0, 1)): 1}.get(frozenset(kinds))
+    if pos_label is None or pos_label not in kinds or len(kinds) < 2:
+        raise ValueError(
+            f"Got labels {sorted(kinds, key=str)[:5]}; expected rows of both kinds: -1 for outliers and 1, or 1 for "
+            "outliers and 0. Pass what outliers are labelled as pos_label."
+        )
+    found = labels == pos_label
+    if found.mean() > 0.5:
+        warn(
+            f"Got labels that call {int(found.sum())} of {n_samples} rows outliers; expected fewer than half. Pass "
+            f"pos_label if {pos_label!r} labels the normal rows.",
+            UserWarning,
+        )
+    return found
 
 
 def _between(below: np.ndarray, above: np.ndarray) -> float:

@@ -5,13 +5,39 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from sklae._outliers.scores import _N_WITNESSES
+from sklae._outliers.densities import ColumnTails, TrimmedNormal, left_out
+from sklae._outliers.tails import Tail
 
-__all__ = ["clique"]
+__all__ = ["clique", "suspicion"]
 # Chosen on half of the tables of benchmarks/outliers/detection.py: this share of rows is suspected, and a suspect is
-# left out if this share of its witnesses is suspected, too.
+# left out if this share of its witnesses, the rows nearest to it, is suspected, too.
 _SUSPECT_SHARE = 0.2
-_AGREEMENT = 0.7
+_AGREEMENT, _N_WITNESSES = 0.5, 10
+# So many neighbours are more than outliers that resemble each other mostly have among themselves.
+_MANY = 100
+# Rows to look for them among.
+_MOST_REFERENCES = 2_048
+
+
+def suspicion(points: np.ndarray, folds: list[np.ndarray], random_state: np.random.RandomState) -> np.ndarray:
+    """Return how strange points look from afar, (n_points,), whatever resembles them: surprises in nats, added.
+
+    By a normal distribution of the inner ones, by columns, and by distances to very many neighbours.
+    """
+    distant = _far_distance(points, random_state)
+    normal = left_out(TrimmedNormal.fit(points), points, folds)
+    columns = left_out(ColumnTails.fit(points), points, folds)
+    return np.sum([Tail.fit(part, positive=True)(part) for part in (distant, normal, columns)], axis=0)
+
+
+def _far_distance(points: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """Return mean distances to so many of all points, among a sample of these."""
+    n_references = min(len(points), _MOST_REFERENCES)
+    references = points[random_state.choice(len(points), n_references, replace=False)]
+    n_neighbors = max(1, min(round(_MANY * n_references / len(points)), n_references - 1))
+    distance, _ = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(references).kneighbors(points)
+    is_copy = distance[:, 0] <= 0
+    return np.where(is_copy, distance[:, 1:].mean(axis=1), distance[:, :-1].mean(axis=1))
 
 
 def clique(anomaly: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -9,14 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
-from sklae._outliers.calibration import Calibration
+from sklae._outliers.calibration import Calibration, KnownRows
 from sklae._outliers.combination import Joint
 from sklae._outliers.conformal import conformal_p_values, discoveries
-from sklae._outliers.explanation import EXPLANATIONS
+from sklae._outliers.explanation import EXPLANATIONS, adding_up_to
 from sklae._outliers.thresholds import (
     by_false_alarm_rate,
     by_labels,
@@ -40,6 +39,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     n_features_in_: int
     _joint: Joint
     _calibration: Calibration
+    _known: KnownRows | None
 
     # -- scores -----------------------------------------------------------------------------------------
 
@@ -92,21 +92,19 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             return np.where(self.decision_function(X) < 0, -1, 1)
         if not is_rate(fdr):
             raise ValueError(f"Got fdr={fdr!r}; expected a number in (0, 1).")
-        return np.where(discoveries(self.p_values(X), float(fdr)), -1, 1)
+        check_is_fitted(self)
+        calibration = self._calibration.require_held_out(f"fdr={fdr}")
+        p_values = conformal_p_values(self.score_samples(X), calibration)
+        return np.where(discoveries(p_values, float(fdr)), -1, 1)
 
-    def _is_calibrated(self) -> bool:
-        """Return whether there are rows to compare with; AttributeError with the reason otherwise."""
-        if hasattr(self, "offset_"):
-            self._calibration.require_held_out()
-        return True
-
-    @available_if(_is_calibrated)
     def p_values(self, X: Any) -> np.ndarray:
-        """Return split-conformal p-values: how usual each row is beside the held-out rows.
+        """Return conformal p-values: how usual each row is beside rows that what judges them was not fitted to.
 
-        For a row that is exchangeable with these, P(p <= t) <= t, whatever the model and the data (Bates et al.,
-        Annals of Statistics 51:149, 2023). They are as good as the held-out rows are normal: outliers among these make
-        p-values larger, hence fewer rows selected, never more.
+        After a fit with held-out rows (``validation_fraction`` or ``X_val``) beside these: for a row that is
+        exchangeable with them, P(p <= t) <= t, whatever the model and the data (Bates et al., Annals of Statistics
+        51:149, 2023). Else beside all training rows, each as if it had been left out (cross-conformal: Vovk, Annals of
+        Mathematics and Artificial Intelligence 74:9, 2015), which costs no rows, and holds nearly. Outliers among these
+        rows make p-values larger, hence fewer rows selected, never more.
 
         Parameters
         ----------
@@ -116,13 +114,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         -------
         p_values : ndarray of shape (n_samples,)
             From `min_p_value_` to 1.
-
-        Raises
-        ------
-        AttributeError
-            After a fit without held-out rows.
         """
-        return conformal_p_values(self.score_samples(X), self._calibration.require_held_out())
+        return conformal_p_values(self.score_samples(X), self._calibration.usual)
 
     def transform(self, X: Any) -> Any:
         """Return the codes of the (first) autoencoder.
@@ -149,6 +142,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         score: float | None = None,
         false_alarm_rate: float | None = None,
         cost: tuple[float, float] | None = None,
+        pos_label: Any = None,
     ) -> Self:
         """Move the threshold of a fitted detector: `decision_function` and `predict` follow at once.
 
@@ -160,8 +154,9 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             With y: rows to choose by. With ``false_alarm_rate``: normal rows that were not fitted, in place of the
             held-out ones.
         y : array-like of shape (n_samples,), default=None
-            Labels: -1 for outliers and 1, as `predict` has them, or 1 for outliers and 0. Takes the threshold of the
-            best F1 score, or of the least ``cost``.
+            Labels: -1 for outliers and 1, as `predict` has them, or 1 for outliers and 0, or whatever ``pos_label``
+            says. Takes the threshold of the best F1 score, or of the least ``cost``, and warns where most rows are
+            outliers.
         contamination : "auto", float or object, default=None
             As in the constructor: by the training rows.
         score : float, default=None
@@ -170,6 +165,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             The highest threshold below which a new normal row falls with at most this probability, in (0, 1).
         cost : (float, float), default=None
             With y: of a false alarm and of a missed outlier.
+        pos_label : label, default=None
+            With y: what outliers are labelled. None: -1 beside 1, or 1 beside 0.
 
         Returns
         -------
@@ -194,15 +191,19 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         named = [name for name, value in given.items() if value is not None]
         misplaced = [
             name
-            for name, value, goes_with in (("X", X, {"y", "false_alarm_rate"}), ("cost", cost, {"y"}))
+            for name, value, goes_with in (
+                ("X", X, {"y", "false_alarm_rate"}),
+                ("cost", cost, {"y"}),
+                ("pos_label", pos_label, {"y"}),
+            )
             if value is not None and not goes_with & set(named)
         ]
         if len(named) != 1 or misplaced:
             raise ValueError(
                 f"Got {', '.join(named + misplaced) or 'nothing'}; expected one of y (with X), contamination, score "
-                "and false_alarm_rate; X with y or false_alarm_rate only, cost with y only."
+                "and false_alarm_rate; X with y or false_alarm_rate only, cost and pos_label with y only."
             )
-        self.offset_ = self._new_offset(X, y, contamination, score, false_alarm_rate, cost)
+        self.offset_ = self._new_offset(X, y, contamination, score, false_alarm_rate, cost, pos_label)
         return self
 
     def _offset_by(self, contamination: Any) -> float:
@@ -212,14 +213,16 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             return fence(self._calibration.training)
         return by_share(self._calibration.training, contamination)
 
-    def _new_offset(self, X: Any, y: Any, contamination: Any, score: Any, rate: Any, cost: Any) -> float:
+    def _new_offset(
+        self, X: Any, y: Any, contamination: Any, score: Any, rate: Any, cost: Any, pos_label: Any
+    ) -> float:
         if y is not None:
             if X is None:
                 raise ValueError("Got y without X; expected the rows that y labels.")
             if cost is not None and (len(cost) != 2 or min(cost) < 0 or max(cost) <= 0):
                 raise ValueError(f"Got cost={cost!r}; expected two numbers at or above 0: of a false alarm, of a miss.")
             scores = self.score_samples(X)
-            return by_labels(scores, outlier_labels(y, len(scores)), cost)
+            return by_labels(scores, outlier_labels(y, len(scores), pos_label), cost)
         if contamination is not None:
             _check_contamination(contamination)
             return self._offset_by(contamination)
@@ -230,12 +233,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         if not is_rate(rate):
             raise ValueError(f"Got false_alarm_rate={rate!r}; expected a number in (0, 1).")
         if X is None:
-            if self._calibration.held_out is None:
-                raise ValueError(
-                    f"Got false_alarm_rate={rate} for a detector without held-out rows; expected normal rows as X, or "
-                    "a fit with validation_fraction or X_val."
-                )
-            return by_false_alarm_rate(self._calibration.require_held_out(), float(rate))
+            return by_false_alarm_rate(self._calibration.usual, float(rate))
         return by_false_alarm_rate(self.score_samples(X), float(rate))
 
     # -- explanations -----------------------------------------------------------------------------------
@@ -279,7 +277,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         if method not in EXPLANATIONS:
             raise ValueError(f"Got method={method!r}; expected one of {sorted(EXPLANATIONS)}.")
         table = self._check_input(X)
-        terms, expected = EXPLANATIONS[method](table, self._joint)
+        terms, expected = EXPLANATIONS[method](table.astype(np.float64, copy=False), self._joint)
+        terms = adding_up_to(terms, -self._score_table(table))
         columns = self.autoencoder_.layout_.columns
         names = self._column_names()
         further = terms[:, columns.n_columns :]
@@ -288,6 +287,9 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         contributions[:, len(names) :] = further
         labels = [*names, *_unused(self._joint.further_terms[: further.shape[1]], names)]
         frame = table_of(contributions, labels, columns.container, like=X)
+        own: Any = getattr(X, "columns", ())
+        if getattr(own, "nlevels", 1) > 1 and len(own) == frame.shape[1]:  # pandas' columns of several levels
+            frame.columns = own
         if not return_expected:
             return frame
         own = columns.conditioning(table) if len(columns.condition) else None
@@ -304,9 +306,11 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         return check_table(self, self.autoencoder_.layout_.columns.categories.encode(X), reset=False)
 
     def _score_table(self, table: np.ndarray) -> np.ndarray:
-        ensemble, scores = self._joint.ensemble, np.empty(len(table))
-        for rows in ensemble.batches(table):
-            scores[rows] = -self._joint.anomaly(table[rows], ensemble.expect(table[rows]))
+        table = table.astype(np.float64, copy=False)
+        scores = np.full(len(table), np.nan) if self._known is None else self._known.find(table)
+        new = np.flatnonzero(np.isnan(scores))
+        for rows in self._joint.ensemble.batches_among(table, new):
+            scores[rows] = -self._joint.anomaly(self._joint.see(table[rows]))
         return scores
 
 

@@ -43,14 +43,15 @@ def _can_stack(net: AutoencoderNet) -> bool:
     )
 
 
-def train_together(nets: Sequence[AutoencoderNet], dataset: EncodedRows, *, epochs: int) -> bool:
-    """Train all nets on the same rows, each in an order of its own; all or nothing if an exception gets out.
+def train_together(nets: Sequence[AutoencoderNet], datasets: Sequence[EncodedRows], *, epochs: int) -> bool:
+    """Train all nets, each in an order of its own rows; all or nothing if an exception gets out.
 
     Parameters
     ----------
     nets : sequence of AutoencoderNet
         For which `can_train_together` holds; initialised, and equal but for their seeds.
-    dataset : EncodedRows
+    datasets : sequence of EncodedRows
+        What each is trained on; of as many rows.
     epochs : int
 
     Returns
@@ -64,11 +65,11 @@ def train_together(nets: Sequence[AutoencoderNet], dataset: EncodedRows, *, epoc
         If a loss turns non-finite.
     """
     with ExitStack() as stack:
-        runs = [stack.enter_context(net.run(dataset)) for net in nets]
+        runs = [stack.enter_context(net.run(own)) for net, own in zip(nets, datasets, strict=True)]
         module, optimizer = stack.enter_context(_stacked(nets))
         with runs[0].interruptible():
             for _ in range(epochs):
-                _run_epoch(nets, module, optimizer, dataset)
+                _run_epoch(nets, module, optimizer, datasets)
         for run in runs[1:]:
             run.interrupted = runs[0].interrupted
     return runs[0].interrupted
@@ -118,14 +119,18 @@ def _stacked(nets: Sequence[AutoencoderNet]) -> Iterator[tuple[nn.Module, torch.
 
 
 def _run_epoch(
-    nets: Sequence[AutoencoderNet], module: nn.Module, optimizer: torch.optim.Optimizer, dataset: EncodedRows
+    nets: Sequence[AutoencoderNet],
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    datasets: Sequence[EncodedRows],
 ) -> None:
     """Pass over the rows once, recording in every net's history what it would have recorded itself."""
-    for net in nets:
-        net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
+    for net, own in zip(nets, datasets, strict=True):
+        net.notify("on_epoch_begin", dataset_train=own, dataset_valid=None)
         net.module_.train()
     epochs = [net.history.to_list()[-1] for net in nets]
-    for batches in zip(*(net.get_iterator(dataset, training=True) for net in nets), strict=True):
+    shuffled = (net.get_iterator(own, training=True) for net, own in zip(nets, datasets, strict=True))
+    for batches in zip(*shuffled, strict=True):
         for net, epoch, batch in zip(nets, epochs, batches, strict=True):
             epoch["batches"].append({})
             for callback in net.listeners("on_batch_begin"):
@@ -137,10 +142,10 @@ def _run_epoch(
                 raise diverged("train loss")
             size = batches[0].n_rows
             epoch["batches"][-1].update(train_loss=loss, train_reconstruction=loss, train_batch_size=size)
-    for net, epoch in zip(nets, epochs, strict=True):
+    for net, own, epoch in zip(nets, datasets, epochs, strict=True):
         epoch["train_batch_count"] = len(epoch["batches"])
         record_terms(epoch, epoch["batches"], "train", net.criterion_)
-        net.notify("on_epoch_end", dataset_train=dataset, dataset_valid=None)
+        net.notify("on_epoch_end", dataset_train=own, dataset_valid=None)
 
 
 def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Batch]) -> list[float]:

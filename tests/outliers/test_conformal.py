@@ -95,15 +95,14 @@ def test_selection_finds_planted_rows_and_few_others(calibrated):
     assert np.array_equal(found, discoveries(calibrated.p_values(rows), 0.1))
 
 
-def test_p_values_need_held_out_rows():
-    detector = AEOutlierDetector(random_state=0)
-    with pytest.raises(AttributeError) as refusal:
-        _ = detector.fit(TABLE[:100]).p_values
-    assert "expected some to compare with" in str(refusal.value.__cause__)
-    assert "validation_fraction" in str(refusal.value.__cause__)
-    assert not hasattr(detector, "n_calibration_")
-    assert hasattr(detector.set_params(validation_fraction=0.5).fit(TABLE[:100]), "p_values")
-    assert not hasattr(detector.set_params(validation_fraction=None).fit(TABLE[:100]), "p_values")
+def test_without_held_out_rows_p_values_go_by_rows_as_if_left_out():
+    detector = AEOutlierDetector(random_state=0).fit(TABLE[:100])
+    assert detector.n_calibration_ == 100
+    p_values = detector.p_values(TABLE[:100])
+    assert np.array_equal(np.sort(np.unique(p_values)), np.sort(p_values))
+    assert p_values.min() == 2 * detector.min_p_value_  # itself among them
+    with pytest.raises(AttributeError, match=r"Got fdr=0.1 of a detector .* validation_fraction"):
+        detector.predict(TABLE, fdr=0.1)
 
 
 @pytest.mark.parametrize("fdr", [0.0, 1.0, -0.1, "0.1"])

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from support import make_table
-from toys import ae, detector, fingerprint, same, vae, with_gaps
+from toys import ae, detector, vae, with_gaps
 
 from sklae import AEOutlierDetector
 from sklae.networks import MLP
@@ -39,7 +39,8 @@ def planted():
 @pytest.mark.parametrize("anomaly_score", ["combined", "reconstruction", "neighbors"])
 @pytest.mark.parametrize("make", [ae, vae])
 def test_scores_decisions_and_labels_agree(make, contamination, anomaly_score):
-    model = AEOutlierDetector(make(**LINEAR), contamination=contamination, anomaly_score=anomaly_score).fit(X)
+    settings = {"contamination": contamination, "anomaly_score": anomaly_score, "random_state": 0}
+    model = AEOutlierDetector(make(**LINEAR), **settings).fit(X)
     rows = np.vstack([X, planted(), X[:3] + 100.0])
     scores, decisions, labels = model.score_samples(rows), model.decision_function(rows), model.predict(rows)
     assert np.array_equal(decisions, scores - model.offset_)
@@ -170,8 +171,8 @@ def test_the_wrappers_random_state_makes_it_reproducible(inner):
 
 
 def test_a_random_state_of_the_autoencoder_comes_first():
-    one, other = (AEOutlierDetector(ae(random_state=3), random_state=seed).fit(X) for seed in (0, 1))
-    assert same(fingerprint(one, X), fingerprint(other, X))
+    one, other = (AEOutlierDetector(ae(random_state=3), random_state=seed, cv=None).fit(X) for seed in (0, 1))
+    assert np.array_equal(one.autoencoder_.transform(X), other.autoencoder_.transform(X))
     assert np.array_equal(one.transform(X), ae(random_state=3).fit(X).transform(X))
 
 
@@ -201,7 +202,7 @@ def test_any_autoencoder_can_be_wrapped(params):
 
 def test_probabilities_are_compared_as_they_are():
     table = 1 / (1 + np.exp(-(X - X.mean(0))))
-    model = detector(likelihood="bernoulli").fit(table)
+    model = detector(likelihood="bernoulli").set_params(cv=None).fit(table)
     residuals = (table - model.autoencoder_.reconstruct(table)) / model.residual_scale_
     np.testing.assert_allclose(model.score_samples(table), -(residuals**2).mean(1), rtol=1e-9)
 

@@ -119,7 +119,7 @@ def test_members_differ_and_come_from_the_seed():
 
 
 def test_the_ensemble_rebuilds_with_the_mean_of_its_members():
-    detector = AEOutlierDetector(n_estimators=3, anomaly_score="reconstruction", random_state=0).fit(TABLE)
+    detector = AEOutlierDetector(n_estimators=3, anomaly_score="reconstruction", cv=None, random_state=0).fit(TABLE)
     assert len(detector.estimators_) == 3
     assert detector.autoencoder_ is detector.estimators_[0]
     rebuilt = np.mean([member.reconstruct(TABLE) for member in detector.estimators_], axis=0)

@@ -179,10 +179,10 @@ def test_odd_requests_are_refused_and_change_nothing(fitted, given):
     assert fitted.offset_ == before
 
 
-def test_false_alarm_rates_need_held_out_rows():
-    detector = AEOutlierDetector(random_state=0).fit(TABLE)
-    with pytest.raises(ValueError, match="expected normal rows as X"):
-        detector.set_threshold(false_alarm_rate=0.1)
+def test_false_alarm_rates_are_of_rows_as_if_left_out():
+    detector = AEOutlierDetector(random_state=0).fit(TABLE).set_threshold(false_alarm_rate=0.1)
+    assert (detector.labels_ == detector.fit_predict(TABLE)).mean() > 0.9
+    assert abs((detector.set_threshold(false_alarm_rate=0.1).predict(TABLE) == -1).mean() - 0.1) < 0.03
 
 
 def test_an_unfitted_detector_has_no_threshold_to_move():
