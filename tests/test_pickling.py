@@ -136,6 +136,7 @@ def test_detectors_keep_a_score_of_each_row_and_a_bounded_number_of_rows():
     table = make_table(40_000, 4)
     small, large = (len(pickle.dumps(AEOutlierDetector(random_state=0).fit(table[:n]))) for n in (20_000, 40_000))
     assert abs(large - small - 8 * 20_000) < 0.02 * small
+    assert large < 2_000_000
 
 
 def test_no_gradients_and_no_second_model_are_kept(fit):

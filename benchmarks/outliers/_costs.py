@@ -20,16 +20,17 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.outliers._protocol import (
-    SETTINGS,
     SKLAE,
     Make,
     Task,
     anomalies,
     judge,
+    load,
     peers,
     prepare,
+    settings_of,
     sklae,
-    split_adbench,
+    split_table,
     warm_up,
 )
 from benchmarks.shared.data import adbench
@@ -48,18 +49,19 @@ N_REPEATS, MIN_ROWS = 3, 1_000
 def compare_times(tables: Sequence[str], *, quick: bool) -> None:
     """Print medians of the CPU seconds of fit and score, in turns, of every table of more than 1,000 rows."""
     contenders: dict[str, Make] = {SKLAE: sklae(), **peers([PYOD])}
-    chosen = [table for table in tables if quick or len(adbench(table)[0]) > MIN_ROWS]
+    chosen = [table for table in tables if quick or len(load(table)[0]) > MIN_ROWS]
     with one_thread():
         warm_up(contenders.values())
-        rows = [_time(contenders, table, setting) for table in chosen for setting in SETTINGS]
+        rows = [_time(contenders, table, setting) for table in chosen for setting in settings_of(table)]
     title = f"fit and score, CPU seconds, one thread, medians of {N_REPEATS} in turns"
     print_table(title, ["table", "setting", "rows", "columns", *contenders, f"/ {PYOD}", ""], rows)
-    slower = [row for row in rows if row[-1]]
-    print(f"sklae is slower on {len(slower)} of {len(rows)}: {', '.join(f'{row[0]} {row[1]}' for row in slower)}")
+    if PYOD in contenders:
+        slower = [f"{row[0]} {row[1]}" for row in rows if row[-1]]
+        print(f"sklae is slower on {len(slower)} of {len(rows)}: {', '.join(slower) or 'none'}")
 
 
 def _time(contenders: dict[str, Make], table: str, setting: str) -> list[Any]:
-    task = prepare(split_adbench(table, 0), setting)
+    task = prepare(split_table(table, 0), setting)
     costs = interleave({name: partial(judge, make, task, 0) for name, make in contenders.items()}, N_REPEATS)
     seconds = {name: median(found).cpu for name, found in costs.items()}
     ratio = seconds[SKLAE] / seconds[PYOD] if PYOD in seconds else None
@@ -75,7 +77,7 @@ def print_large(*, quick: bool) -> None:
     for table, names in LARGE.items():
         X, _ = adbench(table)
         n_rows = min(1_000, len(X)) if quick else len(X)
-        rows = [_row(name, table, n_rows) for name in (SKLAE, *names)]
+        rows = [_row(name, table, n_rows) for name in (SKLAE, *peers(names))]
         title = f"{table}: fitted to all {n_rows:,} rows, unlabelled, and scoring them; {X.shape[1]} columns"
         header = ["detector", "fit s", "fit CPU s", "score s", "score CPU s", "AUROC", "AP", "peak MB", "added MB", ""]
         print_table(title, header, rows)

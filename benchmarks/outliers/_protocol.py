@@ -1,4 +1,4 @@
-"""What the benchmarks of outlier detection share: a protocol, PyOD's detectors, and how well a score finds outliers."""
+"""What the benchmarks of outlier detection share: a protocol, PyOD's detectors, how well a score finds outliers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.shared.data import Split, adbench
+from benchmarks.shared.data import Split, adbench, odbench
 from sklae import AEOutlierDetector
 
 __all__ = [
     "CLEAN_SWITCH",
+    "FALSE_ALARMS",
     "LIMIT",
     "PEERS",
     "SETTINGS",
@@ -32,10 +33,13 @@ __all__ = [
     "Task",
     "anomalies",
     "judge",
+    "load",
     "peers",
     "prepare",
+    "settings_of",
     "sklae",
-    "split_adbench",
+    "source",
+    "split_table",
     "standardize",
     "warm_up",
 ]
@@ -44,6 +48,10 @@ SKLAE, CLEAN_SWITCH = "sklae", "sklae, support_fraction=1.0"
 SETTINGS = ("contaminated", "clean")
 #: CPU seconds after which fit and score count as failed.
 LIMIT = 60.0
+#: Of a table with a larger share of outliers there is no contaminated setting.
+MOST_OUTLIERS = 0.25
+#: Figure -> the contamination at which normal rows are counted that sklae flags.
+FALSE_ALARMS: dict[str, Any] = {"flagged_at_5": 0.05, "flagged_auto": "auto"}
 
 #: Name -> module of PyOD; those of deep models print.
 PEERS = {
@@ -76,20 +84,38 @@ class Task(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """How well a score finds the outliers, and what fit and score took."""
+    """How well a score finds the outliers, what fit and score took, and how many normal rows sklae flags."""
 
     auroc: float
     ap: float
     cpu: float
     failure: str = ""
+    flagged_at_5: float = np.nan
+    flagged_auto: float = np.nan
 
 
 # -- tables ---------------------------------------------------------------------------------------------
 
 
-def split_adbench(name: str, seed: int, n_rows: int = 6_000) -> Split:
+def source(name: str) -> str:
+    """Return whose table it is: A for ADBench, O for ODDBench and OvRBench."""
+    return "O" if name.startswith(("odd_", "ovr_")) else "A"
+
+
+def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a table, and 1 for each that is an outlier."""
+    return odbench(name) if source(name) == "O" else adbench(name)
+
+
+def settings_of(name: str) -> tuple[str, ...]:
+    """Return the settings of a table: not contaminated where too many rows are outliers."""
+    _, y = load(name)
+    return SETTINGS if y.mean() <= MOST_OUTLIERS else ("clean",)
+
+
+def split_table(name: str, seed: int, n_rows: int = 6_000) -> Split:
     """Return 70 % and 30 % of a table, stratified; of more than `n_rows` rows a stratified subsample of so many."""
-    X, y = adbench(name)
+    X, y = load(name)
     if len(X) > n_rows:
         chosen = _subsample(y, n_rows, np.random.RandomState(seed))
         X, y = X[chosen], y[chosen]
@@ -157,9 +183,18 @@ def judge(make: Make, task: Task, seed: int) -> Figures:
             found = anomalies(detector.fit(task.X_train), task.X_test)
         cpu = time.process_time() - start
         found = np.clip(np.asarray(found, np.float64), -1e300, 1e300)  # no infinities; what is NaN fails below
-        return Figures(roc_auc_score(task.y_test, found), average_precision_score(task.y_test, found), cpu)
+        figures = Figures(roc_auc_score(task.y_test, found), average_precision_score(task.y_test, found), cpu)
+        return figures._replace(**_false_alarms(detector, found[task.y_test == 0]))
     except Exception as error:  # whatever a contender raises is its result
         return Figures(0.5, 0.0, time.process_time() - start, f"{type(error).__name__}: {error}".split("\n")[0])
+
+
+def _false_alarms(detector: Any, found: np.ndarray) -> dict[str, Any]:
+    """Return which share of normal rows, given their anomalies, sklae's detector flags at each contamination."""
+    if not isinstance(detector, AEOutlierDetector):
+        return {}
+    offsets = {name: detector.set_threshold(contamination=share).offset_ for name, share in FALSE_ALARMS.items()}
+    return {name: float((-found < offset).mean()) for name, offset in offsets.items()}
 
 
 def warm_up(contenders: Iterable[Make]) -> None:

@@ -1,79 +1,41 @@
-"""Variants of sklae's detector, and no autoencoder at all: what `detection.py --ablation` compares."""
+"""Variants of sklae's detector, and no autoencoder at all: what `detection.py --ablation` compares.
+
+- *default*: what all others are compared with.
+- *... alone*: what one kind of evidence finds by itself; "reconstruction alone" is the autoencoder alone.
+- *without ...*: what a kind adds to the others: the default's lead over it. "without reconstruction" scores without the
+  autoencoder, though one is fitted: the default's lead is all that the network brings.
+- *cv=None*: training rows judged by what was fitted to them. Shows what leaving them out is worth to the ranking, and,
+  in false alarms, to thresholds.
+- *n_estimators=4*: whether more autoencoders than one find more.
+- *support_fraction=0.9*: a fixed share of rows trusted, where the default leaves out none to a fifth.
+- *support_fraction=1.0*: all rows trusted, and joined by three kinds of evidence: what it gains on clean rows, and what
+  it costs on others.
+- *no autoencoder: neighbour distance*: mean distance to the 5 nearest training rows, nothing else: what the whole
+  detector brings over the simplest score there is.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Self
-
-import numpy as np
-from sklearn.neighbors import NearestNeighbors
-
+from benchmarks.outliers._baselines import NeighborDistance
 from benchmarks.outliers._protocol import Make, sklae
-from sklae import AEOutlierDetector
-from sklae._outliers.defaults import default_autoencoder
 
-__all__ = ["DEFAULT", "NeighborDistance", "variants"]
+__all__ = ["DEFAULT", "variants"]
 
 DEFAULT = "default"
+#: The kinds of evidence that the default joins.
+EVIDENCE = ("neighbors", "mixture", "robust_covariance", "columns", "reconstruction")
 
 
 def variants() -> dict[str, Make]:
-    """Return what makes each variant from a seed.
-
-    Which rows are trusted makes no difference to reconstruction alone: the autoencoder sees all.
-    """
-    found = {DEFAULT: sklae(), "anomaly_score=reconstruction": sklae(anomaly_score="reconstruction")}
-    for evidence in ("combined", "neighbors"):
-        for support_fraction in ("auto", 0.9, 1.0):
-            changes = {"anomaly_score": evidence, "support_fraction": support_fraction}
-            changes = {name: value for name, value in changes.items() if value not in ("combined", "auto")}
-            if changes:
-                found[_name(changes)] = sklae(**changes)
-    for n_estimators in (2, 4, 8):
-        found[f"n_estimators={n_estimators}"] = sklae(n_estimators=n_estimators)
-    found["no clipping"] = lambda seed: Unclipped(random_state=seed)
-    found["no autoencoder: neighbour distance"] = lambda seed: NeighborDistance()
-    found["no autoencoder, less suspects"] = lambda seed: NeighborDistance(leave_out=True)
-    return found
-
-
-def _name(changes: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in changes.items())
-
-
-class Unclipped(AEOutlierDetector):
-    """The default detector, but its autoencoders see inputs as they are, however far out."""
-
-    def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        self.set_params(autoencoder=default_autoencoder(*X.shape).set_params(clip=None))
-        return super().fit(X)
-
-
-class NeighborDistance:
-    """Mean distance to the 3 nearest training rows, with PyOD's sign.
-
-    Parameters
-    ----------
-    leave_out : bool, default=False
-        Whether training rows are left out that look strange by that distance themselves (the 20 % farthest from
-        others) and whose neighbours do too (70 % of the nearest 10).
-    """
-
-    def __init__(self, leave_out: bool = False):
-        self.leave_out = leave_out
-
-    def fit(self, X: np.ndarray) -> Self:
-        kept = X[~_suspects(X)] if self.leave_out else X
-        self.neighbors_ = NearestNeighbors(n_neighbors=min(3, len(kept))).fit(kept)
-        return self
-
-    def decision_function(self, X: np.ndarray) -> np.ndarray:
-        return self.neighbors_.kneighbors(X)[0].mean(axis=1)
-
-
-def _suspects(X: np.ndarray, share: float = 0.2, n_neighbors: int = 10, vote: float = 0.7) -> np.ndarray:
-    """Return which rows are farthest from their 3 nearest others, among others that are far away too."""
-    neighbors = NearestNeighbors(n_neighbors=min(n_neighbors, len(X) - 1)).fit(X)
-    distances, places = neighbors.kneighbors()  # of the rows themselves: each but itself
-    distance = distances[:, :3].mean(axis=1)
-    suspect = distance >= np.quantile(distance, 1.0 - share)
-    return suspect & (suspect[places].mean(axis=1) >= vote)
+    """Return what makes each variant from a seed."""
+    others = {left_out: [name for name in EVIDENCE if name != left_out] for left_out in EVIDENCE}
+    return {
+        DEFAULT: sklae(),
+        **{f"{name} alone": sklae(anomaly_score=name) for name in EVIDENCE},
+        **{f"without {name}": sklae(anomaly_score=names) for name, names in others.items()},
+        "cv=None": sklae(cv=None),
+        "n_estimators=4": sklae(n_estimators=4),
+        "support_fraction=0.9": sklae(support_fraction=0.9),
+        "support_fraction=1.0": sklae(support_fraction=1.0),
+        "no autoencoder: neighbour distance": lambda seed: NeighborDistance(),
+    }

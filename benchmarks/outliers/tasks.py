@@ -5,7 +5,8 @@
 - *digit 1, 4, 8*: fitted to 3,000 MNIST images of a digit (784 columns); 800 test images of it and 200 of others.
 - *cloud, spread* and *cloud, shifted*: 1,000 rows of a correlated normal distribution of 10 columns, and 50 outliers:
   uniform over the box of the others, or of the same distribution but shifted by 3 standard deviations in two
-  columns. Fitted to all 1,050 rows, unlabelled, which are also the rows that are scored.
+  columns. Fitted to all 1,050 rows, unlabelled, which are also the rows that are scored: sklae recognises them, and
+  judges each as if it had been left out.
 - *NSL-KDD*: fitted to the 13,449 normal connections of the 20 % training file, 22,544 connections of the test file;
   numeric columns but for `difficulty` and those that are constant. Attacks are the outliers: more than half of the
   rows, unlike in most uses of a detector.
@@ -239,6 +240,8 @@ def print_verdict(found: dict[str, list[Figures]]) -> None:
         for ours in (SKLAE, CLEAN_SWITCH):
             if ours in mean:
                 rivals = {name: value for name, value in mean.items() if name not in (SKLAE, CLEAN_SWITCH)}
+                if not rivals:
+                    return
                 ahead = [f"{name} by {value - mean[ours]:.3f}" for name, value in rivals.items() if value >= mean[ours]]
                 print(f"{ours}, {measure.upper()}: {'NOT above ' + ', '.join(ahead) if ahead else 'above every peer'}")
 

@@ -10,7 +10,19 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-__all__ = ["Split", "adbench", "adbench_names", "folder", "inked", "mnist", "numbers", "practical", "table"]
+__all__ = [
+    "Split",
+    "adbench",
+    "adbench_names",
+    "folder",
+    "inked",
+    "mnist",
+    "numbers",
+    "odbench",
+    "odbench_names",
+    "practical",
+    "table",
+]
 
 #: Table -> (the column that is its label, columns that are no numbers to be fitted on).
 _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -103,7 +115,21 @@ def adbench_names() -> list[str]:
 
 def adbench(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of one of ADBench's tables in float64, and 1 for each that is an outlier."""
-    with np.load(folder() / "adbench" / f"{name}.npz") as data:
+    return _labelled("adbench", name)
+
+
+def odbench_names() -> list[str]:
+    """Return the names of the tables of ODDBench and OvRBench that are there, in order."""
+    return sorted(path.stem for path in (folder() / "odbench").glob("*.npz"))
+
+
+def odbench(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a table of ODDBench or OvRBench in float64, and 1 for each that is an outlier."""
+    return _labelled("odbench", name)
+
+
+def _labelled(collection: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    with np.load(folder() / collection / f"{name}.npz") as data:
         return data["X"].astype(np.float64), data["y"].astype(np.int64)
 
 

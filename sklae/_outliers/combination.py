@@ -44,11 +44,12 @@ class Joint:
 
     def fit(self, learned: Learned) -> np.ndarray:
         """Learn what is usual; return how anomalous the rows are, each as if it had been left out."""
-        surprises = [part.weight * part.fit(learned) for part in self.parts]
         if not self.is_plain:
+            surprises = [part.weight * part.fit(learned) for part in self.parts]
             return np.where(self._there(learned.seen), np.sum(surprises, axis=0), 0.0)
+        anomaly = self.parts[0].fit_alone(learned)
         self.baseline = float(self.parts[0].usual[: self.ensemble.layout.n_features].sum())
-        return self.parts[0].left_out  # type: ignore[attr-defined]
+        return anomaly
 
     def see(self, table: np.ndarray) -> Seen:
         """Return validated rows as evidence looks at them."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -112,7 +113,8 @@ class NormalMixture(Density):
             start = {"weights_init": found.weights_, "means_init": found.means_, "precisions_init": found.precisions_}
             settings |= {**start, "max_iter": cls._N_MORE}
         seen = reduced(points)
-        with warnings.catch_warnings():
+        # array API dispatch refuses the default way to start
+        with warnings.catch_warnings(), config_context(array_api_dispatch=False):
             warnings.simplefilter("ignore", ConvergenceWarning)
             for ridge in (1e-3, 1e-2, 0.1, 1.0):
                 try:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
@@ -106,6 +105,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         1 prints what was learned, and how long it took.
     random_state : int, RandomState instance or None, default=None
         Seeds the autoencoders, unless ``autoencoder`` has a ``random_state`` of its own, and draws rows and folds.
+        None: as ``autoencoder`` says.
 
     Attributes
     ----------
@@ -232,7 +232,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
             If the training loss turns non-finite. The detector is then as it was before the call.
         """
         with atomic(self):
-            rng = random_state_for(self.random_state)
+            own = None if self.autoencoder is None else self.autoencoder.random_state
+            rng = random_state_for(own if self.random_state is None else self.random_state)
             X = read(X)
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), X)
             everything = table = self._read(X, columns, reset=True)
@@ -250,7 +251,6 @@ class AEOutlierDetector(Detection, BaseEstimator):
                 known = None if held_out is None else np.sort(self._score_table(held_out))
                 self._calibration = Calibration(self._score_table(everything), known)
             self.offset_ = self._offset_by(self.contamination)
-            self.labels_ = np.where(self._calibration.training < self.offset_, -1, 1)
         return self
 
     def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
@@ -329,7 +329,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         seen = space.see(sample)
         self.residual_scale_ = residual_scale(ensemble, sample, seen.expected)
         folds = make_folds(self.cv, len(sample), rng)
-        left_out = self._distrusted(seen.points, folds, rng)
+        left_out = self._distrusted(seen.points, rng)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
@@ -338,17 +338,18 @@ class AEOutlierDetector(Detection, BaseEstimator):
         parts = [EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()]
         members: list[BaseAutoencoder] = []
         if folds and any(part.is_plain for part in parts):
-            members = fit_left_out(self.autoencoder_, rows_of(frame_of(X), rows, len(table)), folds, rng)
+            of_sample = rows_of(frame_of(X), rows, len(table))
+            members = fit_left_out(self.autoencoder_, of_sample, len(rows), folds, rng)
         fold_ensembles = [Ensemble([member], sample) for member in members]
         self._joint = Joint(parts, space)
         anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))
         self._known = KnownRows(sample, -anomaly) if folds else None
 
-    def _distrusted(self, points: np.ndarray, folds: list[np.ndarray], rng: np.random.RandomState) -> np.ndarray:
+    def _distrusted(self, points: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Return which rows not to trust, as positions."""
         if self._is_clean():
             return np.empty(0, dtype=int)
-        anomaly = suspicion(points, folds, rng)
+        anomaly = suspicion(points, rng)
         if self.support_fraction in (None, "auto"):
             return clique(anomaly, points)
         n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
@@ -356,17 +357,6 @@ class AEOutlierDetector(Detection, BaseEstimator):
 
     def _is_clean(self) -> bool:
         return self.support_fraction == 1.0
-
-    @property
-    def n_calibration_(self) -> int:
-        """Number of rows that p-values compare with: those held out, else all training rows."""
-        check_is_fitted(self)
-        return len(self._calibration.usual)
-
-    @property
-    def min_p_value_(self) -> float:
-        """The smallest p-value there is: 1 / (n_calibration_ + 1)."""
-        return 1.0 / (self.n_calibration_ + 1)
 
     # -- scikit-learn -----------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def fit_members(
 
 
 def fit_left_out(
-    member: BaseAutoencoder, X: Any, folds: Sequence[np.ndarray], random_state: np.random.RandomState
+    member: BaseAutoencoder, X: Any, n_rows: int, folds: Sequence[np.ndarray], random_state: np.random.RandomState
 ) -> list[BaseAutoencoder]:
     """Fit one more autoencoder for each fold of rows, to all others; in one batched pass where their parts allow it.
 
@@ -82,7 +82,8 @@ def fit_left_out(
     ----------
     member : BaseAutoencoder
         Fitted; they are like it, and share its columns and scales.
-    X : array-like or frame of shape (n_samples, n_features)
+    X : array-like or frame of shape (n_rows, n_features)
+    n_rows : int
     folds : sequence of ndarray of int
     random_state : RandomState
 
@@ -93,7 +94,6 @@ def fit_left_out(
     """
     others = [clone(member).set_params(random_state=draw_seed(random_state)) for _ in folds]
     trainings = [Training(other) for other in others]
-    n_rows = len(frame_of(X))
     n_kept = n_rows - max(len(fold) for fold in folds)  # as many for each, to be stacked
     rests = [np.delete(np.arange(n_rows), fold)[-n_kept:] for fold in folds]
     rows = [

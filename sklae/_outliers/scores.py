@@ -84,6 +84,10 @@ class Evidence(ABC):
     def fit(self, learned: Learned) -> np.ndarray:
         """Learn; return the surprise of the rows, each as if it had been left out, (n_rows,)."""
 
+    def fit_alone(self, learned: Learned) -> np.ndarray:
+        """Do the same where it is plain: return the strangeness of the rows, not turned into surprises."""
+        raise NotImplementedError
+
     @abstractmethod
     def surprise(self, seen: Seen) -> np.ndarray:
         """Return how surprising rows are beside those that were learned from, (n_rows,), in nats."""
@@ -107,17 +111,21 @@ class _OneNumber(Evidence):
     positive: ClassVar[bool] = True
 
     tail: Tail
-    left_out: np.ndarray
 
     def fit(self, learned: Learned) -> np.ndarray:
+        strangeness = self.fit_alone(learned)
+        return self.tail(strangeness)
+
+    def fit_alone(self, learned: Learned) -> np.ndarray:
+        """Learn; return the strangeness of the rows, each as if it had been left out, (n_rows,)."""
         self.learn(learned)
         fitted = self.strangeness(learned.seen)
-        self.left_out = self.strangeness_left_out(learned, fitted.copy())
+        left_out = self.strangeness_left_out(learned, fitted.copy())
         # by what networks rebuild of fitted rows, new ones are the more surprising, which found more outliers
-        self.tail = Tail.fit(fitted if self.is_plain else self.left_out, positive=self.positive)
+        self.tail = Tail.fit(fitted if self.is_plain else left_out, positive=self.positive)
         terms = self.terms(learned.seen.take(learned.trusted))
         self.usual = np.zeros(terms.shape[1]) if self.positive else terms.mean(axis=0)
-        return self.tail(self.left_out)
+        return left_out
 
     def surprise(self, seen: Seen) -> np.ndarray:
         return self.tail(self.strangeness(seen))

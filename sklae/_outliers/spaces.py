@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from sklearn.covariance import ledoit_wolf
 
 from sklae._outliers.ensemble import Ensemble
+from sklae._outliers.tails import thinned
 
 __all__ = ["SPACES", "PointSpace", "Seen", "Space", "shrunk_root"]
 
@@ -157,7 +158,8 @@ class NormalScores(Space):
 def _normal_scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return distinct values in order, and the normal quantiles of their mean ranks."""
     distinct, count = np.unique(values, return_counts=True)
-    return distinct, ndtri((np.cumsum(count) - 0.5 * count) / len(values))
+    kept = thinned(len(distinct))
+    return distinct[kept], ndtri((np.cumsum(count) - 0.5 * count) / len(values))[kept]
 
 
 def shrunk_root(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Tail"]
+__all__ = ["Tail", "thinned"]
 
 # Beyond the largest of this share of the sample a line takes over from the steps of the sample.
 _TAIL_SHARE = 0.2
@@ -15,6 +15,10 @@ _LEAST_TAIL = 5
 # The tail's mean excess is at least this much, in logarithms (or in standard deviations): else a sample whose largest
 # values are (almost) equal would find everything beyond them infinitely surprising.
 _LEAST_EXCESS = 0.01
+# Nats from which on surprise grows more slowly.
+_LARGE = 20.0
+# Of a larger sample so many values are kept.
+_MOST_KNOTS = 1_024
 # Positive values count from this share of their median on.
 _SMALLEST = 1e-6
 
@@ -61,6 +65,8 @@ class Tail:
         unit = 1.0 if positive else float(x.std()) or 1.0
         excess = max(_mean_excess(x[n - n_tail :] - start), _LEAST_EXCESS * unit)
         level = float(np.interp(start, knots, surprise))
+        kept = thinned(len(knots))
+        knots, surprise = knots[kept], surprise[kept]
         return cls(knots, surprise, float(start), level, excess, floor)
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -68,9 +74,19 @@ class Tail:
         x = _scaled(values, self.floor)
         with np.errstate(over="ignore"):
             below = self.surprise[0] * np.exp(np.minimum(x - self.knots[0], 0.0))
-            beyond = self.level + (x - self.start) / self.excess
+            beyond = self.level + _bent((x - self.start) / self.excess)
         inside = np.interp(x, self.knots, self.surprise)
         return np.where(x > self.start, beyond, np.where(x < self.knots[0], below, inside))
+
+
+def _bent(surprise: np.ndarray) -> np.ndarray:
+    """Return surprises, very large ones as logarithms go on: no cell is to outweigh all else by its size alone."""
+    return np.where(surprise > _LARGE, _LARGE * (1.0 + np.log(np.maximum(surprise, _LARGE) / _LARGE)), surprise)
+
+
+def thinned(n_knots: int) -> np.ndarray:
+    """Return positions of knots, the first and the last among them, few enough to be kept."""
+    return np.unique(np.linspace(0, n_knots - 1, min(n_knots, _MOST_KNOTS)).round().astype(int))
 
 
 def _mean_excess(excesses: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from sklae._outliers.densities import ColumnTails, TrimmedNormal, left_out
+from sklae._outliers.densities import ColumnTails, TrimmedNormal
 from sklae._outliers.tails import Tail
 
 __all__ = ["clique", "suspicion"]
@@ -19,14 +19,13 @@ _MANY = 100
 _MOST_REFERENCES = 2_048
 
 
-def suspicion(points: np.ndarray, folds: list[np.ndarray], random_state: np.random.RandomState) -> np.ndarray:
+def suspicion(points: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
     """Return how strange points look from afar, (n_points,), whatever resembles them: surprises in nats, added.
 
     By a normal distribution of the inner ones, by columns, and by distances to very many neighbours.
     """
     distant = _far_distance(points, random_state)
-    normal = left_out(TrimmedNormal.fit(points), points, folds)
-    columns = left_out(ColumnTails.fit(points), points, folds)
+    normal, columns = (kind.fit(points).strangeness(points) for kind in (TrimmedNormal, ColumnTails))
     return np.sum([Tail.fit(part, positive=True)(part) for part in (distant, normal, columns)], axis=0)
 
 

@@ -131,6 +131,23 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         """
         return self.autoencoder_.model_.codes(self._check_input(X))
 
+    @property
+    def labels_(self) -> np.ndarray:
+        """Of the training rows, -1 for outliers and 1, (n_samples,)."""
+        check_is_fitted(self)
+        return np.where(self._calibration.training < self.offset_, -1, 1)
+
+    @property
+    def n_calibration_(self) -> int:
+        """Number of rows that p-values compare with: those held out, else all training rows."""
+        check_is_fitted(self)
+        return len(self._calibration.usual)
+
+    @property
+    def min_p_value_(self) -> float:
+        """The smallest p-value there is: 1 / (n_calibration_ + 1)."""
+        return 1.0 / (self.n_calibration_ + 1)
+
     # -- threshold --------------------------------------------------------------------------------------
 
     def set_threshold(
