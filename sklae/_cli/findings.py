@@ -18,34 +18,33 @@ from sklae._cli.report import ResultTable
 __all__ = ["Findings", "Significance", "inspect", "strangest_rows", "write_scores"]
 
 _N_STRANGEST = 10
-# P-values: with fewer rows there are none; the share to compare with.
-_LEAST_ROWS, _HELD_OUT = 50, 0.2
+# Of fewer rows there are no p-values.
+_LEAST_ROWS = 50
 
 
 @dataclass(frozen=True)
 class Significance:
-    """What p-values say about the rows of a table, of which some were held out.
+    """What p-values say about the rows of a table.
 
     Parameters
     ----------
     p_values : ndarray of shape (n_samples,)
-    n_held_out : int
+    n_compared : int
         How many rows they compare with.
     smallest : float
         The least p-value there is.
     """
 
     p_values: np.ndarray
-    n_held_out: int
+    n_compared: int
     smallest: float
 
     def told(self) -> str:
         """Return what they are and what they can't say."""
         return (
-            f"P-values: the share of {self.n_held_out:,} held-out rows that is at least as strange, the row itself "
-            f"counted, so that none is below {_short(self.smallest)}; a second fit did not see these rows. They come "
-            "from the same table: outliers among them make p-values larger, and rows that were fitted look a little "
-            "more normal than new ones do."
+            f"P-values: the share of {self.n_compared:,} rows, each as if it had been left out of the fit, that is at "
+            f"least as strange, the row itself counted, so that none is below {_short(self.smallest)}. They come from "
+            "the same table: outliers among them make p-values larger."
         )
 
 
@@ -91,11 +90,11 @@ class Findings:
     def _trust(self) -> str:
         n_left_out = len(self.detector.left_out_)
         if not n_left_out:
-            return "What is usual was learned from all rows."
+            return "All rows are trusted to say what is usual."
         share = 1.0 - self.detector.support_fraction_
         return (
-            f"What is usual was learned without {n_left_out:,} rows ({_short(100 * share)} % of those looked at): they "
-            "look strange, and so do most of the rows that are like them."
+            f"{n_left_out:,} rows ({_short(100 * share)} % of those looked at) are not trusted to say what is usual: "
+            "they look strange, and so do most of the rows that are like them."
         )
 
 
@@ -132,23 +131,19 @@ def inspect(
         rows=range(len(X)) if rows is None else rows,
         scores=scores,
         decision=scores - detector.offset_,
-        significance=_significance(X),
+        significance=_significance(detector, X),
         why=reasons(detector, X, names, scores, n_listed=_N_STRANGEST),
         seconds=seconds,
     )
 
 
-def _significance(X: Any) -> Significance | None:
-    """Return p-values, by a detector of their own.
-
-    The first one sees all rows: of a small table, those it had not seen would be outliers too often for that reason.
-    """
+def _significance(detector: Any, X: Any) -> Significance | None:
+    """Return p-values, where there are rows enough for small ones."""
     if len(X) < _LEAST_ROWS:
         return None
-    detector = sklae.AEOutlierDetector(validation_fraction=_HELD_OUT, random_state=0).fit(X)
     return Significance(
         p_values=detector.p_values(X),
-        n_held_out=detector.n_calibration_,
+        n_compared=detector.n_calibration_,
         smallest=detector.min_p_value_,
     )
 
@@ -173,9 +168,10 @@ def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> Resu
         outlier = "yes" if found.decision[i] < 0 else "no"
         lines.append([str(found.rows[i]), f"{found.scores[i]:.2f}", *p_value, outlier, *label, found.why[i]])
     note = (
-        "Rows are counted from 0. The score is minus a surprise in nats: how badly the row is rebuilt, and how far it "
-        "is from the most similar rows, each as the log of the share of usual rows at least as strange. About -2 is "
-        "usual, far below is strange. What was expected in a cell follows from the row's other cells; a range holds "
+        "Rows are counted from 0. The score is minus a surprise in nats: how far the row is from the most similar "
+        "ones, how improbable, how extreme, and how badly it is rebuilt, each as the log of the share of rows at least "
+        "as strange, weighted and added. About -2 is usual, far below is strange. What was expected in a cell follows "
+        "from the row's other cells and lies within the values that were seen; a range holds "
         "nine of ten ordinary rows."
     )
     with_p_value = [] if found.significance is None else ["p-value"]

@@ -113,15 +113,15 @@ def test_scores_are_those_of_the_detector(run, frame):
     np.testing.assert_array_equal(1 - 2 * np.array(_values(out, "outlier")), detector.predict(X))
 
 
-def test_p_values_are_those_of_a_detector_that_holds_out_a_fifth(run, frame):
+def test_p_values_are_those_of_the_detector_itself(run, frame):
     _, said, out = run(frame)
     X = frame.to_numpy()
-    detector = sklae.AEOutlierDetector(validation_fraction=0.2, random_state=0).fit(X)
+    detector = sklae.AEOutlierDetector(random_state=0).fit(X)
     np.testing.assert_array_equal(_values(out, "p_value"), detector.p_values(X))
     page = (out / "report.html").read_text(encoding="utf-8")
     for text in (said.out, page):
-        assert "80 held-out rows" in text
-        assert "none is below 0.012;" in text
+        assert f"the share of {len(X)} rows, each as if it had been left out" in text
+        assert "none is below 0.0025." in text
         assert "come from the same table" in text
     assert "p-value" in said.out
 
@@ -133,7 +133,7 @@ def test_few_rows_have_no_p_values(run, frame):
     assert "p-value" not in (out / "report.html").read_text(encoding="utf-8").lower()
     assert {line["p_value"] for line in _lines(out / "scores.csv")} == {""}
     run(frame[:50])
-    assert min(_values(out, "p_value")) >= 1 / 11
+    assert min(_values(out, "p_value")) >= 1 / 51
 
 
 def test_rows_that_were_not_trusted_are_counted(run):
@@ -143,11 +143,11 @@ def test_rows_that_were_not_trusted_are_counted(run):
     detector = sklae.AEOutlierDetector(random_state=0).fit(table.to_numpy())
     assert len(detector.left_out_) >= 20
     _, said, out = run(table)
-    words = f"learned without {len(detector.left_out_)} rows ("
+    words = f"{len(detector.left_out_)} rows ("
     assert words in said.out
     assert words in (out / "report.html").read_text(encoding="utf-8")
     _, said, _ = run(pd.DataFrame(np.random.RandomState(0).normal(size=(60, 2)), columns=["a", "b"]))
-    assert "learned from all rows." in said.out
+    assert "All rows are trusted" in said.out
 
 
 def test_the_report_stands_alone_and_escapes_names(run, frame):
