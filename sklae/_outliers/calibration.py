@@ -9,6 +9,8 @@ import numpy as np
 __all__ = ["Calibration", "KnownRows"]
 
 _MULTIPLIER_SEED = 0x5EED
+# Standard deviations up to which values are the same; and, in units of that, how far values are told apart.
+_GRID, _FARTHEST = 1e-3, 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,7 @@ class KnownRows:
     """Rows that were fitted, and their scores, each as if it had been left out.
 
     A fitted row looks more usual to the model than a new one just like it would. Where it turns up again, this has the
-    score that it would have as a new one. Rows are the same where they are so in single precision.
+    score that it would have as a new one. Rows are the same where they are so to a thousandth of a standard deviation.
 
     Parameters
     ----------
@@ -55,27 +57,29 @@ class KnownRows:
     """
 
     def __init__(self, table: np.ndarray, scores: np.ndarray):
-        keys, place = np.unique(_keys(table), return_inverse=True)
-        self.keys = keys
+        there = ~np.isnan(table)
+        count = np.maximum(there.sum(axis=0), 1)
+        self.center = np.where(there, table, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(there, table - self.center, 0.0) ** 2).sum(axis=0) / count)
+        self.unit = _GRID * np.where(spread > 0, spread, np.maximum(np.abs(self.center), 1.0))
+        self.keys, place = np.unique(self._keys(table), return_inverse=True)
         # copies of one row, left out one by one: their mean
         self.scores = np.bincount(place, scores) / np.bincount(place)
 
     def find(self, table: np.ndarray) -> np.ndarray:
         """Return the scores of rows, (n_rows,), NaN where they are not known."""
-        keys = _keys(table)
+        keys = self._keys(table)
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[place] == keys, self.scores[place], np.nan)
 
-
-def _keys(table: np.ndarray) -> np.ndarray:
-    """Return a number for each row, (n_rows,), that others have with a chance of 2^-64."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.ascontiguousarray(table.astype(np.float32) + np.float32(0.0))  # -0 is 0
-    values[np.isnan(values)] = np.nan
-    bits = values.view(np.uint32).astype(np.uint64)
-    multipliers = np.random.RandomState(_MULTIPLIER_SEED).randint(1, 2**63, size=bits.shape[1], dtype=np.int64)
-    key = np.zeros(len(bits), dtype=np.uint64)
-    for column, multiplier in zip(bits.T, multipliers.astype(np.uint64) | np.uint64(1), strict=True):
-        key = (key ^ column) * multiplier
-        key ^= key >> np.uint64(29)
-    return key
+    def _keys(self, table: np.ndarray) -> np.ndarray:
+        """Return a number for each row, (n_rows,), that others have with a chance of 2^-64."""
+        with np.errstate(over="ignore"):
+            steps = np.clip((table - self.center) / self.unit, -_FARTHEST, _FARTHEST)
+        bits: np.ndarray = np.where(np.isnan(steps), 2 * _FARTHEST, np.round(steps)).astype(np.int64).astype(np.uint64)
+        multipliers = np.random.RandomState(_MULTIPLIER_SEED).randint(1, 2**63, size=bits.shape[1], dtype=np.int64)
+        key = np.zeros(len(bits), dtype=np.uint64)
+        for column, multiplier in zip(bits.T, np.bitwise_or(multipliers.astype(np.uint64), 1), strict=True):
+            key = (key ^ column) * multiplier
+            key ^= key >> np.uint64(29)
+        return key

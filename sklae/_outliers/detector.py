@@ -38,6 +38,8 @@ __all__ = ["AEOutlierDetector"]
 # Chosen on half of the tables of benchmarks/outliers/detection.py: beside clean rows there is nothing to be robust to.
 _COMBINED = ("neighbors", "mixture", "robust_covariance", "columns", "reconstruction")
 _COMBINED_IF_CLEAN = ("neighbors", "mixture", "reconstruction")
+# The others don't know of conditions.
+_COMBINED_GIVEN_CONDITIONS = ("neighbors", "reconstruction")
 # Rows that the default autoencoder is trained on, and that say what is usual; and rows to look for neighbours among.
 _MOST_ROWS = 2**14
 _MOST_REFERENCES = 2**11
@@ -237,6 +239,12 @@ class AEOutlierDetector(Detection, BaseEstimator):
             X = read(X)
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), X)
             everything = table = self._read(X, columns, reset=True)
+            if isinstance(self.max_samples, Integral) and int(self.max_samples) > len(table):
+                warn(
+                    f"Got max_samples={self.max_samples} and {len(table)} rows; expected at most as many. All rows are "
+                    "used: pass 'auto' for that.",
+                    UserWarning,
+                )
             held_out = None if X_val is None else self._read(X_val, columns, reset=False, name="X_val")
             rows = np.arange(len(table))
             if held_out is None and self.validation_fraction is not None:
@@ -261,7 +269,9 @@ class AEOutlierDetector(Detection, BaseEstimator):
     def _score_names(self) -> Sequence[str]:
         """Return the kinds of evidence to join."""
         if isinstance(self.anomaly_score, str):
-            combined = _COMBINED_IF_CLEAN if self._is_clean() else _COMBINED
+            combined: Sequence[str] = _COMBINED_IF_CLEAN if self._is_clean() else _COMBINED
+            if self.autoencoder is not None and self.autoencoder.condition_features is not None:
+                combined = _COMBINED_GIVEN_CONDITIONS
             return combined if self.anomaly_score == "combined" else (self.anomaly_score,)
         names = list(self.anomaly_score)
         if not names or len(set(names)) < len(names) or not set(names) <= set(EVIDENCE):
@@ -285,12 +295,6 @@ class AEOutlierDetector(Detection, BaseEstimator):
         if isinstance(self.max_samples, str):
             return min(n_rows, default)
         share = not isinstance(self.max_samples, Integral)
-        if not share and self.max_samples > n_rows:
-            warn(
-                f"Got max_samples={self.max_samples} and {n_rows} rows; expected at most as many. All rows are used: "
-                "pass 'auto' for that.",
-                UserWarning,
-            )
         return max(2, min(n_rows, math.ceil(self.max_samples * n_rows) if share else int(self.max_samples)))
 
     def _fit_autoencoders(self, X: Any, table: np.ndarray, columns: Columns, rng: np.random.RandomState) -> None:
@@ -329,18 +333,18 @@ class AEOutlierDetector(Detection, BaseEstimator):
         seen = space.see(sample)
         self.residual_scale_ = residual_scale(ensemble, sample, seen.expected)
         folds = make_folds(self.cv, len(sample), rng)
-        left_out = self._distrusted(seen.points, rng)
+        left_out = self._distrusted(seen.points[:, : len(ensemble.cells.owner)], rng)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
         n_references = _MOST_REFERENCES if isinstance(self.max_samples, str) else len(sample)
         references = some_rows(len(sample), n_references, rng)
         parts = [EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()]
-        members: list[BaseAutoencoder] = []
+        fold_ensembles: list[Ensemble] = []
         if folds and any(part.is_plain for part in parts):
             of_sample = rows_of(frame_of(X), rows, len(table))
-            members = fit_left_out(self.autoencoder_, of_sample, len(rows), folds, rng)
-        fold_ensembles = [Ensemble([member], sample) for member in members]
+            fitted = [fit_left_out(member, of_sample, len(rows), folds, rng) for member in self.estimators_]
+            fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=False)]
         self._joint = Joint(parts, space)
         anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))
         self._known = KnownRows(sample, -anomaly) if folds else None

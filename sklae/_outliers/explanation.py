@@ -84,7 +84,7 @@ def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
 def adding_up_to(terms: np.ndarray, totals: np.ndarray) -> np.ndarray:
     """Return terms that add up to other totals: those of rows that were fitted are scored as if left out."""
     sums = terms.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scaled = terms * (totals / sums)[:, None]
     shifted = terms + ((totals - sums) / terms.shape[1])[:, None]
     keeps_sign = (terms.min(axis=1, initial=0.0) >= 0) & (sums > 0) & (totals >= 0)

@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from sklae._outliers.densities import ColumnTails, Density, NormalMixture, TrimmedNormal, left_out
 from sklae._outliers.ensemble import Ensemble, batches_of
-from sklae._outliers.spaces import SPACES, PointSpace, Seen
+from sklae._outliers.spaces import SPACES, PointSpace, Seen, Space
 from sklae._outliers.tails import Tail
 
 __all__ = ["EVIDENCE", "Evidence", "Learned"]
@@ -23,6 +23,8 @@ _SAME = 1e-10
 # What distances among trusted rows weigh beside those among all. Chosen on half of the tables of
 # benchmarks/outliers/detection.py, as the weights of evidence are.
 _TRUSTED_SHARE = 0.3
+# Of fewer rows for a dimension, a view tells the rows it was learned from from others.
+_ROWS_EACH = 10
 # A residual in units of the usual one: squares must not overflow.
 _MOST = 1e100
 
@@ -177,7 +179,9 @@ class Bound(_OfAutoencoders):
 
     def terms(self, seen: Seen) -> np.ndarray:
         models: list[Any] = [member.model_ for member in self.ensemble.members]
-        return -np.sum([model.bound_terms(seen.table) for model in models], axis=0) / len(models)
+        with np.errstate(over="ignore", invalid="ignore"):
+            terms = -np.sum([model.bound_terms(seen.table) for model in models], axis=0) / len(models)
+        return np.clip(np.nan_to_num(terms, nan=_MOST), -_MOST, _MOST)
 
     def suggest(self, seen: Seen) -> np.ndarray:
         return seen.expected
@@ -189,18 +193,21 @@ class _OfDensity(_OneNumber):
     density_class: ClassVar[type[Density]]
 
     def learn(self, learned: Learned) -> None:
-        self.density = self.density_class.fit(learned.seen.points, seed=learned.seed)
+        self.density = self.density_class.fit(self._cells(learned.seen), seed=learned.seed)
 
     def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
-        return left_out(self.density, learned.seen.points, learned.folds)
+        return left_out(self.density, self._cells(learned.seen), learned.folds)
 
     def strangeness(self, seen: Seen) -> np.ndarray:
-        return self.density.strangeness(seen.points)
+        return self.density.strangeness(self._cells(seen))
 
     def terms(self, seen: Seen) -> np.ndarray:
-        cells = self.ensemble.cells
-        terms = self.density.terms(seen.points)[:, : len(cells.owner)]
-        return self._without_gaps(cells.add_up(terms), seen.table)
+        terms = self.density.terms(self._cells(seen))
+        return self._without_gaps(self.ensemble.cells.add_up(terms), seen.table)
+
+    def _cells(self, seen: Seen) -> np.ndarray:
+        """Return points without their conditions, which are not judged."""
+        return seen.points[:, : len(self.ensemble.cells.owner)]
 
 
 class OfNormalMixture(_OfDensity):
@@ -245,6 +252,8 @@ class Neighbors(Evidence):
             for share, (references, compared) in among.items():
                 search = _Search(seen[references])
                 distance = search.mean_distance(seen)
+                if view.learns and len(points) < _ROWS_EACH * points.shape[1]:
+                    distance = _distances_left_out(type(view), points, references, learned.folds, distance)
                 tail = Tail.fit(distance[compared], positive=True)
                 self.parts.append((share / len(views), view, search, tail))
                 surprise += share / len(views) * tail(distance)
@@ -280,6 +289,19 @@ class Neighbors(Evidence):
         # means of counts and shares need not be any; those of levels are their shares
         has_means = self.ensemble.layout.clips | cells.is_coded
         return np.where(has_means[cells.owner], found, seen.expected)
+
+
+def _distances_left_out(
+    kind: type[Space], points: np.ndarray, references: np.ndarray, folds: list[np.ndarray], distance: np.ndarray
+) -> np.ndarray:
+    """Return mean distances of points in views that were learned without them, fold by fold."""
+    found = distance.copy()
+    for fold in folds:
+        rest = np.setdiff1d(references, fold)
+        if len(rest) > 1:
+            view = kind.fit(np.delete(points, fold, axis=0))
+            found[fold] = _Search(view(points[rest])).mean_distance(view(points[fold]))
+    return found
 
 
 class _Search:

@@ -59,9 +59,9 @@ class PointSpace:
         self.ensemble = ensemble
         self.unit = ensemble.spread[ensemble.cells.owner]
 
-    def see(self, table: np.ndarray, expected: np.ndarray | None = None) -> Seen:
+    def see(self, table: np.ndarray) -> Seen:
         """Return rows as points, and what is expected of them."""
-        expected = self.ensemble.expect_in_parts(table) if expected is None else expected
+        expected = self.ensemble.expect_in_parts(table)
         return Seen(table, expected, self.points(table, expected))
 
     def points(self, table: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -92,6 +92,8 @@ class Space(ABC):
 
     #: Of more dimensions there is none.
     most_dimensions: ClassVar[float] = np.inf
+    #: Whether it depends on the points that it is learned from.
+    learns: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -105,6 +107,8 @@ class Space(ABC):
 
 class Standardized(Space):
     """Points as they are."""
+
+    learns = False
 
     @classmethod
     def fit(cls, points: np.ndarray) -> Self:

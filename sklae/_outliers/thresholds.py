@@ -106,10 +106,10 @@ def outlier_labels(y: Any, n_samples: int, pos_label: Any = None) -> np.ndarray:
     labels = np.asarray(y)
     if labels.shape != (n_samples,):
         raise ValueError(f"Got y of shape {labels.shape} for {n_samples} rows; expected one label per row.")
-    kinds = set(np.unique(labels).tolist())
+    kinds = set(labels.tolist())
     if pos_label is None:
         pos_label = {frozenset((-1, 1)): -1, frozenset((0, 1)): 1}.get(frozenset(kinds))
-    if pos_label is None or pos_label not in kinds or len(kinds) < 2:
+    if pos_label is None or not any(pos_label == kind for kind in kinds) or len(kinds) < 2:
         raise ValueError(
             f"Got labels {sorted(kinds, key=str)[:5]}; expected rows of both kinds: -1 for outliers and 1, or 1 for "
             "outliers and 0. Pass what outliers are labelled as pos_label."

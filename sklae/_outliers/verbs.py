@@ -115,7 +115,13 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         p_values : ndarray of shape (n_samples,)
             From `min_p_value_` to 1.
         """
-        return conformal_p_values(self.score_samples(X), self._calibration.usual)
+        table = self._check_input(X)
+        usual = self._calibration.usual
+        p_values = conformal_p_values(self._score_table(table), usual)
+        if self._calibration.held_out is None and self._known is not None:
+            # a training row is among those that it is compared with, and counts once
+            p_values -= np.isfinite(self._known.find(table)) / (len(usual) + 1.0)
+        return np.maximum(p_values, self.min_p_value_)
 
     def transform(self, X: Any) -> Any:
         """Return the codes of the (first) autoencoder.
@@ -129,7 +135,8 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         codes : ndarray or frame of shape (n_samples, n_components)
             In X's dtype; the container follows ``set_output``.
         """
-        return self.autoencoder_.model_.codes(self._check_input(X))
+        table = self._check_input(X)
+        return self.autoencoder_.model_.codes(table)
 
     @property
     def labels_(self) -> np.ndarray:
@@ -236,7 +243,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         if y is not None:
             if X is None:
                 raise ValueError("Got y without X; expected the rows that y labels.")
-            if cost is not None and (len(cost) != 2 or min(cost) < 0 or max(cost) <= 0):
+            if cost is not None and not _is_cost(cost):
                 raise ValueError(f"Got cost={cost!r}; expected two numbers at or above 0: of a false alarm, of a miss.")
             scores = self.score_samples(X)
             return by_labels(scores, outlier_labels(y, len(scores), pos_label), cost)
@@ -244,7 +251,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             _check_contamination(contamination)
             return self._offset_by(contamination)
         if score is not None:
-            if not isinstance(score, Real) or math.isnan(score):
+            if not isinstance(score, Real) or isinstance(score, bool) or math.isnan(score):
                 raise ValueError(f"Got score={score!r}; expected a number, on the scale of score_samples.")
             return float(score)
         if not is_rate(rate):
@@ -291,7 +298,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         >>> why.idxmax(axis=1).tolist(), expected["ash"].round().tolist()
         (['ash'], [2.0])
         """
-        if method not in EXPLANATIONS:
+        if not isinstance(method, str) or method not in EXPLANATIONS:
             raise ValueError(f"Got method={method!r}; expected one of {sorted(EXPLANATIONS)}.")
         table = self._check_input(X)
         terms, expected = EXPLANATIONS[method](table.astype(np.float64, copy=False), self._joint)
@@ -329,6 +336,13 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         for rows in self._joint.ensemble.batches_among(table, new):
             scores[rows] = -self._joint.anomaly(self._joint.see(table[rows]))
         return scores
+
+
+def _is_cost(cost: Any) -> bool:
+    numbers = isinstance(cost, (tuple, list)) and all(
+        isinstance(part, Real) and 0.0 <= float(part) < math.inf for part in cost
+    )
+    return numbers and len(cost) == 2 and max(cost) > 0
 
 
 def _check_contamination(contamination: Any) -> None:

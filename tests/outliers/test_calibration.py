@@ -188,3 +188,54 @@ def test_progress_is_told_when_asked_for(capsys):
     assert capsys.readouterr().out.count("[AEOutlierDetector] learned") == 3
     AEOutlierDetector(random_state=0).fit(X)
     assert capsys.readouterr().out == ""
+
+
+# -- what a breaker found -----------------------------------------------------------------------------------
+
+
+def test_views_that_learn_are_left_out_too():
+    """Whitened by few rows, these rows lie nearer to each other than new ones do."""
+    rng = np.random.RandomState(0)
+    factors = rng.normal(size=(5, 100))
+
+    def draw(n_rows):
+        return rng.normal(size=(n_rows, 5)) @ factors + rng.normal(size=(n_rows, 100))
+
+    detector = AEOutlierDetector(contamination=0.05, anomaly_score="neighbors", random_state=0).fit(draw(60))
+    assert (detector.predict(draw(300)) == -1).mean() < 0.3
+
+
+def test_rows_that_only_single_precision_confuses_are_told_apart():
+    rng = np.random.RandomState(0)
+    table = rng.normal(size=(300, 2))
+    table[:, 1] = table[:, 0] + 0.1 * rng.normal(size=300)
+    detector = AEOutlierDetector(random_state=0).fit(1e6 + 0.01 * table)
+    assert detector.predict(1e6 + 0.01 * np.array([[0, 0], [3.0, -3.0], [0, 8]])).tolist() == [1, -1, -1]
+    assert len(np.unique(detector.score_samples(1e6 + 0.01 * table))) > 290
+
+
+def test_conditions_are_not_judged():
+    rng = np.random.RandomState(0)
+    table = rng.normal(size=(400, 3))
+    model = ae(random_state=None, condition_features=[0], max_iter=5)
+    rows = np.column_stack([[0.0, 1.0, 2.5], [0.1] * 3, [-0.2] * 3])
+    for name in ("columns", "mixture", "robust_covariance"):
+        scores = AEOutlierDetector(model, anomaly_score=name, random_state=0).fit(table).score_samples(rows)
+        np.testing.assert_allclose(scores, scores[0], atol=0.05)
+
+
+@pytest.mark.parametrize("given", [{"cost": 5}, {"cost": ("a", 1)}, {"cost": (np.nan, 1)}, {"cost": (np.inf, 1)}])
+def test_odd_costs_are_refused(given):
+    detector = AEOutlierDetector(random_state=0).fit(X)
+    with pytest.raises(ValueError, match="Got cost="):
+        detector.set_threshold(X, np.arange(150) < 5, **given)
+
+
+def test_labels_of_no_order_are_refused():
+    detector = AEOutlierDetector(random_state=0).fit(X)
+    with pytest.raises(ValueError, match="Got labels"):
+        detector.set_threshold(X, np.array([None] * 75 + [1] * 75, dtype=object))
+    with pytest.raises(ValueError, match="Got score=True"):
+        detector.set_threshold(score=True)
+    with pytest.raises(ValueError, match="Got method="):
+        detector.explain(X, method=["repair"])
