@@ -117,8 +117,9 @@ VARIATIONAL = [
 ]
 
 
-# Modes of the detector, around a variational autoencoder.
+# Modes of the detector, around a variational autoencoder and with few folds.
 DETECTORS = {
+    "folds": {"cv": "auto"},
     "reconstruction": {"anomaly_score": "reconstruction"},
     "neighbors": {"anomaly_score": "neighbors"},
     "elbo": {"anomaly_score": "elbo"},
@@ -175,7 +176,7 @@ def _with_parts():
             cls(**{**QUICK, "learning_rate": "cosine"})
         )
     for name, params in DETECTORS.items():
-        found[f"AEOutlierDetector-{name}"] = AEOutlierDetector(VAETransformer(**QUICK), **params)
+        found[f"AEOutlierDetector-{name}"] = AEOutlierDetector(VAETransformer(**QUICK), **{"cv": 2, **params})
     for name, params in IMPUTERS.items():
         found[f"AEImputer-{name}"] = AEImputer(**{"autoencoder": VAETransformer(**QUICK), **params})
     return found

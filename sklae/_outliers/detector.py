@@ -43,6 +43,8 @@ _COMBINED_GIVEN_CONDITIONS = ("neighbors", "reconstruction")
 # Rows that the default autoencoder is trained on, and that say what is usual; and rows to look for neighbours among.
 _MOST_ROWS = 2**14
 _MOST_REFERENCES = 2**11
+# An epoch of the default autoencoder over fewer rows costs more than its steps.
+_MANY_ROWS = 512
 # Of tables with very many columns fewer rows say what is usual.
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
@@ -116,7 +118,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
     estimators_ : list of estimators
         All of them.
     labels_ : ndarray of shape (n_samples,)
-        Of the training rows, -1 for outliers and 1.
+        Of the rows of X, -1 for outliers and 1.
     max_samples_ : int
         How many training rows say what is usual.
     residual_scale_ : ndarray of shape (n_features,)
@@ -343,7 +345,10 @@ class AEOutlierDetector(Detection, BaseEstimator):
         fold_ensembles: list[Ensemble] = []
         if folds and any(part.is_plain for part in parts):
             of_sample = rows_of(frame_of(X), rows, len(table))
-            fitted = [fit_left_out(member, of_sample, len(rows), folds, rng) for member in self.estimators_]
+            n_copies = max(1, _MANY_ROWS // len(rows)) if self.autoencoder is None else 1
+            fitted = [
+                fit_left_out(member, of_sample, len(rows), folds, rng, n_copies=n_copies) for member in self.estimators_
+            ]
             fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=False)]
         self._joint = Joint(parts, space)
         anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))

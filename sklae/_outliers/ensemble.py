@@ -74,7 +74,13 @@ def fit_members(
 
 
 def fit_left_out(
-    member: BaseAutoencoder, X: Any, n_rows: int, folds: Sequence[np.ndarray], random_state: np.random.RandomState
+    member: BaseAutoencoder,
+    X: Any,
+    n_rows: int,
+    folds: Sequence[np.ndarray],
+    random_state: np.random.RandomState,
+    *,
+    n_copies: int = 1,
 ) -> list[BaseAutoencoder]:
     """Fit one more autoencoder for each fold of rows, to all others; in one batched pass where their parts allow it.
 
@@ -86,6 +92,9 @@ def fit_left_out(
     n_rows : int
     folds : sequence of ndarray of int
     random_state : RandomState
+    n_copies : int, default=1
+        How many epochs of the member's are one, over as many copies of the rows: of few rows, what surrounds an epoch
+        costs more than its steps.
 
     Returns
     -------
@@ -93,9 +102,11 @@ def fit_left_out(
         Fewer than folds where the user stopped training.
     """
     others = [clone(member).set_params(random_state=draw_seed(random_state)) for _ in folds]
+    if n_copies > 1:
+        others = [other.set_params(max_iter=max(1, member.max_iter // n_copies)) for other in others]
     trainings = [Training(other) for other in others]
     n_kept = n_rows - max(len(fold) for fold in folds)  # as many for each, to be stacked
-    rests = [np.delete(np.arange(n_rows), fold)[-n_kept:] for fold in folds]
+    rests = [np.tile(np.delete(np.arange(n_rows), fold)[-n_kept:], n_copies) for fold in folds]
     rows = [
         training.start_after(member, FitInput(rows_of(frame_of(X), rest, n_rows)))
         for training, rest in zip(trainings, rests, strict=True)
