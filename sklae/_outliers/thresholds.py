@@ -10,6 +10,8 @@ from sklae._utils.warnings import warn
 
 __all__ = ["by_false_alarm_rate", "by_labels", "by_share", "by_thresholder", "fence", "is_rate", "outlier_labels"]
 
+# Interquartile ranges from the box to the fence: Tukey's 1.5, or a little less, for surprises have short tails.
+_WHISKER = 1.4
 # The share of training rows that the fence calls outliers, at most.
 _MOST_FLAGGED = 0.1
 
@@ -27,7 +29,7 @@ def fence(scores: np.ndarray) -> float:
     """
     roots = np.sqrt(np.maximum(-scores, 0.0)) if scores.max() <= 0 else -scores
     lower, upper = np.percentile(roots[np.isfinite(roots)], [25, 75])
-    edge = upper + 1.5 * (upper - lower)
+    edge = upper + _WHISKER * (upper - lower)
     found = -float(edge**2 if scores.max() <= 0 else edge)
     return min(found, by_share(scores, _MOST_FLAGGED))
 

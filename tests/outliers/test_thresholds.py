@@ -79,10 +79,10 @@ def test_a_share_is_a_percentile_and_a_fence_a_boxplots():
     assert (scores < by_share(scores, 0.1)).mean() == pytest.approx(0.1)
     roots = np.sqrt(-scores)
     lower, upper = np.percentile(roots, [25, 75])
-    assert fence(scores) == pytest.approx(-((upper + 1.5 * (upper - lower)) ** 2))
+    assert fence(scores) == pytest.approx(-((upper + 1.4 * (upper - lower)) ** 2))
     either_sign = scores + 5.0
     lower, upper = np.percentile(either_sign, [25, 75])
-    assert fence(either_sign) == pytest.approx(lower - 1.5 * (upper - lower))
+    assert fence(either_sign) == pytest.approx(lower - 1.4 * (upper - lower))
 
 
 def test_a_thresholder_cuts_where_its_labels_do():
