@@ -183,6 +183,14 @@ def _with_parts():
 
 
 WITH_PARTS = _with_parts()
+# Modes of the detector that differ little from those that are always checked.
+SLOW = {
+    f"AEOutlierDetector-{name}"
+    for name in (
+        *("three autoencoders", "share of outliers", "some trusted", "few rows", "folds"),
+        *("VAETransformer-cosine", "AutoencoderTransformer-cosine"),
+    )
+}
 
 
 @pytest.fixture(autouse=True)
@@ -220,7 +228,9 @@ def test_check_of_default_instance(estimator, check):
     _run(check, estimator)
 
 
-@pytest.mark.parametrize("name", WITH_PARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in WITH_PARTS]
+)
 def test_all_checks_with_part(name):
     failed = {}
     for estimator, check in estimator_checks_generator(WITH_PARTS[name]):
@@ -234,8 +244,8 @@ def test_all_checks_with_part(name):
 
 QUICK_INSTANCES = {
     **{cls.__name__: cls(**QUICK) for cls in TRANSFORMERS},
-    "AEOutlierDetector": AEOutlierDetector(AutoencoderTransformer(**QUICK)),
-    "AEOutlierDetector-VAE": AEOutlierDetector(VAETransformer(**QUICK)),
+    "AEOutlierDetector": AEOutlierDetector(AutoencoderTransformer(**QUICK), cv=2),
+    "AEOutlierDetector-VAE": AEOutlierDetector(VAETransformer(**QUICK), cv=2),
     "AEImputer": AEImputer(VAETransformer(**QUICK)),
     "AEImputer-plain": AEImputer(AutoencoderTransformer(**QUICK), linear_start=False),
     "AEImputer-indicator": AEImputer(VAETransformer(**QUICK), add_indicator=True, keep_empty_features=True),
