@@ -15,6 +15,7 @@ from torch.nn import functional
 from sklae._utils.compat import Interval
 from sklae._utils.component import Component
 from sklae.divergences import Codes, LatentCritic
+from sklae.divergences._base import Opponent
 from sklae.networks import MLP, Inputs, Network
 from sklae.networks._judge import Judge
 
@@ -138,26 +139,15 @@ class Critic(Component):
         """Return the module for what it sees of rows, and their conditions."""
 
 
-class CriticModule(nn.Module):
+class CriticModule(Opponent):
     """What a critic builds: terms of the model's loss, and a loss of its own.
 
     Parameters
     ----------
     critic : Critic
-
-    Attributes
-    ----------
-    is_opponent : bool
-        Whether its parameters are trained against the model, on `opponent_loss`.
-    n_steps : int
-        How many steps it takes for one of the model.
-    loss_name : str
-        What its loss is called in the history.
     """
 
-    is_opponent: bool = True
-    n_steps: int = 1
-    loss_name: str = "critic"
+    loss_name = "critic"
 
     def __init__(self, critic: Critic):
         super().__init__()
@@ -170,10 +160,6 @@ class CriticModule(nn.Module):
     @abstractmethod
     def opponent_loss(self, judged: Judged) -> torch.Tensor:
         """Return what the critic's parameters minimise; what the model makes is to be cut off from it."""
-
-    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """Return the optimizer of the critic's parameters."""
-        return torch.optim.Adam(self.parameters(), lr=learning_rate)
 
 
 class DataCritic(Critic):
@@ -302,9 +288,6 @@ class _DataCriticModule(CriticModule):
         with torch.no_grad():
             drawn = judged.codes.draw_from_prior()
         return judged.make(torch.cat([judged.codes.z.detach(), drawn]))
-
-    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        return super().make_optimizer(self.learning_rate or learning_rate)
 
 
 def _twice(condition: torch.Tensor | None) -> torch.Tensor | None:

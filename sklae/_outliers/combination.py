@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklae._outliers.scores import Evidence, Learned
+from sklae._outliers.scores import Evidence, Learned, OfAutoencoders
 from sklae._outliers.spaces import PointSpace, Seen
 
 __all__ = ["Joint", "share_out"]
@@ -27,15 +27,12 @@ class Joint:
 
     def __init__(self, parts: Sequence[Evidence], space: PointSpace):
         self.parts = parts
+        #: The only evidence, where the anomaly is its strangeness itself.
+        self.alone = parts[0] if len(parts) == 1 and isinstance(parts[0], OfAutoencoders) else None
         self.space = space
         self.ensemble = space.ensemble
         #: What the columns of a usual row add up to; 0 where nothing is below it.
         self.baseline = 0.0
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is the strangeness of its only evidence."""
-        return len(self.parts) == 1 and self.parts[0].is_plain
 
     @property
     def further_terms(self) -> list[str]:
@@ -44,11 +41,11 @@ class Joint:
 
     def fit(self, learned: Learned) -> np.ndarray:
         """Learn what is usual; return how anomalous the rows are, each as if it had been left out."""
-        if not self.is_plain:
+        if self.alone is None:
             surprises = [part.weight * part.fit(learned) for part in self.parts]
             return np.where(self._there(learned.seen), np.sum(surprises, axis=0), 0.0)
-        anomaly = self.parts[0].fit_alone(learned)
-        self.baseline = float(self.parts[0].usual[: self.ensemble.layout.n_features].sum())
+        anomaly = self.alone.fit_alone(learned)
+        self.baseline = float(self.alone.usual[: self.ensemble.layout.n_features].sum())
         return anomaly
 
     def see(self, table: np.ndarray) -> Seen:
@@ -57,8 +54,8 @@ class Joint:
 
     def anomaly(self, seen: Seen) -> np.ndarray:
         """Return how anomalous rows are."""
-        if self.is_plain:
-            return self.parts[0].terms(seen).sum(axis=1)
+        if self.alone is not None:
+            return self.alone.strangeness(seen)
         surprises = [part.weight * part.surprise(seen) for part in self.parts]
         return np.where(self._there(seen), np.sum(surprises, axis=0), 0.0)
 
@@ -67,8 +64,8 @@ class Joint:
 
         Surprises are shared out in proportion to terms: to what they have in excess of the usual.
         """
-        if self.is_plain:
-            return self.parts[0].terms(seen)
+        if self.alone is not None:
+            return self.alone.terms(seen)
         there = ~np.isnan(self.ensemble.modelled(seen.table))
         n_columns = there.shape[1]
         is_there = there.any(axis=1)

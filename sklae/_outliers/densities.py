@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from sklae._outliers.spaces import shrunk_root
+from sklae._outliers.spaces import Whitened
 from sklae._outliers.tails import Tail
 
 __all__ = ["ColumnTails", "Density", "NormalMixture", "TrimmedNormal", "left_out"]
@@ -65,28 +64,26 @@ class TrimmedNormal(Density):
 
     _SHARE, _N_STEPS = 0.75, 5
 
-    def __init__(self, reduced: _Reduced, mean: np.ndarray, root: np.ndarray):
+    def __init__(self, reduced: _Reduced, inner: Whitened):
         self.reduced = reduced
-        self.mean = mean
-        self.root = root
+        self.inner = inner
 
     @classmethod
     def fit(cls, points: np.ndarray, *, like: Any = None, seed: int = 0) -> Self:
         reduced = _Reduced.fit(points)
         points = reduced(points)
-        mean, root = shrunk_root(points)
+        inner = Whitened.fit(points)
         n_kept = max(2, int(cls._SHARE * len(points)))
         for _ in range(cls._N_STEPS):
-            nearest = np.argpartition(_squared_distance(points - mean, root), n_kept - 1)[:n_kept]
-            mean, root = shrunk_root(points[nearest])
-        return cls(reduced, mean, root)
+            nearest = np.argpartition(inner.squared_distance(points), n_kept - 1)[:n_kept]
+            inner = Whitened.fit(points[nearest])
+        return cls(reduced, inner)
 
     def strangeness(self, points: np.ndarray) -> np.ndarray:
-        return _squared_distance(self.reduced(points) - self.mean, self.root)
+        return self.inner.squared_distance(self.reduced(points))
 
     def terms(self, points: np.ndarray) -> np.ndarray:
-        difference = self.reduced(points) - self.mean
-        return self.reduced.widen(difference * cho_solve((self.root, True), difference.T).T)
+        return self.reduced.widen(self.inner.shares(self.reduced(points)))
 
 
 class NormalMixture(Density):
@@ -191,10 +188,6 @@ class _Reduced:
         if self.axes is None:
             return terms
         return terms[:, :-1] @ (self.axes.T**2) + terms[:, -1:] / len(self.axes)
-
-
-def _squared_distance(difference: np.ndarray, root: np.ndarray) -> np.ndarray:
-    return (solve_triangular(root, difference.T, lower=True) ** 2).sum(axis=0)
 
 
 def _matrices(mixture: GaussianMixture) -> Any:

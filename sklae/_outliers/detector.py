@@ -20,7 +20,7 @@ from sklae._outliers.combination import Joint
 from sklae._outliers.defaults import default_autoencoder
 from sklae._outliers.ensemble import Ensemble, fit_left_out, fit_members, residual_scale, seed_members
 from sklae._outliers.folds import make_folds
-from sklae._outliers.scores import EVIDENCE, Learned
+from sklae._outliers.scores import EVIDENCE, Learned, OfAutoencoders
 from sklae._outliers.spaces import PointSpace
 from sklae._outliers.trimming import clique, suspicion
 from sklae._outliers.verbs import Detection
@@ -343,7 +343,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         references = some_rows(len(sample), n_references, rng)
         parts = [EVIDENCE[name](ensemble, self.residual_scale_) for name in self._score_names()]
         fold_ensembles: list[Ensemble] = []
-        if folds and any(part.is_plain for part in parts):
+        if folds and any(isinstance(part, OfAutoencoders) for part in parts):
             of_sample = rows_of(frame_of(X), rows, len(table))
             n_copies = max(1, _MANY_ROWS // len(rows)) if self.autoencoder is None else 1
             fitted = [

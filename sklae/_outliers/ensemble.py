@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training import Training
-from sklae._autoencoders.training_rows import FitInput
+from sklae._autoencoders.training_rows import FitInput, TrainingRows
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 from sklae._tables.indicators import Cells
@@ -60,13 +60,7 @@ def fit_members(
     rows = first.start(FitInput(X, columns=columns, max_rows=max_rows))
     for other in others:
         other.start_like(members[0], rows)
-    nets = [member.net_ for member in members]
-    if rows.valid is None and members[0].net_params is None and can_train_together(nets):
-        with torch_settings(n_threads=1, gradients=True):
-            interrupted = train_together(nets, [rows.train] * len(nets), epochs=first.n_epochs(rows))
-        for training in trainings:
-            training.conclude(rows, interrupted=interrupted)
-    else:
+    if not _train_in_one_pass(trainings, [rows] * len(trainings)):
         for training in trainings:
             training.run(rows)
     for training in trainings:
@@ -111,21 +105,28 @@ def fit_left_out(
         training.start_after(member, FitInput(rows_of(frame_of(X), rest, n_rows)))
         for training, rest in zip(trainings, rests, strict=True)
     ]
-    nets = [other.net_ for other in others]
-    stackable = all(part.valid is None for part in rows) and member.net_params is None and can_train_together(nets)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the member's own fit has warned
-        if stackable:
-            epochs = trainings[0].n_epochs(rows[0])
-            with torch_settings(n_threads=1, gradients=True):
-                interrupted = train_together(nets, [part.train for part in rows], epochs=epochs)
-            for training, part in zip(trainings, rows, strict=True):
-                training.conclude(part, interrupted=interrupted)
+        if _train_in_one_pass(trainings, rows):
             return others
         for number, (training, part) in enumerate(zip(trainings, rows, strict=True)):
             if training.run(part):
                 return others[:number]
     return others
+
+
+def _train_in_one_pass(trainings: Sequence[Training], rows: Sequence[TrainingRows]) -> bool:
+    """Train all, each on its rows, in one batched pass; return whether their parts allowed it."""
+    nets = [training.estimator.net_ for training in trainings]
+    plain = all(part.valid is None for part in rows) and trainings[0].estimator.net_params is None
+    if not (plain and can_train_together(nets)):
+        return False
+    with torch_settings(n_threads=1, gradients=True):
+        epochs = trainings[0].n_epochs(rows[0])
+        interrupted = train_together(nets, [part.train for part in rows], epochs=epochs)
+    for training, part in zip(trainings, rows, strict=True):
+        training.conclude(part, interrupted=interrupted)
+    return True
 
 
 # Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,

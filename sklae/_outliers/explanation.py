@@ -71,7 +71,7 @@ def repaired(table: np.ndarray, joint: Joint) -> tuple[np.ndarray, np.ndarray]:
     terms, _ = added_up(table, joint)
     width = falls.shape[1]
     # a term that belongs to no column stays what it is, unless it was joined with others
-    remainder = terms[:, width:] if joint.is_plain else np.empty((len(table), 0))
+    remainder = terms[:, width:] if joint.alone is not None else np.empty((len(table), 0))
     # where no repair helps, and where the anomaly is infinite, whatever is repaired
     helpless = falls.sum(axis=1) <= 0
     falls[helpless] = np.maximum(terms[helpless, :width], 0.0)

@@ -13,7 +13,7 @@ from sklae._outliers.ensemble import Ensemble, batches_of
 from sklae._outliers.spaces import SPACES, PointSpace, Seen, Space
 from sklae._outliers.tails import Tail
 
-__all__ = ["EVIDENCE", "Evidence", "Learned"]
+__all__ = ["EVIDENCE", "Evidence", "Learned", "OfAutoencoders"]
 
 _N_NEIGHBORS = 5
 # Neighbours that say what to expect.
@@ -73,8 +73,6 @@ class Evidence(ABC):
     weight: ClassVar[float] = 0.3
     #: Names of the terms that come after those of the columns.
     further_terms: ClassVar[tuple[str, ...]] = ()
-    #: Whether alone it is not turned into a surprise: its terms add up to its strangeness.
-    is_plain: ClassVar[bool] = False
 
     usual: np.ndarray
 
@@ -85,10 +83,6 @@ class Evidence(ABC):
     @abstractmethod
     def fit(self, learned: Learned) -> np.ndarray:
         """Learn; return the surprise of the rows, each as if it had been left out, (n_rows,)."""
-
-    def fit_alone(self, learned: Learned) -> np.ndarray:
-        """Do the same where it is plain: return the strangeness of the rows, not turned into surprises."""
-        raise NotImplementedError
 
     @abstractmethod
     def surprise(self, seen: Seen) -> np.ndarray:
@@ -123,8 +117,7 @@ class _OneNumber(Evidence):
         self.learn(learned)
         fitted = self.strangeness(learned.seen)
         left_out = self.strangeness_left_out(learned, fitted.copy())
-        # by what networks rebuild of fitted rows, new ones are the more surprising, which found more outliers
-        self.tail = Tail.fit(fitted if self.is_plain else left_out, positive=self.positive)
+        self.tail = Tail.fit(self.usual_strangeness(fitted, left_out), positive=self.positive)
         terms = self.terms(learned.seen.take(learned.trusted))
         self.usual = np.zeros(terms.shape[1]) if self.positive else terms.mean(axis=0)
         return left_out
@@ -139,15 +132,24 @@ class _OneNumber(Evidence):
     def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
         """Return the strangeness of rows, each as if it had been left out, given that of fitted ones."""
 
+    def usual_strangeness(self, fitted: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+        """Return the strangeness that surprises are told by."""
+        return left_out
+
     def strangeness(self, seen: Seen) -> np.ndarray:
         """Return the number, (n_rows,)."""
         return self.terms(seen).sum(axis=1)
 
 
-class _OfAutoencoders(_OneNumber):
-    """What autoencoders say: of the rows of a fold, those that were fitted without it."""
+class OfAutoencoders(_OneNumber):
+    """What autoencoders say: of the rows of a fold, those that were fitted without it.
 
-    is_plain = True
+    Alone it is not turned into a surprise: its terms add up to its strangeness.
+    """
+
+    def usual_strangeness(self, fitted: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+        # by what networks rebuild of fitted rows, new ones are the more surprising, which found more outliers
+        return fitted
 
     def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
         for fold, ensemble in zip(learned.folds, learned.fold_ensembles, strict=False):
@@ -157,7 +159,7 @@ class _OfAutoencoders(_OneNumber):
         return fitted
 
 
-class Reconstruction(_OfAutoencoders):
+class Reconstruction(OfAutoencoders):
     """Squared residuals in units of the column's usual one, averaged over a row's columns."""
 
     def terms(self, seen: Seen) -> np.ndarray:
@@ -171,7 +173,7 @@ class Reconstruction(_OfAutoencoders):
         return seen.expected
 
 
-class Bound(_OfAutoencoders):
+class Bound(OfAutoencoders):
     """Minus the evidence lower bound of a variational autoencoder, in nats: one term a column, and the KL term."""
 
     positive = False
@@ -245,37 +247,39 @@ class Neighbors(Evidence):
             trusted = np.intersect1d(learned.references, learned.trusted)
             trusted = trusted if len(trusted) > _N_NEIGHBORS else learned.trusted
             among = {1.0 - _TRUSTED_SHARE: (learned.references, every), _TRUSTED_SHARE: (trusted, learned.trusted)}
-        self.parts = []
+        self.views: list[tuple[Space, list[tuple[float, _Search, Tail]]]] = []
         surprise = np.zeros(len(points))
         for view in views:
-            seen = view(points)
+            seen, searches = view(points), []
             for share, (references, compared) in among.items():
                 search = _Search(seen[references])
                 distance = search.mean_distance(seen)
                 if view.learns and len(points) < _ROWS_EACH * points.shape[1]:
                     distance = _distances_left_out(type(view), points, references, learned.folds, distance)
                 tail = Tail.fit(distance[compared], positive=True)
-                self.parts.append((share / len(views), view, search, tail))
+                searches.append((share / len(views), search, tail))
                 surprise += share / len(views) * tail(distance)
+            self.views.append((view, searches))
+        self.standard = self.views[0][1][0][1]  # among all rows, of standardised columns
         self.space = PointSpace(self.ensemble)
         self.points = points[learned.references]
         self.usual = np.zeros(self.ensemble.layout.n_features)
         return surprise
 
     def surprise(self, seen: Seen) -> np.ndarray:
-        surprise, view_of = np.zeros(len(seen.points)), None
-        for share, view, search, tail in self.parts:
-            if view is not view_of:
-                points, view_of = view(seen.points), view
-            surprise += share * tail(search.mean_distance(points))
+        surprise = np.zeros(len(seen.points))
+        for view, searches in self.views:
+            points = view(seen.points)
+            for share, search, tail in searches:
+                surprise += share * tail(search.mean_distance(points))
         return surprise
 
     def terms(self, seen: Seen) -> np.ndarray:
         """Return the columns' shares of squared distances, as the rows are."""
         values, cells = self.ensemble.modelled(seen.table), self.ensemble.cells
-        search, squares = self.parts[0][2], np.empty(values.shape)
-        for rows in batches_of(len(values), seen.points.shape[1] * (search.n_neighbors + 1)):
-            found = search.mean_squares(seen.points[rows])[:, : len(cells.owner)]
+        squares = np.empty(values.shape)
+        for rows in batches_of(len(values), seen.points.shape[1] * (self.standard.n_neighbors + 1)):
+            found = self.standard.mean_squares(seen.points[rows])[:, : len(cells.owner)]
             squares[rows] = cells.add_up(found)
         return _mean_terms(squares, values)
 
@@ -284,7 +288,7 @@ class Neighbors(Evidence):
         found = np.empty_like(seen.expected)
         n_neighbors = min(_N_WITNESSES, len(self.points))
         for rows in batches_of(len(found), seen.points.shape[1] * n_neighbors):
-            nearest = self.parts[0][2].nearest(seen.points[rows], n_neighbors)
+            nearest = self.standard.nearest(seen.points[rows], n_neighbors)
             found[rows] = self.space.cells(self.points[nearest].mean(axis=1))
         # means of counts and shares need not be any; those of levels are their shares
         has_means = self.ensemble.layout.clips | cells.is_coded

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import ndtri
 from sklearn.covariance import ledoit_wolf
 
 from sklae._outliers.ensemble import Ensemble
 from sklae._outliers.tails import thinned
 
-__all__ = ["SPACES", "PointSpace", "Seen", "Space", "shrunk_root"]
+__all__ = ["SPACES", "PointSpace", "Seen", "Space", "Whitened"]
 
 # Standard deviations from the mean from which on rows are no longer told apart: squares must not overflow.
 _FARTHEST = 1e6
@@ -119,7 +119,16 @@ class Standardized(Space):
 
 
 class Whitened(Space):
-    """Points without correlations: a row far from the lines that others lie along is far from them."""
+    """Points without correlations: a row far from the lines that others lie along is far from them.
+
+    Covariances are shrunk by the rule of Ledoit and Wolf (Journal of Multivariate Analysis 88:365, 2004).
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_dimensions,)
+    root : ndarray of shape (n_dimensions, n_dimensions)
+        The lower triangle whose product with its transpose is the covariance.
+    """
 
     most_dimensions = 1_024
 
@@ -129,10 +138,22 @@ class Whitened(Space):
 
     @classmethod
     def fit(cls, points: np.ndarray) -> Self:
-        return cls(*shrunk_root(points))
+        mean = points.mean(axis=0)
+        covariance, _ = ledoit_wolf(points - mean, assume_centered=True)
+        ridge = _RIDGE * max(float(np.trace(covariance)) / len(covariance), _RIDGE)
+        return cls(mean, np.linalg.cholesky(covariance + ridge * np.eye(len(covariance))))
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         return solve_triangular(self.root, (points - self.mean).T, lower=True).T
+
+    def squared_distance(self, points: np.ndarray) -> np.ndarray:
+        """Return the squared Mahalanobis distance of points from the mean, (n_points,)."""
+        return (self(points) ** 2).sum(axis=1)
+
+    def shares(self, points: np.ndarray) -> np.ndarray:
+        """Return what dimensions have of that, (n_points, n_dimensions), of either sign."""
+        difference = points - self.mean
+        return difference * cho_solve((self.root, True), difference.T).T
 
 
 class NormalScores(Space):
@@ -164,17 +185,6 @@ def _normal_scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct, count = np.unique(values, return_counts=True)
     kept = thinned(len(distinct))
     return distinct[kept], ndtri((np.cumsum(count) - 0.5 * count) / len(values))[kept]
-
-
-def shrunk_root(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean of points, and the root (lower triangle) of their covariance, shrunk by Ledoit and Wolf's rule.
-
-    That is from the Journal of Multivariate Analysis 88:365, 2004.
-    """
-    mean = points.mean(axis=0)
-    covariance, _ = ledoit_wolf(points - mean, assume_centered=True)
-    ridge = _RIDGE * max(float(np.trace(covariance)) / len(covariance), _RIDGE)
-    return mean, np.linalg.cholesky(covariance + ridge * np.eye(len(covariance)))
 
 
 #: The views in which neighbours are looked for.

@@ -16,7 +16,7 @@ from sklae.schedules import WeightSchedule
 if TYPE_CHECKING:
     from sklae.posteriors import Posterior
 
-__all__ = ["Codes", "Divergence", "DivergenceModule", "kl_term", "sampled_kl"]
+__all__ = ["Codes", "Divergence", "DivergenceModule", "Opponent", "kl_term", "sampled_kl"]
 
 
 class Codes(NamedTuple):
@@ -111,27 +111,40 @@ class Divergence(Component):
         return DivergenceModule(self)
 
 
-class DivergenceModule(nn.Module):
-    """The terms of a divergence. Its parameters, if it has any, are trained with the model's.
-
-    Parameters
-    ----------
-    divergence : Divergence
+class Opponent(nn.Module):
+    """What may be trained against the model: by an optimizer of its own, after each of its steps, on `opponent_loss`.
 
     Attributes
     ----------
     is_opponent : bool
-        Whether its parameters are trained against the model instead: by an optimizer of their own, after each of its
-        steps, on `opponent_loss`.
+        Whether it is, and not with the model.
     n_steps : int
-        How many steps an opponent takes for one of the model.
+        How many steps it takes for one of the model.
+    learning_rate : float or None
+        None: the model's.
     loss_name : str
-        What an opponent's loss is called in the history.
+        What its loss is called in the history.
     """
 
-    is_opponent: bool = False
+    is_opponent: bool = True
     n_steps: int = 1
+    learning_rate: float | None = None
     loss_name: str = "opponent"
+
+    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
+        """Return the optimizer of its parameters, given the model's rate."""
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate or learning_rate)
+
+
+class DivergenceModule(Opponent):
+    """The terms of a divergence. Its parameters, if it has any, are trained with the model's, unless ``is_opponent``.
+
+    Parameters
+    ----------
+    divergence : Divergence
+    """
+
+    is_opponent = False
 
     def __init__(self, divergence: Divergence):
         super().__init__()
@@ -144,10 +157,6 @@ class DivergenceModule(nn.Module):
     def opponent_loss(self, codes: Codes) -> torch.Tensor:
         """Return what an opponent's parameters minimise, (n_samples,): of ``codes.z``, cut off from the model."""
         raise NotImplementedError(f"{type(self).__name__} says is_opponent=True and has no opponent_loss(codes).")
-
-    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        """Return the optimizer of an opponent's parameters."""
-        return torch.optim.Adam(self.parameters(), lr=learning_rate)
 
 
 def kl_term(codes: Codes) -> torch.Tensor:

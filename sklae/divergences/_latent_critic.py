@@ -123,6 +123,3 @@ class _LatentCriticModule(DivergenceModule):
         with torch.no_grad():
             drawn = codes.draw_from_prior()
         return self.judge.tell_apart(drawn, codes.z)
-
-    def make_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
-        return super().make_optimizer(self.learning_rate or learning_rate)

@@ -326,19 +326,16 @@ class Conv(Network):
         """Return the convolutions from images to posterior parameters."""
         shape = self._shape(inputs, inputs.n_values, most=1)
         stack = _Encoder(self, inputs, shape, self._sizes(shape), n_outputs)
-        return self._with_path(stack, inputs, n_outputs)
+        return with_linear_path(stack, inputs, n_outputs, wanted=self.linear_path)
 
     def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return the convolutions from codes to likelihood parameters."""
         shape = self._shape(inputs, n_outputs, most=_MOST_PARAMS)
         stack = _Decoder(self, inputs, shape, self._sizes(shape), n_outputs)
-        return self._with_path(stack, inputs, n_outputs)
+        return with_linear_path(stack, inputs, n_outputs, wanted=self.linear_path)
 
     def fitting_size(self, at_least: int) -> int:
         return fitting_size(self.shape, at_least)
-
-    def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
-        return with_linear_path(stack, inputs, n_outputs) if self.linear_path else stack
 
     def _shape(self, inputs: Inputs, n_numbers: int, most: int) -> ImageShape:
         """Return the shape of rows, of which the likelihood tells or is told so many numbers, evenly."""

@@ -209,15 +209,13 @@ class GRU(Network):
         else:
             n_steps, _ = read_steps(self.shape, inputs, inputs.n_values, type(self).__name__)
             steps = _StepValues(inputs, n_steps)
-        return self._with_path(_Encoder(self, inputs, steps, n_outputs), inputs, n_outputs)
+        return with_linear_path(_Encoder(self, inputs, steps, n_outputs), inputs, n_outputs, wanted=self.linear_path)
 
     def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return the recurrence from codes to likelihood parameters."""
         n_steps, head = head_of_steps(self.shape, inputs, n_outputs, self.hidden_size, type(self).__name__)
-        return self._with_path(_Decoder(self, inputs, n_steps, head, n_outputs), inputs, n_outputs)
+        stack = _Decoder(self, inputs, n_steps, head, n_outputs)
+        return with_linear_path(stack, inputs, n_outputs, wanted=self.linear_path)
 
     def fitting_size(self, at_least: int) -> int:
         return at_least if self.shape is None else fitting_size(self.shape, at_least)
-
-    def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
-        return with_linear_path(stack, inputs, n_outputs) if self.linear_path else stack

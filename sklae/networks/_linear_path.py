@@ -59,9 +59,12 @@ class WithLinearPath(nn.Module):
         silence(self.stack.last)
 
 
-def with_linear_path(stack: Any, inputs: Inputs, n_outputs: int) -> WithLinearPath:
-    """Return a module for such inputs with an affine map beside it; which values were observed is not in the map."""
-    return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs)
+def with_linear_path(stack: Any, inputs: Inputs, n_outputs: int, *, wanted: bool) -> nn.Module:
+    """Return a module for such inputs, with an affine map beside it if wanted.
+
+    Which values were observed is not in the map.
+    """
+    return WithLinearPath(stack, inputs.n_values + inputs.n_condition, n_outputs) if wanted else stack
 
 
 def silence(layer: Any) -> None:

@@ -197,9 +197,7 @@ class MLP(Network):
 
     def _with_path(self, stack: Any, inputs: Inputs, n_outputs: int) -> nn.Module:
         stack.n_condition = inputs.n_condition
-        if not self.linear_path or len(stack) == 1:
-            return stack
-        return with_linear_path(stack, inputs, n_outputs)
+        return with_linear_path(stack, inputs, n_outputs, wanted=self.linear_path and len(stack) > 1)
 
     def _hidden(self) -> list[int]:
         given = self.hidden_layer_sizes

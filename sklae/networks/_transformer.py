@@ -260,7 +260,7 @@ class Transformer(Network):
             tokens: nn.Module = ValueTokens(inputs, self.d_model)
         else:
             tokens = _StepTokens(self, inputs, read_steps(self.shape, inputs, inputs.n_values, type(self).__name__)[0])
-        return self._with_path(_Encoder(self, tokens, inputs, n_outputs), inputs, n_outputs)
+        return with_linear_path(_Encoder(self, tokens, inputs, n_outputs), inputs, n_outputs, wanted=self.linear_path)
 
     def decoder(self, inputs: Inputs, n_outputs: int) -> nn.Module:
         """Return attention from codes to likelihood parameters."""
@@ -268,13 +268,11 @@ class Transformer(Network):
         n_tokens, head = head_of_steps(self.shape, inputs, n_outputs, self.d_model, type(self).__name__)
         told_apart = self.shape is None  # by their own maps
         positions = nn.Identity() if told_apart else _Positions(self.positions, n_tokens, self.d_model)
-        return self._with_path(_Decoder(self, inputs, n_tokens, positions, head), inputs, n_outputs)
+        stack = _Decoder(self, inputs, n_tokens, positions, head)
+        return with_linear_path(stack, inputs, n_outputs, wanted=self.linear_path)
 
     def fitting_size(self, at_least: int) -> int:
         return at_least if self.shape is None else fitting_size(self.shape, at_least)
-
-    def _with_path(self, stack: nn.Module, inputs: Inputs, n_outputs: int) -> nn.Module:
-        return with_linear_path(stack, inputs, n_outputs) if self.linear_path else stack
 
     def _check_heads(self) -> None:
         if self.d_model % self.nhead:
