@@ -158,19 +158,29 @@ class InTurnDecoder(nn.Module):
 def _columns_of_outputs(density: Any, n_columns: int, n_outputs: int, name: str) -> torch.Tensor:
     """Return which column each of a likelihood's parameters is of, by what the columns' energies depend on.
 
+    Columns are told apart by the binary digits of their number, so that a few backward passes do for any width.
     Parameters that nothing depends on, as the logit of an only level, are the first column's: it sees no other.
     """
     generator = torch.Generator().manual_seed(0)
+    column, torn = torch.zeros(n_outputs, dtype=torch.long), torch.zeros(n_outputs, dtype=torch.bool)
     with torch.enable_grad():
         params = torch.randn(8, n_outputs, generator=generator).requires_grad_()
-        x = density.sample(params.detach(), generator)
-        energy = density.energy(params, x).sum(0)
-        slopes = [torch.autograd.grad(part, params, retain_graph=True)[0] for part in energy]
-    depends = torch.stack([slope.ne(0).any(0) for slope in slopes])
-    if (depends.sum(0) > 1).any():
+        energy = density.energy(params, density.sample(params.detach(), generator)).sum(0)
+        number = torch.arange(n_columns)
+        for digit in range((n_columns - 1).bit_length()):
+            is_one = (number >> digit) % 2 == 1
+            of_one, of_zero = (_depends(params, energy[part].sum()) for part in (is_one, ~is_one))
+            column += of_one.long() << digit
+            torn |= of_one & of_zero
+    if torn.any():
         raise ValueError(
-            f"Got a likelihood with {int((depends.sum(0) > 1).sum())} parameters that several columns depend on; "
-            f"{name} expected each to be of one column, so that columns come in turn. Choose a likelihood of single "
-            "columns, or network='mlp'."
+            f"Got a likelihood with {int(torn.sum())} parameters that several columns depend on; {name} expected each to be of "
+            "one column, so that columns come in turn. Choose a likelihood of single columns, or network='mlp'."
         )
-    return depends.byte().argmax(0)
+    return column
+
+
+def _depends(params: torch.Tensor, energy: torch.Tensor) -> torch.Tensor:
+    """Return which parameters an energy depends on, (n_outputs,)."""
+    (slope,) = torch.autograd.grad(energy, params, retain_graph=True)
+    return slope.ne(0).any(0)
