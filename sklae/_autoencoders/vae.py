@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.metaestimators import available_if
 
 from sklae._autoencoders.base import BaseAutoencoder
-from sklae._autoencoders.checks import check_count, check_prior
+from sklae._autoencoders.checks import check_prior
 from sklae._autoencoders.code_density import AGGREGATES
-from sklae._autoencoders.latent_verbs import LatentVerbs, has_density
+from sklae._autoencoders.latent_verbs import LatentVerbs
 from sklae._autoencoders.parts import Parts, resolve_likelihood
 from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
@@ -351,40 +350,6 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
                 "expected divergence='kl', whose term they change."
             )
         return KL(self.free_bits, capacity=self.capacity)
-
-    # -- scores -----------------------------------------------------------------------------------------
-
-    @available_if(has_density)
-    def score_samples(self, X: Any, n_importance_samples: int | None = None) -> np.ndarray:
-        """Return a lower bound of the log-density of each row in nats, in the user's units; the higher the better.
-
-        At ``beta=1``, of what was observed: the density of a row with gaps is that of its other cells, whatever stands
-        in the gaps. Levels that ``fit`` has not seen count as gaps, and columns that were constant in ``fit`` do not
-        count. Rows with different gaps have scores of different columns. With conditions: of the other columns, given
-        these.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-        n_importance_samples : int, default=None
-            How many draws of a row's code the importance-weighted bound (arXiv 1509.00519), with gaps that of MIWAE
-            (arXiv 1812.02633), is made of: it rises with them to the model's log-density of what was observed. None: of
-            64 draws that all rows share (antithetic Sobol points with exact second moments). Of another number, the
-            mean over groups of so many, 512 in all. 1: the evidence lower bound, from the 64 draws and, where it has
-            one, the closed form of the KL term. The Monte-Carlo error is about the relative standard deviation of the
-            importance weights over the root of their number, and 0 where the posterior is exact.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,), float64
-        """
-        table = self._check_input(X)
-        if n_importance_samples is None:
-            return self.model_.importance_weighted(table, None)
-        check_count("n_importance_samples", n_importance_samples)
-        if n_importance_samples == 1:
-            return self.model_.score(table)
-        return self.model_.importance_weighted(table, int(n_importance_samples))
 
     # -- new rows ----------------------------------------------------------------------------------------
 

@@ -159,7 +159,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             How many, for each given condition.
         random_state : int, RandomState instance or None, default=None
         condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features``; needed where there are any.
+            Values of the ``condition_features``; needed where there are any. For a `VAETransformer` that has none:
+            what is known of the rows, any of the columns; the others are drawn given these.
         noise : bool, default=True
             Whether rows are drawn given their codes. False: each is what its code is expected to give, as
             `inverse_transform` has it: images without the speckle of independent pixels, but no draws of the model.
@@ -172,6 +173,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
+        if condition is not None and not self.layout_.n_condition:
+            return self.layout_.wrap(self._sample_given(n_samples, condition, random_state_for(random_state), noise))
         given = read_condition(condition, self.layout_.columns, None)
         if given is not None:
             given = np.repeat(given, n_samples, axis=0)
@@ -227,6 +230,15 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         start, end = (self.model_.codes(table)[:, None, :] for table in tables)
         codes = paths[method](start, end, np.linspace(0.0, 1.0, n_steps)[:, None]).astype(start.dtype, copy=False)
         return self._decode_each(codes, given)
+
+    def _sample_given(
+        self, n_samples: int, condition: Any, random_state: np.random.RandomState, noise: bool
+    ) -> np.ndarray:
+        """Return rows drawn given some of their columns: for models that know how likely these are."""
+        raise ValueError(
+            f"Got condition= for a {type(self).__name__} without condition_features; expected None. Fit with "
+            "condition_features=[...], or a VAETransformer, whose columns can be drawn given any others."
+        )
 
     def _decode_each(self, codes: np.ndarray, condition: np.ndarray | None) -> Any:
         """Decode several codes of each row, (n_rows, n_codes, n_components_), with one condition a row."""

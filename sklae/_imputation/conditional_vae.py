@@ -1,8 +1,7 @@
-"""A model of what the linear-Gaussian start misses, given what was observed."""
+"""Autoencoders as models of missing cells: of what a normal distribution misses, or the user's own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.training import Training
 from sklae._autoencoders.training_rows import FitInput
 from sklae._autoencoders.vae import VAETransformer
-from sklae._imputation.gaussian_start import LinearStart
+from sklae._imputation.candidates import Candidate, SeenRows
 from sklae._tables.categories import Categories
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells, Space
@@ -20,7 +19,7 @@ from sklae._utils.random import some_rows
 from sklae.likelihoods import Gaussian, Mixed
 from sklae.networks import MLP
 
-__all__ = ["Average", "ConditionalModel", "GivenModel", "numbers_for"]
+__all__ = ["ConditionalModel", "GivenModel", "numbers_for"]
 
 # Rows with further cells hidden to train on: so many in all, fewer where filling them costs more.
 _MOST_PAIRS, _LEAST_PAIRS, _BUDGET, _MOST_NUMBERS = 120_000, 8_000, 1e10, 2e7
@@ -41,10 +40,10 @@ def numbers_for(n_observed: int) -> tuple[int, int]:
 
 
 class ConditionalModel:
-    """A variational autoencoder with arbitrary conditioning (Ivanov et al., ICLR 2019) over a linear-Gaussian start.
+    """A variational autoencoder with arbitrary conditioning (Ivanov et al., ICLR 2019) over a normal distribution.
 
-    It models what the start misses numbers by, and the levels of categories, in cells that are hidden, given what the
-    start expects and which cells were observed. Trained on rows of which further cells are hidden at random.
+    It models what the normal misses numbers by, and the levels of categories, in cells that are hidden, given what the
+    normal expects and which cells were observed. Trained on rows of which further cells are hidden at random.
 
     Parameters
     ----------
@@ -83,10 +82,11 @@ class ConditionalModel:
         )
         self.settings = settings
 
-    def fit(self, table: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> ConditionalModel:
+    def fit(self, table: np.ndarray, start: Candidate, truth: np.ndarray | None) -> ConditionalModel:
         """Train on rows with gaps; ``truth`` are cells of gaps that are known, to stop by."""
+        self.start = start
         cells = self.space.of(table)
-        pairs = self._pairs(cells, start)
+        pairs = self._pairs(cells)
         n_steps = int(np.clip(cells.shape[0] * self.width, _LEAST_STEPS, _MOST_STEPS))
         settings = {
             "n_components": min(16, self.width),
@@ -107,7 +107,7 @@ class ConditionalModel:
         vae = VAETransformer(**settings)
         held_out = None
         if truth is not None:
-            held_out = self._rows(cells, start.fill(cells), truth)
+            held_out = self._rows(cells, self._fill(cells), truth)
             held_out = held_out[~np.isnan(held_out[:, : self.width]).all(axis=1)]
             if not len(held_out):
                 held_out = None
@@ -117,9 +117,9 @@ class ConditionalModel:
         self.autoencoder = vae
         return self
 
-    def _pairs(self, cells: np.ndarray, start: LinearStart) -> np.ndarray:
+    def _pairs(self, cells: np.ndarray) -> np.ndarray:
         """Return rows with further cells hidden, beside what these hold."""
-        affordable = min(_BUDGET / max(len(start.joint), 1) ** 3, _MOST_NUMBERS / self.columns.n_total)
+        affordable = min(_BUDGET / max(cells.shape[1], 1) ** 3, _MOST_NUMBERS / self.columns.n_total)
         n_pairs = int(np.clip(affordable, _LEAST_PAIRS, _MOST_PAIRS))
         n_copies = max(1, min(_MOST_COPIES, n_pairs // len(cells)))
         rows = np.tile(some_rows(len(cells), n_pairs, self.random_state), n_copies)
@@ -136,7 +136,10 @@ class ConditionalModel:
         targets = np.concatenate([targets, *ends])
         hidden = np.concatenate([hidden, np.repeat(np.eye(self.width, dtype=bool)[lacking], 2, axis=0)])
         seen = np.where(hidden[:, self.space.cells.owner], np.nan, targets)
-        return self._rows(seen, start.fill(seen), targets)
+        return self._rows(seen, self._fill(seen), targets)
+
+    def _fill(self, cells: np.ndarray) -> np.ndarray:
+        return self.start.expect(SeenRows(cells))
 
     def _ends(self, cells: np.ndarray, column: int) -> np.ndarray:
         """Return a row with the least and one with the largest value of a column."""
@@ -156,9 +159,11 @@ class ConditionalModel:
             values = np.where(there, np.nan, np.where(self.space.cells.is_coded, codes, missed))
         return np.hstack([values, filled, there.astype(np.float64)])
 
-    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
-        """Return what the model expects of rows' cells, given those seen and the start's filling."""
-        rows = self._rows(self.space.of(table), filled, None)
+    def expect(self, table: np.ndarray) -> np.ndarray:
+        """Return what the model expects of rows' cells, given those seen."""
+        cells = self.space.of(table)
+        filled = self._fill(cells)
+        rows = self._rows(cells, filled, None)
         codes = antithetic_draws(_N_DRAWS, self.autoencoder.n_components_)
         expected = self.autoencoder.model_.expect_given_condition(rows, codes.numpy())
         is_number = ~self.space.cells.is_coded[self.space.cells.owner]
@@ -189,13 +194,13 @@ class GivenModel:
             own["random_state"] = settings["random_state"]
         self.autoencoder = autoencoder.set_params(**own)
 
-    def fit(self, table: np.ndarray, start: LinearStart, truth: np.ndarray | None) -> GivenModel:
+    def fit(self, table: np.ndarray) -> GivenModel:
         """Train on rows with gaps."""
         training = Training(self.autoencoder)
         training.run(training.start(FitInput(table, columns=self.columns.of_codes())))
         return self
 
-    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    def expect(self, table: np.ndarray) -> np.ndarray:
         """Return what is expected of rows' cells, given those seen."""
         model = self.autoencoder.model_
         expected = model.expect_given_observed(table, self.n_draws)
@@ -207,26 +212,6 @@ class GivenModel:
         most = np.where(self.space.cells.is_coded, self.space.cells.n_levels - 1, np.inf)
         codes = np.clip(np.rint(drawn), 0, most)
         return list(np.where(self.space.cells.is_coded, codes, drawn))
-
-
-class Average:
-    """Several fitted models as one.
-
-    Parameters
-    ----------
-    models : list of ConditionalModel, or of a single GivenModel
-    """
-
-    def __init__(self, models: Sequence[Any]):
-        self.models = models
-
-    def expect(self, table: np.ndarray, filled: np.ndarray) -> np.ndarray:
-        """Return what they expect of rows' cells on the average, given those seen and the start's filling."""
-        return np.mean([model.expect(table, filled) for model in self.models], axis=0)
-
-    def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
-        """Draw rows in the user's units from the first one, given the cells seen."""
-        return self.models[0].draw(table, n_draws, random_state)
 
 
 def _as_cells(expected: np.ndarray, given: Cells, wanted: Cells) -> np.ndarray:

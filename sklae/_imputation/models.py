@@ -1,24 +1,35 @@
-"""What fills the cells of modelled columns: a start, what it misses, and how far to believe that."""
+"""What fills the cells of modelled columns: mixtures of normals, autoencoders, and how far to believe each."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from sklae._imputation.blending import Account, Blend
-from sklae._imputation.conditional_vae import Average, ConditionalModel, GivenModel, numbers_for
-from sklae._imputation.gaussian_start import LinearStart
+from sklae._autoencoders.base import BaseAutoencoder
+from sklae._imputation.account import Account
+from sklae._imputation.candidates import Candidate, SeenRows, fit_candidates, unrelated_columns
+from sklae._imputation.conditional_vae import ConditionalModel, GivenModel, numbers_for
+from sklae._imputation.stacking import Stack
+from sklae._imputation.support import Support
 from sklae._tables.columns import Columns
-from sklae._tables.indicators import Cells, Space
-from sklae._utils.random import draw_seed
+from sklae._tables.indicators import Space
+from sklae._utils.progress import progress
+from sklae._utils.random import RowUniforms, draw_seed, some_rows
 
 __all__ = ["ImputationModels"]
 
-# Cells that a model does not see: so many, but no more than this share of those observed, and no less than that one.
-_HELD_OUT, _MOST_HELD_OUT, _LEAST_HELD_OUT = 1_000, 0.1, 0.03
+# Cells that no model sees: so many of the table, but no more than the one share of those observed, and no less than
+# the other.
+_HELD_OUT, _LEAST_HELD_OUT, _MOST_HELD_OUT = 1_500, 0.05, 0.15
+# The cost of an iteration, in rows by cells cubed; and how many rows mixtures are fitted to.
+_BUDGET, _LEAST_ROWS, _MOST_ROWS = 3e9, 2_000, 10_000
+# Standard deviations from the mean from which on values are no longer told apart: squares must not overflow.
+_FARTHEST = 1e6
+_CHUNK_ELEMENTS, _LEAST_CHUNK = 100_000, 256
 
 
 class ImputationModels:
@@ -31,6 +42,10 @@ class ImputationModels:
     columns : Columns
     table : ndarray of shape (n_samples, n_columns)
         Numbers and codes; NaN in gaps.
+    limits : tuple of ndarray of shape (n_columns,)
+        The least and the largest values to fill in.
+    n_draws : int
+        How many draws of each row there are to be; 0: none.
     random_state : RandomState
 
     Attributes
@@ -38,66 +53,153 @@ class ImputationModels:
     autoencoders : list
         Fitted.
     account : Account or None
-        How far the autoencoders are believed; None where there is no start.
+        What each model brought; None where there is one only.
     """
 
     account: Account | None = None
 
-    def __init__(self, imputer: Any, columns: Columns, table: np.ndarray, random_state: np.random.RandomState):
-        self.linear_start = imputer.linear_start
+    def __init__(
+        self,
+        imputer: Any,
+        columns: Columns,
+        table: np.ndarray,
+        limits: tuple[np.ndarray, np.ndarray],
+        n_draws: int,
+        random_state: np.random.RandomState,
+    ):
         space = self.space = Space(columns, table)
-        cells = space.of(table)
-        start = self.start = LinearStart(space, joint=self.linear_start)
-        models: list[Any] = []
-        found = [(cells[:0],) * 4]
-        n_models, hidden_width = (1, 0) if imputer.autoencoder is not None else numbers_for((~np.isnan(table)).sum())
-        parts = self._held_out_parts(table, n_models, random_state)
-        if np.any(parts):
-            start.choose(*self._apart(cells, np.any(parts, axis=0)), random_state)
-        for held_out in parts:
-            visible, truth = self._apart(cells, held_out)
-            start.fit(visible, random_state)
-            model = self._make_model(imputer, columns, hidden_width, random_state)
-            seen = np.where(held_out, np.nan, table)
-            models.append(model.fit(seen, start, truth if held_out.any() else None))
-            rows = held_out.any(axis=1)
-            if rows.any():
-                filled = start.fill(visible[rows])
-                found.append((truth[rows], filled, model.expect(seen[rows], filled), start.deviation(visible[rows])))
-        self.model = Average(models)
-        self.autoencoders = [model.autoencoder for model in models]
-        self.blend = Blend(space.cells, columns.labels().astype(str).tolist())
-        if self.linear_start:
-            self.blend.fit(*map(np.concatenate, zip(*found, strict=True)))
-            self.account = self.blend.account
-            start.fit(cells, random_state)
+        self.support = Support(table, space.cells, *limits)
+        self.stack = Stack(space.cells)
+        self.candidates: list[Candidate] = []
+        self._n_candidates = 0
+        self.networks: list[ConditionalModel] = []
+        self.given: GivenModel | None = None
+        self.redrawn: list[Candidate] = []
         self.seed = draw_seed(random_state)
+        self._verbose = bool(imputer.verbose)
+        cells = self._cells(table)
+        rows = self._some_rows(cells, random_state)
+        if not imputer.linear_start:
+            start = unrelated_columns(space.cells, cells[rows])
+            self._fit_autoencoder(imputer, columns, table, np.full_like(cells, np.nan), start, random_state)
+            self.stack.single()
+            return
+        held_out = self._choose_held_out(table, random_state)
+        visible, truth = self._apart(cells, held_out)
+        candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state))
+        found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
+        models, expected = [model for model, _ in found], [filled for _, filled in found]
+        names = [model.name for model in models]
+        self._n_candidates = len(models)
+        judged = rows[~np.isnan(truth[rows]).all(axis=1)]
+        if imputer.autoencoder is not None:
+            seen = np.where(held_out, np.nan, table)
+            expect = self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state)
+            expected.append(expect(seen[judged]))
+            names.append("autoencoder")
+        self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names)
+        self.account = self.stack.account
+        self._keep(models, cells[rows])
+        self._prepare_draws(cells[rows], n_draws, random_state)
 
-    def _held_out_parts(self, table: np.ndarray, n_parts: int, rng: np.random.RandomState) -> list[np.ndarray]:
-        """Return which observed cells each model is not to see, of each column few enough that the rest varies."""
+    # -- fitting ----------------------------------------------------------------------------------------
+
+    def _cells(self, table: np.ndarray) -> np.ndarray:
+        cells = self.space.of(table)
+        return np.clip(cells, -_FARTHEST, _FARTHEST)
+
+    def _some_rows(self, cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Return rows to fit mixtures to, among them some with each cell."""
+        n_most = int(np.clip(_BUDGET / cells.shape[1] ** 3, _LEAST_ROWS, _MOST_ROWS))
+        rows = some_rows(len(cells), n_most, rng)
+        lacking = np.flatnonzero(~self._varies(cells[rows]))
+        more = [self._ends(cells[:, j]) for j in lacking.tolist()]
+        return np.unique(np.concatenate([rows, *more])).astype(int)
+
+    @staticmethod
+    def _varies(cells: np.ndarray) -> np.ndarray:
+        return np.fmin.reduce(cells) < np.fmax.reduce(cells)
+
+    @staticmethod
+    def _ends(values: np.ndarray) -> np.ndarray:
+        return np.array([np.nanargmin(values), np.nanargmax(values)])
+
+    def _choose_held_out(self, table: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Return which observed cells no model is to see, of each column few enough that the rest varies."""
         there = ~np.isnan(table)
-        if not self.linear_start:
-            return [np.zeros_like(there)]
         share = np.clip(_HELD_OUT / max(there.sum(), 1), _LEAST_HELD_OUT, _MOST_HELD_OUT)
-        number = np.floor(rng.uniform(size=table.shape) / share)  # no cell is held out twice
-        chosen = there & (number < n_parts) & (there.cumsum(axis=0) > 2)
-        left = np.where(chosen, np.nan, table)
-        chosen &= np.fmin.reduce(left) < np.fmax.reduce(left)
-        return [chosen & (number == i) for i in range(n_parts)]
+        chosen = there & (rng.uniform(size=table.shape) < share) & (there.cumsum(axis=0) > 2)
+        return chosen & self._varies(np.where(chosen, np.nan, table))
 
     def _apart(self, cells: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cells without those of the columns held out, and these alone."""
         hidden = held_out[:, self.space.cells.owner]
         return np.where(hidden, np.nan, cells), np.where(hidden, cells, np.nan)
 
-    def _make_model(
-        self, imputer: Any, columns: Columns, hidden_width: int, rng: np.random.RandomState
-    ) -> ConditionalModel | GivenModel:
+    def _fit_autoencoder(
+        self,
+        imputer: Any,
+        columns: Columns,
+        seen: np.ndarray,
+        truth: np.ndarray,
+        start: Candidate,
+        rng: np.random.RandomState,
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Fit what the user asked for, and return what tells cells that it expects."""
+        if not isinstance(imputer.autoencoder, BaseAutoencoder):
+            n_models, width = numbers_for(int((~np.isnan(seen)).sum()))
+            for _ in range(n_models):
+                settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
+                network = ConditionalModel(self.space, columns, width, rng, settings)
+                self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None))
+        else:
+            self.given = self._fit_given(imputer, columns, seen, rng)
+        return self._expect_of_autoencoder
+
+    def _fit_given(self, imputer: Any, columns: Columns, table: np.ndarray, rng: np.random.RandomState) -> GivenModel:
         settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
-        if imputer.autoencoder is None:
-            return ConditionalModel(self.space, columns, hidden_width, rng, settings)
         own = clone(imputer.autoencoder)
-        return GivenModel(self.space, columns, own, settings, imputer.n_importance_samples)
+        return GivenModel(self.space, columns, own, settings, imputer.n_importance_samples).fit(table)
+
+    def _expect_of_autoencoder(self, table: np.ndarray) -> np.ndarray:
+        models = [self.given] if self.given is not None else self.networks
+        return np.mean([model.expect(table) for model in models], axis=0)
+
+    def _keep(self, models: list[Candidate], cells: np.ndarray) -> None:
+        """Keep the models that have a say, fitted to all that is known."""
+        kept = [models[i] for i in self.stack.used.tolist() if i < len(models)] or models[:1]
+        everything = SeenRows(cells)
+        numbers = np.flatnonzero(~self.space.cells.is_coded[self.space.cells.owner])
+        views = {kind: kind.fit(cells, numbers) for kind in {type(one.view) for one in kept}}
+        self.candidates = [one.refit(everything, views[type(one.view)]) for one in kept]
+
+    def _prepare_draws(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState) -> None:
+        """Fit one model for each draw to a table of which rows count more or less by chance.
+
+        That is the Bayesian bootstrap (Rubin, Annals of Statistics 9:130, 1981), so that draws differ as much as models
+        of other samples would.
+        """
+        everything = SeenRows(cells)
+        chosen = rng.choice(len(self.candidates), size=n_draws, p=self._chances)
+        for i in progress(chosen.tolist(), "models to draw from", verbose=self._verbose):
+            weights = rng.exponential(size=len(cells))
+            weights *= len(cells) / weights.sum()
+            one = self.candidates[i]
+            self.redrawn.append(one.refit(everything, one.view, weights))
+
+    @property
+    def _chances(self) -> np.ndarray:
+        """How likely each candidate is drawn from."""
+        chances = self.stack.common[: len(self.candidates)] + 1e-9
+        return chances / chances.sum()
+
+    # -- after that -------------------------------------------------------------------------------------
+
+    @property
+    def autoencoders(self) -> list[Any]:
+        """The fitted autoencoders."""
+        models = self.networks if self.given is None else [self.given]
+        return [model.autoencoder for model in models]
 
     def show_columns(self, columns: Columns, names: np.ndarray | None) -> None:
         """Let the user's autoencoder, which knows codes only, take tables as they are."""
@@ -109,29 +211,40 @@ class ImputationModels:
 
     def fill(self, seen: np.ndarray, n_draws: int) -> list[np.ndarray]:
         """Return rows with gaps filled: by what is expected, or by so many draws."""
-        start = self.start.fill(self.space.of(seen))
-        expected = self.blend(start, self.model.expect(seen, start))
-        return self._draw(seen, expected, n_draws) if n_draws else [self.space.table(expected)]
+        if not n_draws:
+            return [self._in_chunks(seen, lambda part: self._expect(seen[part]), "filling")]
+        return [self._draw(seen, i) for i in range(n_draws)]
 
-    def _draw(self, seen: np.ndarray, expected: np.ndarray, n_draws: int) -> list[np.ndarray]:
-        rng = np.random.RandomState(self.seed)
-        if not self.linear_start:
-            return self.model.draw(seen, n_draws, rng)
-        cells = self.space.cells
-        is_coded, scale = cells.is_coded[cells.owner], self.blend.spread[cells.owner]
-        residuals = self.start.residuals(self.space.of(seen), n_draws, rng)
-        return [
-            self.space.table(np.where(is_coded, _levels(cells, expected, rng), expected + scale * one))
-            for one in residuals
-        ]
+    def _in_chunks(self, seen: np.ndarray, fill: Callable[[slice], np.ndarray], task: str) -> np.ndarray:
+        width = len(self.space.cells.owner)
+        step = max(_LEAST_CHUNK, _CHUNK_ELEMENTS // width)
+        out = np.empty(seen.shape)
+        for start in progress(range(0, len(seen), step), task, verbose=self._verbose and len(seen) > step):
+            part = slice(start, start + step)
+            out[part] = fill(part)
+        return out
 
+    def _expect(self, seen: np.ndarray) -> np.ndarray:
+        rows = SeenRows(self._cells(seen))
+        n_own = int((self.stack.used < self._n_candidates).sum())
+        given = [one.expect(rows) for one in self.candidates[:n_own]]
+        if n_own < len(self.stack.used):
+            given.append(self._expect_of_autoencoder(seen))
+        return self.support.limit(self.space.table(self.stack(given)))
 
-def _levels(cells: Cells, expected: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """Draw a level for each category, as indicators; numbers are left as they are."""
-    out = expected.copy()
-    for j in np.flatnonzero(cells.is_coded):
-        part = slice(cells.first[j], cells.first[j] + cells.widths[j])
-        chances = np.clip(expected[:, part], 1e-9, None).cumsum(axis=1)
-        drawn = (rng.uniform(size=(len(out), 1)) * chances[:, -1:] > chances).sum(axis=1)
-        out[:, part] = np.arange(cells.widths[j]) == drawn[:, None]
-    return out
+    def _draw(self, seen: np.ndarray, which: int) -> np.ndarray:
+        uniforms = RowUniforms(seen, self.seed, which)
+        rng = np.random.RandomState((self.seed + which) % 2**32)
+        if not self.candidates:
+            assert self.given is not None
+            return self.support.snap(self.given.draw(seen, 1, rng)[0])
+        if which < len(self.redrawn):
+            model = self.redrawn[which]
+        else:  # asked for after fit, which had no reason to prepare it
+            model = self.candidates[rng.choice(len(self.candidates), p=self._chances)]
+
+        def draw(part: slice) -> np.ndarray:
+            rows = SeenRows(self._cells(seen[part]))
+            return self.space.table(model.draw(rows, self.space.cells, uniforms.take(part)))
+
+        return self.support.snap(self._in_chunks(seen, draw, f"draw {which + 1}"))

@@ -1,21 +1,77 @@
-"""A multivariate normal distribution fitted around gaps, and what it makes of a row's missing cells."""
+"""A multivariate normal distribution of rows with gaps, and what it makes of a row's missing cells."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-__all__ = ["Normal"]
+from sklae._linear.gaps import Block, GappyRows
 
-_CHUNK_ELEMENTS = 2**21
+__all__ = ["Given", "Normal", "symmetric"]
+
 # Of the largest variance: what keeps dependent columns, such as the indicators of a category, apart.
 _RIDGE = 1e-6
 _MOST_ITERATIONS = 200
-_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Given(NamedTuple):
+    """What a normal distribution says of a block of rows, given what was observed of them.
+
+    Attributes
+    ----------
+    block : Block
+    deviations : ndarray of shape (n_rows, n_columns)
+        From the mean; in gaps what is expected.
+    covariance : ndarray of shape (n_patterns, n_most_gaps, n_most_gaps) or None
+        Of each pattern's missing columns; 0 for others. None: nothing is missing.
+    log_density : ndarray of shape (n_rows,)
+        Of what was observed, in nats.
+    """
+
+    block: Block
+    deviations: np.ndarray
+    covariance: np.ndarray | None
+    log_density: np.ndarray
+
+    def add_covariance(self, total: np.ndarray, weights: np.ndarray) -> None:
+        """Add up conditional covariances, each times the weight of its row, into (n_columns, n_columns)."""
+        columns = self.block.columns
+        if columns is None or self.covariance is None:
+            return
+        width = len(total)
+        each = np.bincount(self.block.pattern, weights, minlength=len(columns))
+        places = columns[:, :, None] * width + columns[:, None, :]
+        weighted = self.covariance * each[:, None, None]
+        total += np.bincount(places.ravel(), weighted.ravel(), minlength=width * width).reshape(width, width)
+
+    def variance(self) -> np.ndarray:
+        """Return conditional variances, (n_rows, n_columns), 0 where observed."""
+        out = np.zeros(self.deviations.shape)
+        columns = self.block.columns
+        if columns is not None and self.covariance is not None:
+            own = np.diagonal(self.covariance, axis1=1, axis2=2)
+            np.put_along_axis(out, columns[self.block.pattern], own[self.block.pattern], axis=1)
+        return out
+
+    def draw(self, noise: np.ndarray) -> np.ndarray:
+        """Return deviations with draws in gaps, of standard normal noise for each cell, (n_rows, n_columns)."""
+        columns, which = self.block.columns, self.block.pattern
+        if columns is None or self.covariance is None:
+            return self.deviations
+        size = np.arange(columns.shape[1])
+        padded = self.covariance.copy()
+        padded[:, size, size] += ~self.block.missing
+        root = np.where(self.block.missing[:, :, None], np.linalg.cholesky(padded), 0.0)
+        moved = np.einsum("nij,nj->ni", root[which], np.take_along_axis(noise, columns[which], axis=1))
+        out = self.deviations.copy()
+        old = np.take_along_axis(out, columns[which], axis=1)
+        np.put_along_axis(out, columns[which], old + np.where(self.block.missing[which], moved, 0.0), axis=1)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +87,38 @@ class Normal:
     mean: np.ndarray
     covariance: np.ndarray
 
+    @cached_property
+    def precision(self) -> np.ndarray:
+        """The inverse of the covariance."""
+        inverse = np.linalg.inv(self._root)
+        return inverse.T @ inverse
+
+    @cached_property
+    def log_determinant(self) -> float:
+        """Of the covariance."""
+        return 2.0 * float(np.log(np.diag(self._root)).sum())
+
+    @property
+    def _root(self) -> np.ndarray:
+        return np.linalg.cholesky(self.covariance)
+
     @classmethod
-    def fit(cls, X: np.ndarray, *, shrinkage: float = 0.0, tol: float = 1e-4, start: Normal | None = None) -> Normal:
+    def fit(
+        cls,
+        X: np.ndarray | GappyRows,
+        *,
+        shrinkage: float = 0.0,
+        tol: float = 1e-4,
+        start: Normal | None = None,
+        ridge: np.ndarray | float | None = None,
+        weights: np.ndarray | None = None,
+        max_iter: int = _MOST_ITERATIONS,
+    ) -> Normal:
         """Fit by expectation maximisation (Dempster et al., JRSS B 39:1, 1977; Schafer, 1997, chapter 5).
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_columns)
+        X : ndarray of shape (n_samples, n_columns), or GappyRows
             Columns of about unit variance; NaN marks a gap. Each column has a value.
         shrinkage : float, default=0.0
             How much covariances are pulled to 0, in [0, 1): with few rows, chance ones are noise.
@@ -45,129 +126,104 @@ class Normal:
             The largest change of a covariance at which to end.
         start : Normal or None, default=None
             Where to start; None: from independent columns.
+        ridge : ndarray of shape (n_columns,), float or None, default=None
+            What is added to variances; None: 1e-6 of the largest, at least of 1.
+        weights : ndarray of shape (n_samples,) or None, default=None
+            How often each row counts.
+        max_iter : int, default=200
         """
-        patterns = _Patterns.of(X)
-        n_rows, width = X.shape
+        rows = X if isinstance(X, GappyRows) else GappyRows(X)
+        weights = np.ones(len(rows)) if weights is None else weights
         if start is None:
-            start = cls(np.nanmean(X, axis=0), np.diag(np.maximum(np.nanvar(X, axis=0), _RIDGE)))
-        mean, covariance = start.mean, start.covariance
-        ridge = _RIDGE * max(1.0, float(np.nanvar(X, axis=0).max())) * np.eye(width)
-        for _ in range(_MOST_ITERATIONS):
-            filled, uncertainty = _expect(X, patterns, mean, covariance)
-            mean = filled.mean(axis=0)
-            centered = filled - mean
-            update = (centered.T @ centered + uncertainty) / n_rows
-            update = (1.0 - shrinkage) * update + shrinkage * np.diag(np.diag(update)) + ridge
-            change = np.abs(update - covariance).max()
-            covariance = 0.5 * (update + update.T)
+            start = _independent(rows)
+        if ridge is None:
+            ridge = _RIDGE * max(1.0, float(_independent(rows).covariance.max(initial=0.0)))
+        diagonal = np.diag_indices(rows.width)
+        normal, blocks, n_rows = start, rows.blocks(), weights.sum()
+        for _ in range(max_iter):
+            total, products = np.zeros(rows.width), np.zeros(start.covariance.shape)
+            for block in blocks:
+                given, weight = normal.given(rows, block, density=False), weights[block.rows]
+                weighted = given.deviations * weight[:, None]
+                total += weighted.sum(axis=0)
+                products += weighted.T @ given.deviations
+                given.add_covariance(products, weight)
+            shift = total / n_rows
+            update = symmetric(products / n_rows - np.outer(shift, shift))
+            kept = update[diagonal]
+            update *= 1.0 - shrinkage
+            update[diagonal] = kept + ridge
+            change = np.abs(update - normal.covariance).max(initial=0.0)
+            normal = cls(normal.mean + shift, update)
             if change < tol:
                 break
-        return cls(mean, covariance)
+        return normal
+
+    def given(self, rows: GappyRows, block: Block, *, density: bool = True) -> Given:
+        """Return what is to be said of a block of rows.
+
+        The precision of a row's missing cells, given its others, is their part of the inverse covariance, so that no
+        more is inverted than what is missing.
+        """
+        deviations = rows.values[block.rows] - self.mean
+        if block.columns is not None:
+            deviations[rows.missing[block.rows]] = 0.0
+        pulls = deviations @ self.precision
+        squares = np.einsum("ni,ni->n", deviations, pulls)
+        log_det, n_observed, covariance = self.log_determinant, len(self.mean), None
+        if block.columns is not None:
+            covariance, log_inner = self._inner(block, density=density)
+            columns = block.columns[block.pattern]
+            pull = np.where(block.missing[block.pattern], np.take_along_axis(pulls, columns, axis=1), 0.0)
+            expected = -np.einsum("nij,nj->ni", covariance[block.pattern], pull)
+            squares = squares + np.einsum("ni,ni->n", pull, expected)
+            old = np.take_along_axis(deviations, columns, axis=1)
+            np.put_along_axis(deviations, columns, np.where(block.missing[block.pattern], expected, old), axis=1)
+            log_det = log_det + log_inner[block.pattern]
+            n_observed = n_observed - block.missing.sum(axis=1)[block.pattern]
+        log_density = -0.5 * (n_observed * _LOG_2PI + log_det + squares)
+        return Given(block, deviations, covariance, log_density)
+
+    def _inner(self, block: Block, *, density: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the conditional covariance of each pattern's missing columns, and what they add to determinants."""
+        columns, missing = block.columns, block.missing
+        assert columns is not None
+        inner = self.precision[columns[:, :, None], columns[:, None, :]]
+        both = None
+        if not missing.all():
+            both = missing[:, :, None] & missing[:, None, :]
+            inner = np.where(both, inner, np.eye(columns.shape[1]))
+        covariance = np.linalg.inv(inner)
+        covariance = 0.5 * (covariance + covariance.swapaxes(1, 2))
+        if both is not None:
+            covariance *= both
+        log_inner = np.linalg.slogdet(inner)[1] if density else np.zeros(len(columns))
+        return covariance, log_inner
 
     def fill(self, X: np.ndarray) -> np.ndarray:
         """Return rows with their gaps filled by conditional means, given what was observed."""
-        return _expect(X, _Patterns.of(X), self.mean, self.covariance)[0]
-
-    def residuals(self, X: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> np.ndarray:
-        """Draw what conditional means miss by, (n_draws, n_samples, n_columns): jointly in a row, 0 where observed."""
-        patterns, out = _Patterns.of(X), np.zeros((n_draws, *X.shape))
-        root = np.linalg.cholesky(self.covariance)
-        # of an unconditional draw, the part that what is observed of it does not explain
-        for rows, regression in _regressions(patterns, self.covariance):
-            noise = random_state.standard_normal((n_draws, len(rows), X.shape[1])) @ root.T
-            gaps = np.isnan(X[rows])
-            explained = np.einsum("rij,drj->dri", regression, np.where(gaps, 0.0, noise))
-            out[:, rows] = np.where(gaps, noise - explained, 0.0)
-        return out
-
-    def deviation(self, X: np.ndarray) -> np.ndarray:
-        """Return conditional standard deviations, (n_samples, n_columns), 0 where observed."""
-        out = np.zeros(X.shape)
-        for rows, regression in _regressions(_Patterns.of(X), self.covariance):
-            variance = np.diag(self.covariance) - np.einsum("rij,ji->ri", regression, self.covariance)
-            out[rows] = np.where(np.isnan(X[rows]), np.sqrt(np.maximum(variance, 0.0)), 0.0)
-        return out
+        filled, rows = X.copy(), GappyRows(X)
+        for block in rows.blocks(rows.missing.any(axis=1)):
+            expected = self.mean + self.given(rows, block, density=False).deviations
+            filled[block.rows] = np.where(rows.missing[block.rows], expected, X[block.rows])
+        return filled
 
     def log_likelihood(self, X: np.ndarray) -> np.ndarray:
         """Return the log-density of what was observed of each row, in nats."""
-        scores = np.empty(len(X))
-        width = X.shape[1]
-        for start in range(0, len(X), step := max(1, _CHUNK_ELEMENTS // width**2)):
-            rows = X[start : start + step]
-            there = ~np.isnan(rows)
-            root = torch.linalg.cholesky(torch.as_tensor(_observed_part(there, self.covariance)))
-            centered = torch.as_tensor(np.where(there, rows - self.mean, 0.0))
-            whitened = torch.linalg.solve_triangular(root, centered[..., None], upper=False)[..., 0]
-            log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-            density = -0.5 * whitened.square().sum(-1) - log_det
-            scores[start : start + step] = density.numpy() - _HALF_LOG_2PI * there.sum(axis=1)
+        scores, rows = np.empty(len(X)), GappyRows(X)
+        for block in rows.blocks():
+            scores[block.rows] = self.given(rows, block).log_density
         return scores
 
 
-@dataclass(frozen=True, eq=False)
-class _Patterns:
-    """Which rows have gaps in the same columns; of rows without gaps nothing is to be computed."""
-
-    observed: np.ndarray
-    rows: list[np.ndarray]
-
-    @classmethod
-    def of(cls, X: np.ndarray) -> _Patterns:
-        there = ~np.isnan(X)
-        with_gaps = np.flatnonzero(~there.all(axis=1))
-        if not len(with_gaps):
-            return cls(there[:0], [])
-        packed = np.packbits(there[with_gaps], axis=1)
-        _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(which.ravel(), kind="stable")
-        ends = np.cumsum(np.bincount(which.ravel()))[:-1]
-        return cls(there[with_gaps[first]], np.split(with_gaps[order], ends))
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    """Return the symmetric part of a matrix, which differs from it by rounding."""
+    return 0.5 * (matrix + matrix.T)
 
 
-def _observed_part(observed: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Return covariances of what was observed, beside ones for gaps, (n, n_columns, n_columns)."""
-    part = covariance * (observed[:, :, None] & observed[:, None, :])
-    diagonal = np.arange(len(covariance))
-    part[:, diagonal, diagonal] += ~observed
-    return part
-
-
-def _regressions(patterns: _Patterns, covariance: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows, and for each the matrix that maps what was observed (0 in gaps) to expected deviations."""
-    width = len(covariance)
-    step = max(1, _CHUNK_ELEMENTS // width**2)
-    for start in range(0, len(patterns.rows), step):
-        observed = patterns.observed[start : start + step]
-        root = torch.linalg.cholesky(torch.as_tensor(_observed_part(observed, covariance)))
-        precision = torch.cholesky_inverse(root).numpy() * (observed[:, :, None] & observed[:, None, :])
-        matrices = covariance @ precision
-        for regression, rows in _grouped(matrices, patterns.rows[start : start + step], step):
-            yield rows, regression
-
-
-def _grouped(matrices: np.ndarray, rows: list[np.ndarray], step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each row's matrix beside the row, several rows at once and never more than ``step``."""
-    owner = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-    every = np.concatenate(rows)
-    for start in range(0, len(every), step):
-        part = slice(start, start + step)
-        yield matrices[owner[part]], every[part]
-
-
-def _expect(
-    X: np.ndarray, patterns: _Patterns, mean: np.ndarray, covariance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows filled by their conditional means, and the sum of conditional covariances."""
-    filled, uncertainty = X.copy(), np.zeros_like(covariance)
-    n_rows = 0
-    total = np.zeros_like(covariance)
-    for rows, regression in _regressions(patterns, covariance):
-        gaps = np.isnan(X[rows])
-        deviations = np.where(gaps, 0.0, X[rows] - mean)
-        expected = mean + np.einsum("rij,rj->ri", regression, deviations)
-        filled[rows] = np.where(gaps, expected, X[rows])
-        n_rows += len(rows)
-        total += regression.sum(axis=0)
-    if n_rows:
-        uncertainty = n_rows * covariance - total @ covariance
-    return filled, uncertainty
+def _independent(rows: GappyRows) -> Normal:
+    """Return the means and variances of columns."""
+    n_seen = np.maximum((~rows.missing).sum(axis=0), 1)
+    mean = rows.values.sum(axis=0) / n_seen
+    squares = np.where(rows.missing, 0.0, rows.values - mean) ** 2
+    return Normal(mean, np.diag(np.maximum(squares.sum(axis=0) / n_seen, _RIDGE)))

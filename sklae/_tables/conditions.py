@@ -13,7 +13,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.frames import columns_of, is_frame
 from sklae._tables.scaling import Moments
 
-__all__ = ["Conditions", "ConditionsReader", "own_condition", "read_condition"]
+__all__ = ["Conditions", "ConditionsReader", "own_condition", "read_condition", "read_known"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +126,7 @@ def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.n
         raise ValueError("Got conditions of unequal lengths; expected one value per row for each of them.")
     table = np.column_stack(
         [
-            columns.categories.codes(position, column, strict=True)
-            if position in columns.categories.levels
-            else _numbers(name, column)
+            _read_values(columns, position, name, column)
             for name, column, position in zip(names, values, columns.condition.tolist(), strict=True)
         ]
     )
@@ -137,6 +135,51 @@ def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.n
     if n_rows is not None and len(table) != n_rows:
         raise ValueError(f"Got {len(table)} conditions for {n_rows} rows; expected one for each row, or a single one.")
     return table
+
+
+def read_known(known: Any, columns: Columns) -> np.ndarray:
+    """Return rows of which some columns are known, as numbers and codes, (n_rows, n_columns); NaN where they are not.
+
+    Parameters
+    ----------
+    known : frame, mapping or array-like
+        A frame or a mapping with some of the columns, by name; or an array of all columns, with NaN or None.
+    columns : Columns
+        Of a model without conditions.
+
+    Raises
+    ------
+    ValueError
+        If a column is unknown, or a value, or the shape is another.
+    """
+    names = columns.labels().astype(str).tolist()
+    if is_frame(known):
+        known = columns_of(known, [str(name) for name in known.columns])
+    if isinstance(known, Mapping):
+        given = {str(name): _as_list(values) for name, values in known.items()}
+        unknown = [name for name in given if name not in names]
+        if unknown or not given:
+            raise ValueError(f"Got condition= of {list(given)[:20]}; expected some of the columns, {names[:20]}.")
+    else:
+        array = np.atleast_2d(np.asarray(known, dtype=object))
+        if array.ndim != 2 or array.shape[1] != len(names):
+            raise ValueError(
+                f"Got condition= of shape {np.shape(known)}; expected {len(names)} columns, NaN where nothing is "
+                "known. Or pass a mapping of some columns' names to values."
+            )
+        given = dict(zip(names, array.T.tolist(), strict=True))
+    if len({len(values) for values in given.values()}) != 1:
+        raise ValueError("Got condition= of unequal lengths; expected one value per row in each column.")
+    out = np.full((len(next(iter(given.values()))), len(names)), np.nan)
+    for name, values in given.items():
+        out[:, names.index(name)] = _read_values(columns, names.index(name), name, values)
+    return out
+
+
+def _read_values(columns: Columns, position: int, name: str, values: list[Any]) -> np.ndarray:
+    if position in columns.categories.levels:
+        return columns.categories.codes(position, values, strict=True)
+    return _numbers(name, values)
 
 
 def _condition_values(condition: Any, names: list[str]) -> list[list[Any]]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["draw_seed", "generate", "random_state_for", "some_rows", "torch_generator"]
+__all__ = ["RowUniforms", "draw_seed", "generate", "random_state_for", "some_rows", "torch_generator"]
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -118,3 +119,67 @@ class generate(TorchDispatchMode):  # noqa: N801 - used as a context manager, li
             return x.clone(), torch.ones_like(x, dtype=torch.bool)
         keep = torch.empty_like(x).bernoulli_(1.0 - p, generator=self.generator)
         return x * keep / (1.0 - p), keep.bool()
+
+
+class RowUniforms:
+    """Random numbers that a row has of itself, wherever it stands: from a seed and what the row holds.
+
+    Rows that hold the same are told apart by how many of them came before.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns), float64
+    seed : int
+    stream : int
+        Rows have other numbers in each.
+    """
+
+    def __init__(self, table: np.ndarray, seed: int, stream: int):
+        key = np.full(len(table), _mixed(np.uint64(seed)) + np.uint64(stream), dtype=np.uint64)
+        key = _mixed(key)
+        # -0.0 is 0.0, and there is one NaN
+        bits = np.where(np.isnan(table), np.nan, table + 0.0).view(np.uint64)
+        for column in bits.T:
+            key = _mixed(key ^ column)
+        self._key = _mixed(key ^ _occurrence(key))
+        self._n_drawn = 0
+
+    def take(self, rows: np.ndarray | slice) -> RowUniforms:
+        """Return those of some of the rows, which go on from here."""
+        part = object.__new__(RowUniforms)
+        part._key, part._n_drawn = self._key[rows], self._n_drawn
+        return part
+
+    def draw(self, n_numbers: int) -> np.ndarray:
+        """Draw uniform numbers in (0, 1), (n_rows, n_numbers)."""
+        counter = np.arange(self._n_drawn + 1, self._n_drawn + n_numbers + 1, dtype=np.uint64)
+        self._n_drawn += n_numbers
+        bits = _mixed(self._key[:, None] + counter * _GOLDEN)
+        return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+
+    def normal(self, n_numbers: int) -> np.ndarray:
+        """Draw standard normal numbers, (n_rows, n_numbers)."""
+        return ndtri(self.draw(n_numbers))
+
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _mixed(bits: Any) -> Any:
+    """Return 64 bits that each depend on all of those given (SplitMix64: Steele et al., OOPSLA 2014)."""
+    with np.errstate(over="ignore"):
+        bits = bits + _GOLDEN
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return bits ^ (bits >> np.uint64(31))
+
+
+def _occurrence(keys: np.ndarray) -> np.ndarray:
+    """Return how many equal keys came before each."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    first = np.r_[True, ordered[1:] != ordered[:-1]] if len(keys) else np.zeros(0, dtype=bool)
+    start = np.flatnonzero(first)
+    out = np.empty(len(keys), dtype=np.uint64)
+    out[order] = np.arange(len(keys)) - start[first.cumsum() - 1]
+    return out

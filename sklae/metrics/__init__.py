@@ -18,6 +18,7 @@ from sklae.metrics._information import (
 )
 from sklae.metrics._near_copies import NearCopies, near_copy_share
 from sklae.metrics._synthesis import association_distances, marginal_distances, train_on_synthetic_score
+from sklae.metrics._two_samples import classifier_two_sample_score, energy_distance
 
 __all__ = [
     "DCI",
@@ -28,9 +29,11 @@ __all__ = [
     "PrecisionRecall",
     "active_units",
     "association_distances",
+    "classifier_two_sample_score",
     "dci",
     "density_coverage",
     "diagnose",
+    "energy_distance",
     "kl_per_component",
     "marginal_distances",
     "marginal_kl",

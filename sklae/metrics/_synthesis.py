@@ -177,9 +177,6 @@ def train_on_synthetic_score(
     return _area(estimator, X, y, X_test, y_test)
 
 
-# -- reading tables -------------------------------------------------------------------------------------
-
-
 # -- distributions --------------------------------------------------------------------------------------
 
 
@@ -246,6 +243,3 @@ def _area(estimator: Any, X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_te
         chances[:, np.searchsorted(levels, model.classes_[known])] = model.predict_proba(X_test)[:, known]
     areas = [roc_auc_score(y_test == level, chance) for level, chance in zip(levels, chances.T, strict=True)]
     return float(np.average(areas, weights=counts))
-
-
-# -- nearness -------------------------------------------------------------------------------------------

@@ -174,8 +174,9 @@ def _columns_of_outputs(density: Any, n_columns: int, n_outputs: int, name: str)
             torn |= of_one & of_zero
     if torn.any():
         raise ValueError(
-            f"Got a likelihood with {int(torn.sum())} parameters that several columns depend on; {name} expected each to be of "
-            "one column, so that columns come in turn. Choose a likelihood of single columns, or network='mlp'."
+            f"Got a likelihood with {int(torn.sum())} parameters that several columns depend on; {name} expected each "
+            "to be of one column, so that columns come in turn. Choose a likelihood of single columns, or "
+            "network='mlp'."
         )
     return column
 

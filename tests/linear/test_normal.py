@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import multivariate_normal
 from support import make_table
 
-from sklae._linear import normal as _gaussian
+from sklae._linear import gaps as _gaps
+from sklae._linear.gaps import GappyRows
 from sklae._linear.normal import Normal
 
 WIDTH = 5
@@ -33,10 +34,17 @@ def conditional(row, normal=NORMAL):
     return mean[gaps] + gain @ (row[~gaps] - mean[~gaps]), left
 
 
-@pytest.fixture(params=[None, 2 * WIDTH**2], ids=["one chunk", "chunks of two"])
+@pytest.fixture(params=[None, 1], ids=["one block", "blocks of a row"])
 def _chunks(request, monkeypatch):
     if request.param:
-        monkeypatch.setattr(_gaussian, "_CHUNK_ELEMENTS", request.param)
+        monkeypatch.setattr(_gaps, "_BLOCK_ELEMENTS", request.param)
+        monkeypatch.setattr(_gaps, "_LEAST_ROWS", request.param)
+
+
+def given(rows, normal=NORMAL):
+    """What is given of each block of rows."""
+    gappy = GappyRows(rows)
+    return [normal.given(gappy, block) for block in gappy.blocks()]
 
 
 # -- given the parameters -------------------------------------------------------------------------------
@@ -52,11 +60,23 @@ def test_gaps_are_filled_by_conditional_means():
 
 
 @pytest.mark.usefixtures("_chunks")
-def test_deviations_are_those_of_the_conditional_distribution():
-    for row, found in zip(ROWS, NORMAL.deviation(ROWS), strict=True):
+def test_variances_are_those_of_the_conditional_distribution():
+    for found in given(ROWS):
+        for row, variance in zip(ROWS[found.block.rows], found.variance(), strict=True):
+            gaps = np.isnan(row)
+            np.testing.assert_allclose(variance[gaps], np.diag(conditional(row)[1]), rtol=1e-9)
+            assert not variance[~gaps].any()
+
+
+@pytest.mark.usefixtures("_chunks")
+def test_covariances_add_up_by_weight():
+    weights, total, wanted = np.arange(1.0, len(ROWS) + 1), np.zeros((WIDTH, WIDTH)), np.zeros((WIDTH, WIDTH))
+    for found in given(ROWS):
+        found.add_covariance(total, weights[found.block.rows])
+    for row, weight in zip(ROWS, weights, strict=True):
         gaps = np.isnan(row)
-        np.testing.assert_allclose(found[gaps], np.sqrt(np.diag(conditional(row)[1])), rtol=1e-9)
-        assert not found[~gaps].any()
+        wanted[np.ix_(gaps, gaps)] += weight * conditional(row)[1]
+    np.testing.assert_allclose(total, wanted, rtol=1e-9)
 
 
 @pytest.mark.usefixtures("_chunks")
@@ -64,36 +84,31 @@ def test_likelihood_is_that_of_what_was_observed():
     for row, found in zip(ROWS, NORMAL.log_likelihood(ROWS), strict=True):
         there = ~np.isnan(row)
         if not there.any():
-            assert found == 0.0
+            assert found == pytest.approx(0.0, abs=1e-12)
             continue
         marginal = multivariate_normal(NORMAL.mean[there], NORMAL.covariance[np.ix_(there, there)])
         assert found == pytest.approx(marginal.logpdf(row[there]), rel=1e-10)
 
 
-@pytest.mark.usefixtures("_chunks")
-def test_residuals_have_the_conditional_covariance():
+def test_draws_have_the_conditional_moments():
     n_draws = 20_000
-    rows = ROWS[:8]
-    residuals = NORMAL.residuals(rows, n_draws, np.random.RandomState(0))
-    assert residuals.shape == (n_draws, *rows.shape)
-    for i, row in enumerate(rows):
+    for row in ROWS[:8]:
         gaps = np.isnan(row)
-        assert not residuals[:, i, ~gaps].any()
-        drawn = residuals[:, i, gaps]
-        covariance = conditional(row)[1]
-        variance = np.diag(covariance)
-        assert (np.abs(drawn.mean(axis=0)) < 5.0 * np.sqrt(variance / n_draws)).all()
+        noise = np.random.RandomState(0).standard_normal((n_draws, WIDTH))
+        many = GappyRows(np.repeat(row[None], n_draws, axis=0))
+        drawn = np.empty((n_draws, WIDTH))
+        for block in many.blocks():
+            part = NORMAL.given(many, block)
+            drawn[block.rows] = NORMAL.mean + part.draw(noise[block.rows])
+        np.testing.assert_allclose(drawn[:, ~gaps], np.broadcast_to(row[~gaps], (n_draws, (~gaps).sum())))
+        mean, covariance = conditional(row)
+        missed, variance = drawn[:, gaps] - mean, np.diag(covariance)
+        assert (np.abs(missed.mean(axis=0)) < 5.0 * np.sqrt(variance / n_draws)).all()
         error = np.sqrt((covariance**2 + np.outer(variance, variance)) / n_draws)
-        assert (np.abs(drawn.T @ drawn / n_draws - covariance) < 5.0 * error).all()
+        assert (np.abs(missed.T @ missed / n_draws - covariance) < 5.0 * error).all()
 
 
-def test_residuals_come_from_the_generator_that_is_handed_along(untouched_globals):
-    one, again, other = (NORMAL.residuals(ROWS, 2, np.random.RandomState(seed)) for seed in (0, 0, 1))
-    assert np.array_equal(one, again)
-    assert not np.array_equal(one, other)
-
-
-@pytest.mark.parametrize("verb", ["fill", "deviation", "log_likelihood"])
+@pytest.mark.parametrize("verb", ["fill", "log_likelihood"])
 def test_a_row_does_not_depend_on_its_neighbours(verb):
     together = getattr(NORMAL, verb)(ROWS)
     alone = np.concatenate([getattr(NORMAL, verb)(row[None]) for row in ROWS])
@@ -103,8 +118,7 @@ def test_a_row_does_not_depend_on_its_neighbours(verb):
 def test_rows_without_gaps_are_left_as_they_are():
     rows = standardized(10, WIDTH)
     assert np.array_equal(NORMAL.fill(rows), rows)
-    assert not NORMAL.deviation(rows).any()
-    assert not NORMAL.residuals(rows, 3, np.random.RandomState(0)).any()
+    assert all(not found.variance().any() and found.covariance is None for found in given(rows))
 
 
 # -- fitting --------------------------------------------------------------------------------------------
@@ -156,6 +170,16 @@ def test_the_fit_is_a_maximum_of_the_observed_likelihood():
         for j in [None, *range(i, 3)]:
             steps = [_moved(normal, i, j, step).log_likelihood(X).sum() for step in (-0.01, 0.01)]
             assert max(steps) < best
+
+
+def test_weights_count_rows():
+    X = standardized(40, 3)
+    X[np.random.RandomState(0).uniform(size=X.shape) < 0.2] = np.nan
+    times = np.arange(40) % 3
+    found = Normal.fit(X, weights=times.astype(float), tol=1e-9)
+    wanted = Normal.fit(np.repeat(X, times, axis=0), tol=1e-9, ridge=1e-6)
+    np.testing.assert_allclose(found.mean, wanted.mean, atol=1e-5)
+    np.testing.assert_allclose(found.covariance, wanted.covariance, atol=1e-5)
 
 
 def test_a_start_changes_the_way_and_not_the_end():

@@ -1,0 +1,193 @@
+"""How far to believe each of several models, column by column, by cells whose values were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import nnls
+
+from sklae._imputation.account import Account
+from sklae._tables.indicators import Cells
+
+__all__ = ["Stack"]
+
+# A column's own weights count as much as the table's from so many held-out cells on.
+_PRIOR_CELLS = 200.0
+# Of that prior, what pulls towards the table's weights even where all models agree.
+_PULL = 0.3
+# Fewer held-out cells of a kind say nothing: the first model is believed.
+_LEAST_CELLS = 30
+# Errors beyond so many standard deviations count linearly.
+_HUBER = 3.0
+# Models of less weight than this, in the mean of columns, are left out.
+_LEAST_WEIGHT = 0.02
+_LEAST_CHANCE = 1e-3
+_EM_ITERATIONS = 30
+
+
+class Stack:
+    """Weights of models, above zero and of sum 1 for each column.
+
+    Of numbers they make the squared error least (Breiman, Stacked regressions, 1996), of categories the true levels
+    likeliest.
+
+    Parameters
+    ----------
+    cells : Cells
+
+    Attributes
+    ----------
+    used : ndarray of int
+        Positions of the models that have a say.
+    weights : ndarray of shape (n_columns, n_used)
+    common : ndarray of shape (n_used,)
+        Weights for the table as a whole.
+    """
+
+    def __init__(self, cells: Cells):
+        self.cells = cells
+
+    def fit(self, truth: np.ndarray, given: Sequence[np.ndarray], names: Sequence[str], parts: Sequence[str]) -> Stack:
+        """Learn the weights.
+
+        Parameters
+        ----------
+        truth : ndarray of shape (n_samples, n_cells)
+            Cells that were held out; NaN elsewhere.
+        given : sequence of ndarray of shape (n_samples, n_cells)
+            What each model expects.
+        names, parts : sequence of str
+            Of the columns, and of the models.
+        """
+        everything = np.stack(given)
+        self._learn(truth, everything, np.arange(len(given)))
+        kept = np.flatnonzero(self.weights.mean(axis=0) >= _LEAST_WEIGHT)
+        if len(kept) < len(given):
+            self._learn(truth, everything[kept], kept)
+        self.account = self._make_account(truth, everything, names, parts)
+        return self
+
+    def single(self) -> Stack:
+        """Believe the only model there is."""
+        self.used, self.common = np.zeros(1, dtype=int), np.ones(1)
+        self.weights = np.ones((len(self.cells.n_levels), 1))
+        return self
+
+    def __call__(self, given: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the weighted cells of the models that are used; of categories probabilities are weighted."""
+        if len(given) == 1:
+            return given[0]
+        weights = self.weights[self.cells.owner].T
+        return np.einsum("cd,cnd->nd", weights, np.stack([self._chances(one) for one in given]))
+
+    def _chances(self, cells: np.ndarray) -> np.ndarray:
+        """Return cells with those of a category as probabilities of sum 1."""
+        if self.cells.only_numbers:
+            return cells
+        is_coded = self.cells.is_coded[self.cells.owner]
+        chances = np.where(is_coded, np.clip(cells, _LEAST_CHANCE, None), cells)
+        return np.where(is_coded, chances / self.cells.add_up(chances)[:, self.cells.owner], cells)
+
+    # -- learning ---------------------------------------------------------------------------------------
+
+    def _learn(self, truth: np.ndarray, given: np.ndarray, used: np.ndarray) -> None:
+        n_columns, n_models = len(self.cells.n_levels), len(given)
+        first = np.eye(n_models)[0]
+        self.used, self.weights, self.common = used, np.tile(first, (n_columns, 1)), first
+        if n_models == 1:
+            return
+        n_held_out, common = np.zeros(n_columns), np.zeros((2, n_models))
+        for of_categories, learn in enumerate((self._of_numbers, self._of_categories)):
+            columns = np.flatnonzero(self.cells.is_coded == bool(of_categories))
+            known = [self.known(j, truth) for j in columns.tolist()]
+            n_held_out[columns] = [rows.sum() for rows in known]
+            common[of_categories] = first
+            if n_held_out[columns].sum() >= _LEAST_CELLS:
+                self.weights[columns], common[of_categories] = learn(columns, known, truth, given)
+        counts = [n_held_out[~self.cells.is_coded].sum(), n_held_out[self.cells.is_coded].sum()]
+        if sum(counts):
+            self.common = np.average(common, axis=0, weights=counts)
+
+    def _of_numbers(
+        self, columns: np.ndarray, known: list[np.ndarray], truth: np.ndarray, given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        products = []
+        for j, rows in zip(columns.tolist(), known, strict=True):
+            place = self.cells.first[j]
+            errors = truth[rows, place] - given[:, rows, place]
+            typical = np.maximum(np.abs(errors.mean(axis=0)), 1e-9)
+            products.append((errors * np.minimum(1.0, _HUBER / typical)) @ errors.T)
+        n_cells, total = sum(rows.sum() for rows in known), np.sum(products, axis=0)
+        common = _least_squares(total, np.zeros(len(given)))
+        pull = _PULL * _PRIOR_CELLS * np.diag(total).min() / n_cells
+        weights = [
+            _least_squares(own + _PRIOR_CELLS / n_cells * total + pull * np.eye(len(given)), pull * common)
+            for own in products
+        ]
+        return np.stack(weights), common
+
+    def _of_categories(
+        self, columns: np.ndarray, known: list[np.ndarray], truth: np.ndarray, given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        chances = [self._true_chances(j, rows, truth, given) for j, rows in zip(columns.tolist(), known, strict=True)]
+        even = np.full(len(given), 1.0 / len(given))
+        common = _likeliest(np.concatenate(chances, axis=1), even, 1e-9)
+        return np.stack([_likeliest(own, common + 1e-6, _PRIOR_CELLS) for own in chances]), common
+
+    def known(self, column: int, truth: np.ndarray) -> np.ndarray:
+        """Return the rows in which a column's value was held out."""
+        return ~np.isnan(truth[:, self.cells.first[column]])
+
+    def _true_chances(self, column: int, rows: np.ndarray, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return how likely each model thought the true levels, (n_models, n_rows)."""
+        part = slice(self.cells.first[column], self.cells.first[column] + self.cells.widths[column])
+        chances = np.clip(given[:, rows, part], _LEAST_CHANCE, None)
+        return (truth[rows, part] * chances).sum(axis=2) / chances.sum(axis=2)
+
+    # -- what it brought --------------------------------------------------------------------------------
+
+    def _make_account(
+        self, truth: np.ndarray, given: np.ndarray, names: Sequence[str], parts: Sequence[str]
+    ) -> Account:
+        joined = self(list(given[self.used]))
+        errors = np.array([self._errors(truth, one) for one in (*given[self.used], joined, given[0])]).T
+        n_cells = np.array([self.known(j, truth).sum() for j in range(len(self.cells.n_levels))])
+        used = [parts[i] for i in self.used]
+        return Account(list(names), used, self.weights, n_cells, errors[:, :-2], errors[:, -2], errors[:, -1])
+
+    def _errors(self, truth: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        """Return each column's error: of numbers root mean squared, of categories minus the mean log-probability."""
+        errors = np.full(len(self.cells.n_levels), np.nan)
+        for j in range(len(errors)):
+            rows = self.known(j, truth)
+            if not rows.any():
+                continue
+            if self.cells.is_coded[j]:
+                errors[j] = -np.log(self._true_chances(j, rows, truth, cells[None])).mean()
+            else:
+                place = self.cells.first[j]
+                errors[j] = np.sqrt(((cells[rows, place] - truth[rows, place]) ** 2).mean())
+        return errors
+
+
+def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:
+    """Return weights w >= 0 of sum 1 for which w'Gw - 2 w'h is least, of products G and a pull h."""
+    n = len(pull)
+    scale = np.trace(products) / n + 1e-12
+    matrix = products / scale + 1e-6 * np.eye(n)
+    # the sum is held to 1 by a heavy equation of its own
+    root = np.linalg.cholesky(matrix + 1e4)
+    weights, _ = nnls(root.T, np.linalg.solve(root, pull / scale + 1e4))
+    return weights / max(weights.sum(), 1e-12)
+
+
+def _likeliest(chances: np.ndarray, prior: np.ndarray, n_prior: float) -> np.ndarray:
+    """Return the weights of a mixture of models that makes true levels likeliest, by expectation maximisation."""
+    weights = prior / prior.sum()
+    for _ in range(_EM_ITERATIONS):
+        shares = chances * weights[:, None]
+        shares /= np.maximum(shares.sum(axis=0), 1e-12)
+        weights = shares.sum(axis=1) + n_prior * prior / prior.sum()
+        weights /= weights.sum()
+    return weights

@@ -1,0 +1,86 @@
+"""Which values a column can have, by those that were seen and by the user's limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklae._tables.indicators import Cells
+
+__all__ = ["Support", "check_limits"]
+
+# Expected values lie within the seen range and as much again on either side: true values lie there, too, now and then,
+# and beyond it a linear model's guess is worse than the limit.
+_MARGIN = 1.0
+# So many distinct values of a column are kept, for draws to be one of them.
+_MOST_VALUES = 4_096
+
+
+class Support:
+    """What may be filled in, column by column; of categories the levels, of numbers a range.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_samples, n_columns)
+        Numbers and codes as they were fitted; NaN in gaps. Each column has a value.
+    cells : Cells
+        Of the columns.
+    least, most : ndarray of shape (n_columns,)
+        The user's limits; infinite where there are none.
+    """
+
+    def __init__(self, table: np.ndarray, cells: Cells, least: np.ndarray, most: np.ndarray):
+        self.is_number = ~cells.is_coded
+        low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+        reach = _MARGIN * (high - low)
+        # where no value has the one sign, none is filled in
+        self.low = np.maximum(np.where(low >= 0, low, low - reach), least)
+        self.high = np.minimum(np.where(high <= 0, high, high + reach), most)
+        self.seen: dict[int, np.ndarray] = {}
+        for j in np.flatnonzero(self.is_number).tolist():
+            values = np.unique(table[~np.isnan(table[:, j]), j])
+            if len(values) > _MOST_VALUES:
+                values = values[np.unique(np.linspace(0, len(values) - 1, _MOST_VALUES).round().astype(int))]
+            within = values[(values >= least[j]) & (values <= most[j])]
+            self.seen[j] = within if len(within) else np.clip(values[:1], least[j], most[j])
+
+    def limit(self, table: np.ndarray) -> np.ndarray:
+        """Return rows with numbers within their range."""
+        return np.where(self.is_number, np.clip(table, self.low, self.high), table)
+
+    def snap(self, table: np.ndarray) -> np.ndarray:
+        """Return rows with each number replaced by the nearest one that was seen."""
+        out = table.copy()
+        for j, values in self.seen.items():
+            above = np.clip(np.searchsorted(values, table[:, j]), 1, max(len(values) - 1, 1))
+            above = np.minimum(above, len(values) - 1)
+            low, high = values[np.maximum(above - 1, 0)], values[above]
+            out[:, j] = np.where(table[:, j] - low <= high - table[:, j], low, high)
+        return out
+
+
+def check_limits(min_value: Any, max_value: Any, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the user's limits of each column, infinite where there are none."""
+    least, most = (
+        _one_each(name, value, none, n_columns)
+        for name, value, none in (("min_value", min_value, -np.inf), ("max_value", max_value, np.inf))
+    )
+    wrong = np.flatnonzero(~(least < most))
+    if len(wrong):
+        j = int(wrong[0])
+        raise ValueError(
+            f"Got min_value={least[j]:g} and max_value={most[j]:g} for column {j}; expected the first below the second."
+        )
+    return least, most
+
+
+def _one_each(name: str, value: Any, none: float, n_columns: int) -> np.ndarray:
+    if value is None:
+        return np.full(n_columns, none)
+    limits = np.asarray(value, dtype=np.float64)
+    if limits.ndim and limits.shape != (n_columns,):
+        raise ValueError(
+            f"Got {name} of shape {limits.shape}; expected a number, or one for each of the {n_columns} columns."
+        )
+    return np.broadcast_to(limits, n_columns).copy()
