@@ -214,7 +214,7 @@ class Mixture:
         blocks = rows.numbers.blocks()
         for k, normal in enumerate(self.normals):
             for block in blocks:
-                log_joint[block.rows, k] = normal.given(rows.numbers, block).log_density
+                log_joint[block.rows, k] = normal.log_density(rows.numbers, block)
         return self._with_levels(log_joint, rows.levels)
 
     def _with_levels(self, log_joint: np.ndarray, levels: Sequence[np.ndarray]) -> np.ndarray:

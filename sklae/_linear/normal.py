@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from sklae._linear.gaps import Block, GappyRows
 
@@ -160,45 +161,73 @@ class Normal:
         return normal
 
     def given(self, rows: GappyRows, block: Block, *, density: bool = True) -> Given:
-        """Return what is to be said of a block of rows.
+        """Return what is to be said of a block of rows; without ``density``, log-densities are 0.
 
         The precision of a row's missing cells, given its others, is their part of the inverse covariance, so that no
         more is inverted than what is missing.
         """
+        deviations, pulls = self._pulls(rows, block)
+        if block.columns is None:
+            return Given(block, deviations, None, self._log_density(deviations, pulls, block, 0.0, 0.0))
+        root, pull = self._roots(block), self._pull(pulls, block)
+        covariance = torch.cholesky_inverse(root).numpy()
+        if not block.missing.all():
+            covariance *= block.missing[:, :, None] & block.missing[:, None, :]
+        expected = -np.einsum("nij,nj->ni", covariance[block.pattern], pull)
+        log_density = np.zeros(len(block.rows))
+        if density:
+            explained = np.einsum("ni,ni->n", pull, expected)
+            log_density = self._log_density(deviations, pulls, block, _log_determinants(root)[block.pattern], explained)
+        columns = block.columns[block.pattern]
+        old = np.take_along_axis(deviations, columns, axis=1)
+        np.put_along_axis(deviations, columns, np.where(block.missing[block.pattern], expected, old), axis=1)
+        return Given(block, deviations, covariance, log_density)
+
+    def log_density(self, rows: GappyRows, block: Block) -> np.ndarray:
+        """Return the log-density of what was observed of a block of rows, (n_rows,), in nats."""
+        deviations, pulls = self._pulls(rows, block)
+        if block.columns is None:
+            return self._log_density(deviations, pulls, block, 0.0, 0.0)
+        root, pull = self._roots(block), torch.as_tensor(self._pull(pulls, block))
+        which = torch.as_tensor(block.pattern)
+        whitened = torch.linalg.solve_triangular(root[which], pull[..., None], upper=False)
+        explained = -whitened.square().sum((-2, -1)).numpy()
+        return self._log_density(deviations, pulls, block, _log_determinants(root)[block.pattern], explained)
+
+    def _pulls(self, rows: GappyRows, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far rows are from the mean, 0 in gaps, and that times the precision."""
         deviations = rows.values[block.rows] - self.mean
         if block.columns is not None:
             deviations[rows.missing[block.rows]] = 0.0
-        pulls = deviations @ self.precision
-        squares = np.einsum("ni,ni->n", deviations, pulls)
-        log_det, n_observed, covariance = self.log_determinant, len(self.mean), None
-        if block.columns is not None:
-            covariance, log_inner = self._inner(block, density=density)
-            columns = block.columns[block.pattern]
-            pull = np.where(block.missing[block.pattern], np.take_along_axis(pulls, columns, axis=1), 0.0)
-            expected = -np.einsum("nij,nj->ni", covariance[block.pattern], pull)
-            squares = squares + np.einsum("ni,ni->n", pull, expected)
-            old = np.take_along_axis(deviations, columns, axis=1)
-            np.put_along_axis(deviations, columns, np.where(block.missing[block.pattern], expected, old), axis=1)
-            log_det = log_det + log_inner[block.pattern]
-            n_observed = n_observed - block.missing.sum(axis=1)[block.pattern]
-        log_density = -0.5 * (n_observed * _LOG_2PI + log_det + squares)
-        return Given(block, deviations, covariance, log_density)
+        return deviations, deviations @ self.precision
 
-    def _inner(self, block: Block, *, density: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the conditional covariance of each pattern's missing columns, and what they add to determinants."""
+    def _pull(self, pulls: np.ndarray, block: Block) -> np.ndarray:
+        """Return the pulls of what is missing, (n_rows, n_most_gaps), 0 where it is not."""
+        assert block.columns is not None
+        return np.where(
+            block.missing[block.pattern], np.take_along_axis(pulls, block.columns[block.pattern], axis=1), 0.0
+        )
+
+    def _roots(self, block: Block) -> torch.Tensor:
+        """Return the Cholesky factor of the precision of each pattern's missing columns; of others, that of 1."""
         columns, missing = block.columns, block.missing
         assert columns is not None
         inner = self.precision[columns[:, :, None], columns[:, None, :]]
-        both = None
         if not missing.all():
-            both = missing[:, :, None] & missing[:, None, :]
-            inner = np.where(both, inner, np.eye(columns.shape[1]))
-        covariance = np.linalg.inv(inner)
-        covariance = 0.5 * (covariance + covariance.swapaxes(1, 2))
-        if both is not None:
-            covariance *= both
-        log_inner = np.linalg.slogdet(inner)[1] if density else np.zeros(len(columns))
-        return covariance, log_inner
+            inner = np.where(missing[:, :, None] & missing[:, None, :], inner, np.eye(columns.shape[1]))
+        return torch.linalg.cholesky(torch.as_tensor(inner))
+
+    def _log_density(
+        self,
+        deviations: np.ndarray,
+        pulls: np.ndarray,
+        block: Block,
+        log_inner: np.ndarray | float,
+        explained: np.ndarray | float,
+    ) -> np.ndarray:
+        squares = np.einsum("ni,ni->n", deviations, pulls) + explained
+        n_missing = 0 if block.columns is None else block.missing.sum(axis=1)[block.pattern]
+        return -0.5 * ((len(self.mean) - n_missing) * _LOG_2PI + self.log_determinant + log_inner + squares)
 
     def fill(self, X: np.ndarray) -> np.ndarray:
         """Return rows with their gaps filled by conditional means, given what was observed."""
@@ -212,8 +241,12 @@ class Normal:
         """Return the log-density of what was observed of each row, in nats."""
         scores, rows = np.empty(len(X)), GappyRows(X)
         for block in rows.blocks():
-            scores[block.rows] = self.given(rows, block).log_density
+            scores[block.rows] = self.log_density(rows, block)
         return scores
+
+
+def _log_determinants(roots: torch.Tensor) -> np.ndarray:
+    return 2.0 * roots.diagonal(dim1=-2, dim2=-1).log().sum(-1).numpy()
 
 
 def symmetric(matrix: np.ndarray) -> np.ndarray:
