@@ -31,6 +31,7 @@ __all__ = [
     "MIXED",
     "NUMERIC",
     "SKLAE",
+    "Encoded",
     "Figures",
     "Make",
     "Task",
@@ -200,6 +201,7 @@ class Figures(NamedTuple):
 
     mse: float
     rmse: float
+    mae: float
     accuracy: float
     cpu: float
     wall: float
@@ -217,7 +219,8 @@ def judge(make: Make, task: Task, seed: int) -> Figures:
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     errors = _errors(filled, task)
     mse = float(np.mean(errors**2)) if errors.size else np.nan
-    return Figures(mse, float(np.sqrt(mse)), _accuracy(filled, task), cpu, wall, failure)
+    mae = float(np.mean(np.abs(errors))) if errors.size else np.nan
+    return Figures(mse, float(np.sqrt(mse)), mae, _accuracy(filled, task), cpu, wall, failure)
 
 
 def fill(imputer: Imputer, task: Task) -> pd.DataFrame:
