@@ -1,5 +1,6 @@
 """Are filled tables like complete ones: do a classifier and the energy distance tell them apart?
 
+    python -m benchmarks.imputation.draws --pooled 300      do pooled regression coefficients hold what they promise?
     python -m benchmarks.imputation.draws [--seeds 2] [--rows 4000] [--only TABLE ...] [--masks MASK ...] [--quick]
 
 The tables, masks and new rows of `filling.py`. Errors reward means, which vary less than true values do; here whole
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from benchmarks.imputation._protocol import MASKS, MIXED, NUMERIC, Encoded, Task, fill, make_task, peers
 from benchmarks.shared.harness import one_thread, print_table, versions
@@ -110,6 +112,45 @@ def compare(task: Task, made: pd.DataFrame, seed: int) -> tuple[float, float]:
     return float(np.mean(scores)), float(np.mean([energy_distance(a, b, random_state=seed) for a, b in pairs]))
 
 
+def pooled(n_tables: int, n_imputations: int) -> None:
+    """Print how often 95 % intervals of coefficients hold the true ones (pooled: Barnard and Rubin, 1999)."""
+    truth = np.array([1.0, -0.5, 0.8])
+    rows = []
+    for name, share in (("20 % removed", 0.2), ("40 % removed", 0.4)):
+        held, width, n_whole = np.zeros(3), np.zeros(3), np.zeros(3)
+        for seed in range(n_tables):
+            rng = np.random.RandomState(seed)
+            x = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.6], [0.6, 1.0]], size=200)
+            table = np.column_stack([x, truth[0] + x @ truth[1:] + rng.normal(size=200)])
+            estimate, error, freedom = _regression(table)
+            n_whole += np.abs(estimate - truth) <= t.ppf(0.975, freedom) * error
+            gaps = rng.uniform(size=table.shape) < share
+            imputer = AEImputer(n_imputations=n_imputations, random_state=seed)
+            made = imputer.fit_transform(np.where(gaps, np.nan, table))
+            found = [_regression(one) for one in made]
+            estimates = np.array([one for one, _, _ in found])
+            within, between = np.mean([each**2 for _, each, _ in found], axis=0), estimates.var(axis=0, ddof=1)
+            total = within + (1 + 1 / n_imputations) * between
+            missing = (1 + 1 / n_imputations) * between / total
+            old, seen = (n_imputations - 1) / missing**2, (freedom + 1) / (freedom + 3) * freedom * (1 - missing)
+            half = t.ppf(0.975, old * seen / (old + seen)) * np.sqrt(total)
+            held += np.abs(estimates.mean(axis=0) - truth) <= half
+            width += 2 * half
+        rows.append([name, *(f"{value:.3f}" for value in (*held / n_tables, *n_whole / n_tables, *width / n_tables))])
+    names = [f"{kind}, b{i}" for kind in ("pooled", "nothing removed", "width") for i in range(3)]
+    print_table(f"share of {n_tables} tables of 200 rows whose 95 % interval holds the true value", ["", *names], rows)
+
+
+def _regression(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return coefficients, their standard errors, and degrees of freedom."""
+    x, y = np.column_stack([np.ones(len(table)), table[:, :-1]]), table[:, -1]
+    inverse = np.linalg.inv(x.T @ x)
+    estimate = inverse @ x.T @ y
+    freedom = len(table) - x.shape[1]
+    variance = ((y - x @ estimate) ** 2).sum() / freedom
+    return estimate, np.sqrt(variance * np.diag(inverse)), float(freedom)
+
+
 def main() -> None:
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
@@ -117,10 +158,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000, help="at most so many of a table, training and new")
     parser.add_argument("--only", nargs="+", metavar="TABLE", choices=[*NUMERIC, *MIXED], help="only these tables")
     parser.add_argument("--masks", nargs="+", metavar="MASK", choices=list(MASKS), default=list(MASKS))
+    parser.add_argument("--pooled", type=int, metavar="N", help="instead: do pooled 95 %% intervals hold, in N tables?")
     parser.add_argument("--quick", action="store_true", help="next to no work: to see that everything runs")
     arguments = parser.parse_args()
     n_seeds, n_rows = (1, 200) if arguments.quick else (arguments.seeds, arguments.rows)
     tables = arguments.only or (QUICK if arguments.quick else [*NUMERIC, *MIXED])
+    if arguments.pooled:
+        with one_thread():
+            pooled(arguments.pooled, n_imputations=20)
+        return
     print(versions(("numpy", "pandas", "scikit-learn", "miceforest")))
     everyone, rows = contenders(quick=arguments.quick), []
     with one_thread():

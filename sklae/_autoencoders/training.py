@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -61,6 +62,8 @@ class Training:
         check_sample_from(estimator.sample_from)
         self._draw_seeds()
         parts: Parts = estimator.__sklae_parts__()
+        if not self.is_whole:
+            parts = dataclasses.replace(parts, likelihood=parts.likelihood.streamed())
         rows = self._read(given, parts.likelihood)
         estimator.layout_ = rows.layout
         estimator.net_ = self.plan.make_net(rows, parts)

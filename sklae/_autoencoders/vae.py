@@ -17,7 +17,8 @@ from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
 from sklae.critics import CRITICS, Critic
 from sklae.divergences import DIVERGENCES, KL, Divergence
-from sklae.likelihoods import Blocks, Likelihood, Mixed
+from sklae.likelihoods import Blocks
+from sklae.likelihoods._mixed import ByKind
 from sklae.penalties import PENALTIES
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, GaussianMixture, Prior, StandardNormal
@@ -56,7 +57,9 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     likelihood : str, Likelihood or list, default="auto"
         The distribution of a row given its code. "auto" goes by each column's kind, as `sklae.likelihoods.Mixed` does:
         ``Gaussian("per_row")``, whose scales depend on the code, for numbers, "categorical" for text, categories and
-        booleans, "ordinal" for ordered categories. A key of `sklae.likelihoods.LIKELIHOODS` is for all columns alike:
+        booleans, "ordinal" for ordered categories. In a table of 1,000 rows that has categories, numbers are
+        "histogram", which keeps to ranges and to what repeats (not in `partial_fit`). A key of
+        `sklae.likelihoods.LIKELIHOODS` is for all columns alike:
         "gaussian" (one learned scale), "student_t", "laplace", "log_normal", "histogram" (any distribution),
         "bernoulli" and "continuous_bernoulli" (data in [0, 1]), "categorical", "ordinal" (categories, or codes 0, 1,
         ...), "poisson", "negative_binomial". Or an instance, as ``Mixed("histogram")``, whose samples keep to the
@@ -301,7 +304,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     # -- parts ------------------------------------------------------------------------------------------
 
     def __sklae_parts__(self) -> Parts:
-        likelihood = resolve_likelihood(self.likelihood, _auto_likelihood())
+        likelihood = resolve_likelihood(self.likelihood, ByKind())
         posterior, penalty = resolve(self.posterior, POSTERIORS), resolve(self.penalty, PENALTIES)
         if penalty is not None:
             penalty.check(posterior)
@@ -359,7 +362,3 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         if isinstance(self.sample_from, str) and self.sample_from == "prior":
             return self.model_.draw_from_prior(n_samples, condition, random_state)
         return super()._draw_codes(n_samples, condition, random_state)
-
-
-def _auto_likelihood() -> Likelihood:
-    return Mixed()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from sklae._imputation.account import NORMAL
 from sklae._imputation.views import NormalScores, Plain, View
+from sklae._linear.gappy_factors import GappyFactors
 from sklae._linear.gaps import GappyRows
 from sklae._linear.mixture import LevelRows, Mixture, Prior, pick
 from sklae._linear.normal import Normal
@@ -20,12 +24,12 @@ __all__ = ["Candidate", "Parts", "SeenRows", "fit_candidates", "unrelated_column
 # How much covariances are pulled to 0, less and less until cells held out are filled worse, twice.
 _SHRINKAGES = (0.1, 0.03, 0.01, 0.003, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
 _LEAST_SHRINKAGE, _ENOUGH_WORSE = 1e-6, 2
-_MOST_ITERATIONS, _MORE_ITERATIONS = 60, 15
+_MOST_ITERATIONS, _MORE_ITERATIONS = 16, 20
 # Changes of a covariance at which to end, coarse for strong shrinkage.
-_TOL, _FINE_TOL, _FINE = 1e-3, 3e-4, 1e-4
+_TOL, _FINE_TOL, _FINE, _REDRAW_TOL = 1e-3, 3e-4, 1e-4, 1e-4
 # Numbers of normals that are tried.
 _N_NORMALS = (2, 8, 24)
-_MIXTURE_ITERATIONS, _REFIT_ITERATIONS, _REDRAW_ITERATIONS = 9, 3, 5
+_MIXTURE_ITERATIONS, _REFIT_ITERATIONS, _REDRAW_ITERATIONS = 9, 3, 8
 # Rows each normal has at least, and of joint ones rows for each cell.
 _ROWS_EACH, _ROWS_EACH_CELL = 15, 1.5
 # Indicators join the numbers up to so many cells in all, and mixtures of joint normals are tried up to so many. Of
@@ -33,6 +37,8 @@ _ROWS_EACH, _ROWS_EACH_CELL = 15, 1.5
 _MOST_CELLS, _MOST_MIXED_CELLS, _LEAST_CLASSES = 64, 40, 8
 # What is added to variances of indicators, whose covariances are singular.
 _NUMBER_RIDGE, _INDICATOR_RIDGE = 1e-6, 1e-2
+# Of more cells than this, a normal distribution has so many factors.
+_MOST_NORMAL_CELLS, _N_FACTORS, _FACTOR_ITERATIONS = 160, (5, 20, 50), 12
 # Errors beyond so many standard deviations count linearly.
 _HUBER = 3.0
 
@@ -98,29 +104,27 @@ class SeenRows:
 
 
 @dataclass(eq=False)
-class Candidate:
-    """A mixture in a view.
+class Candidate(ABC):
+    """A model of cells in a view.
 
     Attributes
     ----------
     name : str
     view : View
     parts : Parts
-    mixture : Mixture
-    prior : Prior
-        What the mixture was pulled to.
+    model : Mixture or GappyFactors
+        What expects and draws numbers and levels as they are seen.
     """
 
     name: str
     view: View
     parts: Parts
-    mixture: Mixture
-    prior: Prior
+    model: Any
 
     def expect(self, rows: SeenRows) -> np.ndarray:
         """Return expected cells, (n_samples, n_cells); observed ones are as they were."""
         seen = rows.by(self.view, self.parts)
-        found = self.mixture.expect(seen)
+        found = self.model.expect(seen)
         out = np.zeros(rows.cells.shape)
         out[:, self.parts.joint] = self.view.expect(found, seen.numbers.missing, self.parts.joint)
         for own, chances in zip(self.parts.categories, found.levels, strict=True):
@@ -132,8 +136,8 @@ class Candidate:
         seen = rows.by(self.view, self.parts)
         chooser, level_chooser = uniforms.draw(1)[:, 0], uniforms.draw(len(cells.n_levels))
         column = [cells.owner[own[0]] for own in self.parts.categories]
-        noise = uniforms.normal(len(self.parts.joint))
-        numbers, levels = self.mixture.draw(seen, chooser, noise, level_chooser[:, column])
+        noise = uniforms.normal(self.model.n_noise)
+        numbers, levels = self.model.draw(seen, chooser, noise, level_chooser[:, column])
         out = np.zeros(rows.cells.shape)
         out[:, self.parts.joint] = self.view.back(numbers, self.parts.joint)
         for own, chosen in zip(self.parts.categories, levels, strict=True):
@@ -157,22 +161,65 @@ class Candidate:
         weights : ndarray of shape (n_samples,) or None, default=None
             How often each row counts.
         """
-        seen = rows.by(view, self.parts)
-        if len(self.mixture.normals) == 1:
-            normal = Normal.fit(
-                seen.numbers,
-                shrinkage=self.prior.shrinkage,
-                tol=_TOL,
-                start=self.mixture.normals[0],
-                ridge=self.prior.ridge,
-                weights=weights,
-                max_iter=_MORE_ITERATIONS,
-            )
-            mixture = Mixture.of_one(normal, seen)
-        else:
-            n = _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS
-            mixture = self.mixture.refined(seen, self.prior, n, weights)
-        return Candidate(self.name, view, self.parts, mixture, self.prior)
+        return dataclasses.replace(self, view=view, model=self.again(rows.by(view, self.parts), weights))
+
+    @abstractmethod
+    def again(self, rows: LevelRows, weights: np.ndarray | None) -> Any:
+        """Return the model fitted to rows, from where it is."""
+
+
+@dataclass(eq=False)
+class OneNormal(Candidate):
+    """A normal distribution, as a mixture of one.
+
+    Attributes
+    ----------
+    prior : Prior
+        The normal that it was found as, and how it was shrunk.
+    """
+
+    model: Mixture
+    prior: Prior
+
+    def again(self, rows: LevelRows, weights: np.ndarray | None) -> Mixture:
+        normal = Normal.fit(
+            rows.numbers,
+            shrinkage=self.prior.shrinkage,
+            tol=_TOL if weights is None else _REDRAW_TOL,
+            start=self.model.normals[0],
+            ridge=self.prior.ridge,
+            weights=weights,
+            max_iter=_MORE_ITERATIONS,
+        )
+        return Mixture.of_one(normal, rows)
+
+
+@dataclass(eq=False)
+class SeveralNormals(Candidate):
+    """A mixture of normal distributions.
+
+    Attributes
+    ----------
+    prior : Prior
+        What the mixture is pulled to.
+    """
+
+    model: Mixture
+    prior: Prior
+
+    def again(self, rows: LevelRows, weights: np.ndarray | None) -> Mixture:
+        n_iterations = _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS
+        return self.model.refined(rows, self.prior, n_iterations, weights)
+
+
+@dataclass(eq=False)
+class FewFactors(Candidate):
+    """A normal distribution of a wide table, by its factors."""
+
+    model: GappyFactors
+
+    def again(self, rows: LevelRows, weights: np.ndarray | None) -> GappyFactors:
+        return self.model.refined(rows, _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS, weights)
 
 
 def unrelated_columns(cells: Cells, visible: np.ndarray) -> Candidate:
@@ -181,7 +228,7 @@ def unrelated_columns(cells: Cells, visible: np.ndarray) -> Candidate:
     view = Plain()
     rows = joint.rows(visible)
     normal = Normal.fit(rows.numbers, shrinkage=1.0, max_iter=1)
-    return Candidate("means", view, joint, Mixture.of_one(normal, rows), Prior(normal, 1.0, np.zeros(len(joint.joint))))
+    return OneNormal("means", view, joint, Mixture.of_one(normal, rows), Prior(normal, 1.0, np.zeros(len(joint.joint))))
 
 
 def fit_candidates(
@@ -205,7 +252,10 @@ def fit_candidates(
     views: tuple[type[View], ...] = (Plain, NormalScores) if is_number.any() else (Plain,)
     for kind in views:
         view = kind.fit(visible, np.flatnonzero(is_number))
-        of_view = "" if kind is Plain else " of normal scores"
+        of_view = "" if kind is Plain else " (scores)"
+        if len(joint.joint) > _MOST_NORMAL_CELLS:
+            yield from _factors(joint, view, everything, judged, of_view)
+            continue
         base, expected = _best_normal(joint, view, everything, judged, truth[to_judge], is_number, NORMAL + of_view)
         yield base, expected
         for parts in (joint, classes):
@@ -217,8 +267,19 @@ def fit_candidates(
                 start = Mixture.grouped(n_normals, prior.base, rows, prior, seed + n_normals)
                 mixture = start.refined(rows, prior, _MIXTURE_ITERATIONS - 1)
                 name = f"{n_normals} {'normals' if parts is joint else 'classes'}{of_view}"
-                candidate = Candidate(name, view, parts, mixture, prior)
+                candidate = SeveralNormals(name, view, parts, mixture, prior)
                 yield candidate, candidate.expect(judged)
+
+
+def _factors(
+    parts: Parts, view: View, everything: SeenRows, judged: SeenRows, of_view: str
+) -> Iterator[tuple[Candidate, np.ndarray]]:
+    rows = everything.by(view, parts)
+    for n_factors in _N_FACTORS:
+        if n_factors < len(rows.numbers):
+            model = GappyFactors.fit(rows, n_factors, _FACTOR_ITERATIONS)
+            candidate = FewFactors(f"{n_factors} factors{of_view}", view, parts, model)
+            yield candidate, candidate.expect(judged)
 
 
 def _best_normal(
@@ -229,9 +290,9 @@ def _best_normal(
     truth: np.ndarray,
     is_number: np.ndarray,
     name: str,
-) -> tuple[Candidate, np.ndarray]:
+) -> tuple[OneNormal, np.ndarray]:
     rows, start = everything.by(view, parts), None
-    best: tuple[float, Candidate, np.ndarray] | None = None
+    best: tuple[float, OneNormal, np.ndarray] | None = None
     n_worse = 0
     for shrinkage in _SHRINKAGES:
         least = min(_NUMBER_RIDGE, shrinkage * 1e-2)
@@ -242,7 +303,7 @@ def _best_normal(
         )
         start = normal
         prior = Prior(normal, shrinkage, ridge)
-        candidate = Candidate(name, view, parts, Mixture.of_one(normal, rows), prior)
+        candidate = OneNormal(name, view, parts, Mixture.of_one(normal, rows), prior)
         expected = candidate.expect(judged)
         error = _error(truth, expected)
         if best is None or error < best[0]:
@@ -255,8 +316,8 @@ def _best_normal(
     return best[1], best[2]
 
 
-def _prior(base: Candidate, joint: Parts, parts: Parts, is_number: np.ndarray) -> Prior:
-    normal = base.mixture.normals[0]
+def _prior(base: OneNormal, joint: Parts, parts: Parts, is_number: np.ndarray) -> Prior:
+    normal = base.model.normals[0]
     if parts is not joint:
         own = np.searchsorted(joint.joint, parts.joint)
         normal = Normal(normal.mean[own], normal.covariance[np.ix_(own, own)])

@@ -13,12 +13,14 @@ from sklae._autoencoders.base import BaseAutoencoder
 from sklae._imputation.account import Account
 from sklae._imputation.candidates import Candidate, SeenRows, fit_candidates, unrelated_columns
 from sklae._imputation.conditional_vae import ConditionalModel, GivenModel, numbers_for
+from sklae._imputation.draws import Draws
 from sklae._imputation.stacking import Stack
 from sklae._imputation.support import Support
+from sklae._imputation.views import View
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Space
 from sklae._utils.progress import progress
-from sklae._utils.random import RowUniforms, draw_seed, some_rows
+from sklae._utils.random import draw_seed, some_rows
 
 __all__ = ["ImputationModels"]
 
@@ -71,11 +73,9 @@ class ImputationModels:
         self.support = Support(table, space.cells, *limits)
         self.stack = Stack(space.cells)
         self.candidates: list[Candidate] = []
-        self._n_candidates = 0
         self.networks: list[ConditionalModel] = []
         self.given: GivenModel | None = None
-        self.redrawn: list[Candidate] = []
-        self.seed = draw_seed(random_state)
+        self.draws = Draws(space, self.support, draw_seed(random_state))
         self._verbose = bool(imputer.verbose)
         cells = self._cells(table)
         rows = self._some_rows(cells, random_state)
@@ -90,7 +90,6 @@ class ImputationModels:
         found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
         models, expected = [model for model, _ in found], [filled for _, filled in found]
         names = [model.name for model in models]
-        self._n_candidates = len(models)
         judged = rows[~np.isnan(truth[rows]).all(axis=1)]
         if imputer.autoencoder is not None:
             seen = np.where(held_out, np.nan, table)
@@ -99,8 +98,16 @@ class ImputationModels:
             names.append("autoencoder")
         self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names)
         self.account = self.stack.account
-        self._keep(models, cells[rows])
-        self._prepare_draws(cells[rows], n_draws, random_state)
+        refit = _Refit(space, cells[rows])
+        self.candidates = [refit(models[i]) for i in self.stack.used.tolist() if i < len(models)]
+        if not n_draws:
+            weights = self.stack.weights.mean(axis=0)[: len(self.candidates)]
+            self.draws.believe(self.candidates or [refit(models[0])], weights if len(weights) else np.ones(1))
+            return
+        chances = self.draws.judge(models, visible[judged], truth[judged], draw_seed(random_state))
+        drawn = np.flatnonzero(chances)
+        self.draws.believe([refit(models[i]) for i in drawn.tolist()], chances[drawn])
+        self.draws.prepare(cells[rows], n_draws, random_state, verbose=self._verbose)
 
     # -- fitting ----------------------------------------------------------------------------------------
 
@@ -165,34 +172,6 @@ class ImputationModels:
         models = [self.given] if self.given is not None else self.networks
         return np.mean([model.expect(table) for model in models], axis=0)
 
-    def _keep(self, models: list[Candidate], cells: np.ndarray) -> None:
-        """Keep the models that have a say, fitted to all that is known."""
-        kept = [models[i] for i in self.stack.used.tolist() if i < len(models)] or models[:1]
-        everything = SeenRows(cells)
-        numbers = np.flatnonzero(~self.space.cells.is_coded[self.space.cells.owner])
-        views = {kind: kind.fit(cells, numbers) for kind in {type(one.view) for one in kept}}
-        self.candidates = [one.refit(everything, views[type(one.view)]) for one in kept]
-
-    def _prepare_draws(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState) -> None:
-        """Fit one model for each draw to a table of which rows count more or less by chance.
-
-        That is the Bayesian bootstrap (Rubin, Annals of Statistics 9:130, 1981), so that draws differ as much as models
-        of other samples would.
-        """
-        everything = SeenRows(cells)
-        chosen = rng.choice(len(self.candidates), size=n_draws, p=self._chances)
-        for i in progress(chosen.tolist(), "models to draw from", verbose=self._verbose):
-            weights = rng.exponential(size=len(cells))
-            weights *= len(cells) / weights.sum()
-            one = self.candidates[i]
-            self.redrawn.append(one.refit(everything, one.view, weights))
-
-    @property
-    def _chances(self) -> np.ndarray:
-        """How likely each candidate is drawn from."""
-        chances = self.stack.common[: len(self.candidates)] + 1e-9
-        return chances / chances.sum()
-
     # -- after that -------------------------------------------------------------------------------------
 
     @property
@@ -226,25 +205,39 @@ class ImputationModels:
 
     def _expect(self, seen: np.ndarray) -> np.ndarray:
         rows = SeenRows(self._cells(seen))
-        n_own = int((self.stack.used < self._n_candidates).sum())
-        given = [one.expect(rows) for one in self.candidates[:n_own]]
-        if n_own < len(self.stack.used):
+        given = [one.expect(rows) for one in self.candidates]
+        if len(given) < len(self.stack.used):
             given.append(self._expect_of_autoencoder(seen))
         return self.support.limit(self.space.table(self.stack(given)))
 
     def _draw(self, seen: np.ndarray, which: int) -> np.ndarray:
-        uniforms = RowUniforms(seen, self.seed, which)
-        rng = np.random.RandomState((self.seed + which) % 2**32)
-        if not self.candidates:
-            assert self.given is not None
+        if not self.candidates and self.given is not None:
+            rng = np.random.RandomState((self.draws.seed + which) % 2**32)
             return self.support.snap(self.given.draw(seen, 1, rng)[0])
-        if which < len(self.redrawn):
-            model = self.redrawn[which]
-        else:  # asked for after fit, which had no reason to prepare it
-            model = self.candidates[rng.choice(len(self.candidates), p=self._chances)]
+        uniforms = self.draws.uniforms(seen, which)
 
         def draw(part: slice) -> np.ndarray:
-            rows = SeenRows(self._cells(seen[part]))
-            return self.space.table(model.draw(rows, self.space.cells, uniforms.take(part)))
+            return self.draws(self._cells(seen[part]), which, uniforms.take(part))
 
-        return self.support.snap(self._in_chunks(seen, draw, f"draw {which + 1}"))
+        return self._in_chunks(seen, draw, f"draw {which + 1}")
+
+
+class _Refit:
+    """Fits candidates to all that is known, in views of all that is known.
+
+    Parameters
+    ----------
+    space : Space
+    cells : ndarray of shape (n_samples, n_cells)
+    """
+
+    def __init__(self, space: Space, cells: np.ndarray):
+        self.numbers = np.flatnonzero(~space.cells.is_coded[space.cells.owner])
+        self.rows = SeenRows(cells)
+        self._views: dict[type[View], View] = {}
+
+    def __call__(self, candidate: Candidate) -> Candidate:
+        kind = type(candidate.view)
+        if kind not in self._views:
+            self._views[kind] = kind.fit(self.rows.cells, self.numbers)
+        return candidate.refit(self.rows, self._views[kind])

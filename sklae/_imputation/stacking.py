@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from sklae._imputation.account import Account
 from sklae._tables.indicators import Cells
 
-__all__ = ["Stack"]
+__all__ = ["Stack", "energy_weights"]
 
 # A column's own weights count as much as the table's from so many held-out cells on.
 _PRIOR_CELLS = 200.0
@@ -24,6 +24,10 @@ _HUBER = 3.0
 _LEAST_WEIGHT = 0.02
 _LEAST_CHANCE = 1e-3
 _EM_ITERATIONS = 30
+# No model is drawn from whose energy score is more than this times the least.
+_MOST_SCORE = 1.04
+# Of exponentiated gradient descent.
+_N_STEPS, _STEP = 1_000, 10.0
 
 
 class Stack:
@@ -41,8 +45,6 @@ class Stack:
     used : ndarray of int
         Positions of the models that have a say.
     weights : ndarray of shape (n_columns, n_used)
-    common : ndarray of shape (n_used,)
-        Weights for the table as a whole.
     """
 
     def __init__(self, cells: Cells):
@@ -70,7 +72,7 @@ class Stack:
 
     def single(self) -> Stack:
         """Believe the only model there is."""
-        self.used, self.common = np.zeros(1, dtype=int), np.ones(1)
+        self.used = np.zeros(1, dtype=int)
         self.weights = np.ones((len(self.cells.n_levels), 1))
         return self
 
@@ -94,24 +96,18 @@ class Stack:
     def _learn(self, truth: np.ndarray, given: np.ndarray, used: np.ndarray) -> None:
         n_columns, n_models = len(self.cells.n_levels), len(given)
         first = np.eye(n_models)[0]
-        self.used, self.weights, self.common = used, np.tile(first, (n_columns, 1)), first
+        self.used, self.weights = used, np.tile(first, (n_columns, 1))
         if n_models == 1:
             return
-        n_held_out, common = np.zeros(n_columns), np.zeros((2, n_models))
         for of_categories, learn in enumerate((self._of_numbers, self._of_categories)):
             columns = np.flatnonzero(self.cells.is_coded == bool(of_categories))
             known = [self.known(j, truth) for j in columns.tolist()]
-            n_held_out[columns] = [rows.sum() for rows in known]
-            common[of_categories] = first
-            if n_held_out[columns].sum() >= _LEAST_CELLS:
-                self.weights[columns], common[of_categories] = learn(columns, known, truth, given)
-        counts = [n_held_out[~self.cells.is_coded].sum(), n_held_out[self.cells.is_coded].sum()]
-        if sum(counts):
-            self.common = np.average(common, axis=0, weights=counts)
+            if sum(rows.sum() for rows in known) >= _LEAST_CELLS:
+                self.weights[columns] = learn(columns, known, truth, given)
 
     def _of_numbers(
         self, columns: np.ndarray, known: list[np.ndarray], truth: np.ndarray, given: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> np.ndarray:
         products = []
         for j, rows in zip(columns.tolist(), known, strict=True):
             place = self.cells.first[j]
@@ -125,15 +121,15 @@ class Stack:
             _least_squares(own + _PRIOR_CELLS / n_cells * total + pull * np.eye(len(given)), pull * common)
             for own in products
         ]
-        return np.stack(weights), common
+        return np.stack(weights)
 
     def _of_categories(
         self, columns: np.ndarray, known: list[np.ndarray], truth: np.ndarray, given: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> np.ndarray:
         chances = [self._true_chances(j, rows, truth, given) for j, rows in zip(columns.tolist(), known, strict=True)]
         even = np.full(len(given), 1.0 / len(given))
         common = _likeliest(np.concatenate(chances, axis=1), even, 1e-9)
-        return np.stack([_likeliest(own, common + 1e-6, _PRIOR_CELLS) for own in chances]), common
+        return np.stack([_likeliest(own, common + 1e-6, _PRIOR_CELLS) for own in chances])
 
     def known(self, column: int, truth: np.ndarray) -> np.ndarray:
         """Return the rows in which a column's value was held out."""
@@ -169,6 +165,48 @@ class Stack:
                 place = self.cells.first[j]
                 errors[j] = np.sqrt(((cells[rows, place] - truth[rows, place]) ** 2).mean())
         return errors
+
+
+def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> np.ndarray:
+    """Return weights of models to draw from: those whose mixture has the least energy score on held-out cells.
+
+    The score of a distribution for a value y is E|X - y| - E|X - X'| / 2 (Gneiting and Raftery, JASA 102:359, 2007),
+    least for the true distribution; two levels lie 1 apart. Unlike squared errors it does not reward models that are
+    right in the mean, and draw values that there are not.
+
+    Parameters
+    ----------
+    cells : Cells
+    truth : ndarray of shape (n_samples, n_columns)
+        Numbers, in standard deviations, and codes that were held out; NaN elsewhere.
+    draws : sequence of ndarray of shape (n_draws, n_samples, n_columns)
+        Of each model.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_models,)
+    """
+    rows, columns = np.nonzero(~np.isnan(truth))
+    if len(rows) < _LEAST_CELLS:
+        return np.eye(len(draws))[0]
+    coded, values = cells.is_coded[columns], [one[:, rows, columns] for one in draws]
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.mean(np.where(coded, a != b, np.abs(a - b))))
+
+    missed = np.array([distance(one, truth[rows, columns]) for one in values])
+    # a draw is compared with the other models' draws, and with its own model's others
+    turned = [np.roll(one, 1, axis=0) for one in values]
+    apart = np.array([[distance(one, other) for other in turned] for one in values])
+    apart = 0.5 * (apart + apart.T)
+    # a table is drawn from one model: none is to be far worse than the best, whatever it adds to a mixture
+    score = missed - 0.5 * np.diag(apart)
+    weights = (score <= _MOST_SCORE * score.min()).astype(np.float64)
+    weights /= weights.sum()
+    for _ in range(_N_STEPS):
+        weights = weights * np.exp(-_STEP * (missed - apart @ weights))
+        weights /= weights.sum()
+    return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
 
 
 def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:

@@ -230,6 +230,11 @@ class Mixture:
         total = shares.sum(axis=1, keepdims=True)
         return shares / total, (highest + np.log(total))[:, 0]
 
+    @property
+    def n_noise(self) -> int:
+        """How many random numbers of a row `draw` takes."""
+        return len(self.normals[0].mean)
+
     def log_likelihood(self, rows: LevelRows) -> np.ndarray:
         """Return the log-density of what was observed of each row, in nats."""
         return self._shares(self._log_joint(rows))[1]

@@ -34,6 +34,8 @@ class Grid:
         0.0 for real numbers.
     decimals : int or None
         How many decimals all values have; None for real numbers.
+    n_values : int
+        How many values they were cut by.
     """
 
     low: np.ndarray
@@ -41,6 +43,7 @@ class Grid:
     share: np.ndarray
     step: float
     decimals: int | None
+    n_values: int
 
     @classmethod
     def of_counts(cls, values: np.ndarray, counts: np.ndarray, dtype: np.dtype) -> Grid:
@@ -64,7 +67,7 @@ class Grid:
         high[:-1] = np.minimum(high[:-1], low[1:])  # but for rounding, it is there already
         total = np.cumsum(counts)
         share = np.diff(total[last], prepend=0) / total[-1]
-        return cls(low, high, share, step, decimals)
+        return cls(low, high, share, step, decimals, int(total[-1]))
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         """Return values with what rounding made of decimals undone."""

@@ -242,6 +242,10 @@ class Likelihood(Component):
     def build(self, layout: Layout) -> ColumnDensity:
         """Return the module for these columns."""
 
+    def streamed(self) -> Likelihood:
+        """Return what stands for it where rows come in pieces, of which the first is not to say where values lie."""
+        return self
+
     def assign(self, columns: Columns) -> list[tuple[str, Likelihood, np.ndarray]]:
         """Return blocks of the modelled columns: names, likelihoods, and indices, which cover each column once."""
         return [("x", self, np.arange(columns.n_columns))]

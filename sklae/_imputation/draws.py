@@ -1,0 +1,87 @@
+"""Draws of missing cells: each table of one model, chosen by how good its draws are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sklae._imputation.candidates import Candidate, SeenRows
+from sklae._imputation.stacking import energy_weights
+from sklae._imputation.support import Support
+from sklae._tables.indicators import Space
+from sklae._utils.progress import progress
+from sklae._utils.random import RowUniforms
+
+__all__ = ["Draws"]
+
+# Draws of each held-out cell that models are judged by.
+_N_JUDGED = 8
+
+
+class Draws:
+    """Models to draw from.
+
+    Parameters
+    ----------
+    space : Space
+    support : Support
+    seed : int
+
+    Attributes
+    ----------
+    candidates : sequence of Candidate
+    chances : ndarray of shape (n_candidates,)
+        How likely each is drawn from.
+    redrawn : list of Candidate
+        The model of each draw that was asked for in `fit`.
+    """
+
+    def __init__(self, space: Space, support: Support, seed: int):
+        self.space, self.support, self.seed = space, support, seed
+        self.redrawn: list[Candidate] = []
+
+    def believe(self, candidates: Sequence[Candidate], chances: np.ndarray) -> None:
+        """Take models as they are, and how likely each is drawn from."""
+        self.candidates, self.chances = candidates, chances / chances.sum()
+
+    def judge(self, models: Sequence[Candidate], visible: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
+        """Return how likely each model is to be drawn from, by cells that were held out of rows' visible ones."""
+        rows, drawn = SeenRows(visible), []
+        for model in models:
+            each = [self._draw(model, rows, RowUniforms(visible, seed, stream)) for stream in range(_N_JUDGED)]
+            drawn.append((np.stack(each) - self.space.mean) / self.space.deviation)
+        return energy_weights(self.space.cells, self.space.cells.collapse(truth), drawn)
+
+    def prepare(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState, *, verbose: bool) -> None:
+        """Fit one model for each draw to a table of which rows count more or less by chance.
+
+        That is the Bayesian bootstrap (Rubin, Annals of Statistics 9:130, 1981), so that draws differ as much as models
+        of other samples would.
+        """
+        everything = SeenRows(cells)
+        chosen = rng.choice(len(self.candidates), size=n_draws, p=self.chances)
+        for i in progress(chosen.tolist(), "models to draw from", verbose=verbose):
+            weights = rng.exponential(size=len(cells))
+            weights *= len(cells) / weights.sum()
+            one = self.candidates[i]
+            self.redrawn.append(one.refit(everything, one.view, weights))
+
+    def model(self, which: int) -> Candidate:
+        """Return the model of a draw."""
+        if which < len(self.redrawn):
+            return self.redrawn[which]
+        # asked for after fit, which had no reason to prepare it
+        rng = np.random.RandomState((self.seed + which) % 2**32)
+        return self.candidates[rng.choice(len(self.candidates), p=self.chances)]
+
+    def uniforms(self, table: np.ndarray, which: int) -> RowUniforms:
+        """Return the random numbers of rows in a draw."""
+        return RowUniforms(table, self.seed, which)
+
+    def __call__(self, cells: np.ndarray, which: int, uniforms: RowUniforms) -> np.ndarray:
+        """Return rows with draws in gaps, in the user's units."""
+        return self._draw(self.model(which), SeenRows(cells), uniforms)
+
+    def _draw(self, model: Candidate, rows: SeenRows, uniforms: RowUniforms) -> np.ndarray:
+        return self.support.snap(self.space.table(model.draw(rows, self.space.cells, uniforms)))
