@@ -21,7 +21,8 @@ from toys import MAKERS, SLACK, X, ae, detector, epochs, fingerprint, inner, noi
 
 from sklae import AEImputer, AEOutlierDetector
 from sklae._autoencoders import inference
-from sklae._linear import normal as _gaussian
+from sklae._imputation import models as _imputation
+from sklae._linear import gaps as _gaps
 from sklae._outliers import ensemble
 from sklae._tables import layout as _layout
 from sklae.networks import MLP
@@ -256,8 +257,10 @@ def test_a_row_does_not_depend_on_its_neighbours(trained, dtype, rtol):
 
 def test_a_row_does_not_depend_on_the_chunks(trained, monkeypatch):
     wanted = outputs(trained, rows())
-    for module, n_elements in ((inference, 64 * 64 * 7), (_layout, 4 * 7), (ensemble, 4 * 11), (_gaussian, 16 * 5)):
+    for module, n_elements in ((inference, 64 * 64 * 7), (_layout, 4 * 7), (ensemble, 4 * 11), (_imputation, 4 * 7)):
         monkeypatch.setattr(module, "_CHUNK_ELEMENTS", n_elements)
+    for module, name in ((_imputation, "_LEAST_CHUNK"), (_gaps, "_LEAST_ROWS"), (_gaps, "_BLOCK_ELEMENTS")):
+        monkeypatch.setattr(module, name, 1)
     assert len(list(inner(trained).model_.chunks(60, 64))) > 1
     assert_close(outputs(trained, rows()), wanted, 1e-12)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
+from sklae._autoencoders.fitted_model import FittedModel
 from sklae._codes.base import CodeDistribution
 from sklae._codes.normal import FullCovarianceCodes, StandardNormalCodes
 from sklae._model.module import Autoencoder
 from sklae._tables.layout import Rows
 from sklae._utils.quasi_random import antithetic_draws
+from sklae._utils.random import torch_generator
 
-__all__ = ["N_CODES", "weigh_codes"]
+__all__ = ["draw_given_known", "draw_rows", "score_known", "weigh_codes"]
 
-#: How many codes of a row are decoded in all.
+# Codes of each stage, and how many are left of all.
 _N_DRAWS, _N_STAGES = 256, 3
 N_CODES = 2 * _N_DRAWS
 # Normal proposals are so much wider than the weighted codes; and at least so many count, for each component.
@@ -49,6 +52,47 @@ def weigh_codes(module: Autoencoder, rows: Rows) -> tuple[torch.Tensor, torch.Te
     codes, joint, log_first = (torch.cat(parts) for parts in zip(*known, strict=True))
     log_mixed = torch.logaddexp(log_first, proposal.log_prob(codes)) - math.log(2.0)
     return codes, joint - log_mixed
+
+
+def draw_given_known(
+    model: FittedModel, table: np.ndarray, n_samples: int, random_state: np.random.RandomState
+) -> np.ndarray:
+    """Draw rows given what is known of them, (n_samples, n_rows, n_features), whether gaps were fitted or not."""
+    generator = torch_generator(random_state)
+
+    def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
+        return draw_rows(model, module, rows, *weigh_codes(module, rows), n_samples, generator)
+
+    out = np.empty((len(table), n_samples, model.layout.n_features))
+    return np.moveaxis(model.map_rows(draw, table, out=out, n_draws=N_CODES), 1, 0)
+
+
+def score_known(model: FittedModel, table: np.ndarray) -> np.ndarray:
+    """Return the log-density of what is known of rows, (n_rows,), in nats, whether gaps were fitted or not."""
+
+    def density(module: Autoencoder, rows: Rows) -> torch.Tensor:
+        _, log_weight = weigh_codes(module, rows)
+        return log_weight.logsumexp(0) - math.log(len(log_weight))
+
+    return model.score_by(density, table, N_CODES)
+
+
+def draw_rows(
+    model: FittedModel,
+    module: Autoencoder,
+    rows: Rows,
+    z: torch.Tensor,
+    log_weight: torch.Tensor,
+    n_samples: int,
+    generator: torch.Generator,
+) -> np.ndarray:
+    """Draw codes by their weights, and rows of them, (n_rows, n_samples, n_features)."""
+    chosen = torch.multinomial(log_weight.softmax(0).T, n_samples, replacement=True, generator=generator)
+    picked = z.gather(0, chosen.T[..., None].expand(-1, -1, z.shape[-1]))
+    condition = None if rows.condition is None else rows.condition.repeat(n_samples, 1)
+    drawn = module.given(picked.flatten(0, 1), condition).sample(generator)
+    values = model.layout.decode(drawn.cpu().numpy()).reshape(n_samples, len(rows.x), -1)
+    return np.moveaxis(values, 0, 1)
 
 
 class _First:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from sklae._autoencoders.code_weights import N_CODES, weigh_codes
+from sklae._autoencoders.code_weights import draw_rows
 from sklae._autoencoders.fitted_model import FittedModel
 from sklae._model.module import Autoencoder
 from sklae._tables.layout import Rows
@@ -200,46 +200,10 @@ class FittedVAE(FittedModel):
         def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
             parts = list(self._weighted(module, rows, grouped_draws(n_draws, self.n_components, n_draws)[0]))
             z, log_weight = torch.cat([z for z, _ in parts]), torch.cat([weight for _, weight in parts])
-            return self._draw_rows(module, rows, z, log_weight, n_samples, generator)
+            return draw_rows(self, module, rows, z, log_weight, n_samples, generator)
 
         out = np.empty((len(table), n_samples, self.layout.n_features))
         return np.moveaxis(self.map_rows(draw, table, out=out, n_draws=n_draws), 1, 0)
-
-    def draw_given_known(self, table: np.ndarray, n_samples: int, random_state: np.random.RandomState) -> np.ndarray:
-        """Draw rows given what is known of them, (n_samples, n_rows, n_features), whether gaps were fitted or not."""
-        generator = torch_generator(random_state)
-
-        def draw(module: Autoencoder, rows: Rows) -> np.ndarray:
-            return self._draw_rows(module, rows, *weigh_codes(module, rows), n_samples, generator)
-
-        out = np.empty((len(table), n_samples, self.layout.n_features))
-        return np.moveaxis(self.map_rows(draw, table, out=out, n_draws=N_CODES), 1, 0)
-
-    def score_known(self, table: np.ndarray) -> np.ndarray:
-        """Return the log-density of what is known of rows, (n_rows,), in nats, whether gaps were fitted or not."""
-
-        def density(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            _, log_weight = weigh_codes(module, rows)
-            return log_weight.logsumexp(0) - np.log(len(log_weight))
-
-        return self.score_by(density, table, N_CODES)
-
-    def _draw_rows(
-        self,
-        module: Autoencoder,
-        rows: Rows,
-        z: torch.Tensor,
-        log_weight: torch.Tensor,
-        n_samples: int,
-        generator: torch.Generator,
-    ) -> np.ndarray:
-        """Draw codes by their weights, and rows of them, (n_rows, n_samples, n_features)."""
-        chosen = torch.multinomial(log_weight.softmax(0).T, n_samples, replacement=True, generator=generator)
-        picked = z.gather(0, chosen.T[..., None].expand(-1, -1, z.shape[-1]))
-        condition = None if rows.condition is None else rows.condition.repeat(n_samples, 1)
-        drawn = module.given(picked.flatten(0, 1), condition).sample(generator)
-        values = self.layout.decode(drawn.cpu().numpy()).reshape(n_samples, len(rows.x), -1)
-        return np.moveaxis(values, 0, 1)
 
 
 def _shared_noise(rows: Rows, n_components: int) -> torch.Tensor:

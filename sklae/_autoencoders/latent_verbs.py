@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from sklae._autoencoders.checks import check_count
+from sklae._autoencoders.code_weights import draw_given_known, score_known
 from sklae._autoencoders.fitted_vae import FittedVAE
 from sklae._autoencoders.verbs import Verbs
 from sklae._tables.conditions import own_condition, read_condition, read_known
@@ -83,7 +84,7 @@ class LatentVerbs(Verbs):
         columns = self.layout_.columns
         known = table.copy()
         known[:, np.delete(columns.data, columns.find(given, "given"))] = np.nan
-        return scores - self.model_.score_known(known)
+        return scores - score_known(self.model_, known)
 
     def _bound(self, table: np.ndarray, n_importance_samples: int | None) -> np.ndarray:
         if n_importance_samples == 1:
@@ -274,7 +275,7 @@ class LatentVerbs(Verbs):
                 "the other columns, call reconstruct with rows that have gaps."
             )
         known = read_known(condition, self.layout_.columns)
-        drawn = self.model_.draw_given_known(known, n_samples, random_state)
+        drawn = draw_given_known(self.model_, known, n_samples, random_state)
         rows = np.where(np.isnan(known), drawn, known)
         return np.moveaxis(rows, 0, 1).reshape(-1, known.shape[1]).astype(self.layout_.dtype, copy=False)
 

@@ -236,8 +236,8 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     ) -> np.ndarray:
         """Return rows drawn given some of their columns: for models that know how likely these are."""
         raise ValueError(
-            f"Got condition= for a {type(self).__name__} without condition_features; expected None. Fit with "
-            "condition_features=[...], or a VAETransformer, whose columns can be drawn given any others."
+            "Got condition= for a model without conditions; expected None. Fit with condition_features=[...], or a "
+            "VAETransformer, whose columns can be drawn given any others."
         )
 
     def _decode_each(self, codes: np.ndarray, condition: np.ndarray | None) -> Any:

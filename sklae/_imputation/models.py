@@ -119,24 +119,16 @@ class ImputationModels:
         """Return rows to fit mixtures to, among them some with each cell."""
         n_most = int(np.clip(_BUDGET / cells.shape[1] ** 3, _LEAST_ROWS, _MOST_ROWS))
         rows = some_rows(len(cells), n_most, rng)
-        lacking = np.flatnonzero(~self._varies(cells[rows]))
-        more = [self._ends(cells[:, j]) for j in lacking.tolist()]
+        lacking = np.flatnonzero(~_varies(cells[rows]))
+        more = [_ends(cells[:, j]) for j in lacking.tolist()]
         return np.unique(np.concatenate([rows, *more])).astype(int)
-
-    @staticmethod
-    def _varies(cells: np.ndarray) -> np.ndarray:
-        return np.fmin.reduce(cells) < np.fmax.reduce(cells)
-
-    @staticmethod
-    def _ends(values: np.ndarray) -> np.ndarray:
-        return np.array([np.nanargmin(values), np.nanargmax(values)])
 
     def _choose_held_out(self, table: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Return which observed cells no model is to see, of each column few enough that the rest varies."""
         there = ~np.isnan(table)
         share = np.clip(_HELD_OUT / max(there.sum(), 1), _LEAST_HELD_OUT, _MOST_HELD_OUT)
         chosen = there & (rng.uniform(size=table.shape) < share) & (there.cumsum(axis=0) > 2)
-        return chosen & self._varies(np.where(chosen, np.nan, table))
+        return chosen & _varies(np.where(chosen, np.nan, table))
 
     def _apart(self, cells: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cells without those of the columns held out, and these alone."""
@@ -241,3 +233,11 @@ class _Refit:
         if kind not in self._views:
             self._views[kind] = kind.fit(self.rows.cells, self.numbers)
         return candidate.refit(self.rows, self._views[kind])
+
+
+def _varies(cells: np.ndarray) -> np.ndarray:
+    return np.fmin.reduce(cells) < np.fmax.reduce(cells)
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    return np.array([np.nanargmin(values), np.nanargmax(values)])

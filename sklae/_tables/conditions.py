@@ -164,8 +164,8 @@ def read_known(known: Any, columns: Columns) -> np.ndarray:
         array = np.atleast_2d(np.asarray(known, dtype=object))
         if array.ndim != 2 or array.shape[1] != len(names):
             raise ValueError(
-                f"Got condition= of shape {np.shape(known)}; expected {len(names)} columns, NaN where nothing is "
-                "known. Or pass a mapping of some columns' names to values."
+                f"Got condition= for a model without conditions, of shape {np.shape(known)}; expected rows of all "
+                f"{len(names)} columns, NaN where nothing is known, or a mapping of some columns' names to values."
             )
         given = dict(zip(names, array.T.tolist(), strict=True))
     if len({len(values) for values in given.values()}) != 1:
