@@ -12,12 +12,13 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
   AUROC of `income` and `Churn`, R2 of `median_house_value`. *real rows* tell what the training rows reach.
 - *marginals*, *pairs* (means of `marginal_distances` and `association_distances`, lower is better): to the held-out
   rows. *real rows* tell by how much two real samples differ, *shuffled columns* what independent columns reach.
+- *two-sample* (`classifier_two_sample_score`): how well gradient boosting tells synthetic rows from held-out ones, .5 best.
 - *copies*, *held out* (`near_copy_share`): synthetic rows that nearly copy a training row, and held-out rows that do.
   Copies well above held out are rows learnt by heart.
 - seconds of fit and of drawing, wall and processor time, one thread. What TVAE's process takes to start is not counted.
 
 - *sklae*: `VAETransformer(random_state=seed)`, the defaults, fitted to the table as it is.
-- *sklae, histogram*: the same with `likelihood=Mixed("histogram"), sample_from="aggregate"`: for a table synthesiser.
+- *sklae, aggregate*: the same with `sample_from="aggregate"`: codes from where those of the training rows are.
 - *TVAE*: the package ctgan's, its defaults (300 epochs of batches of 500; `--epochs` changes the number). It has no
   missing values: a gap in text is a level, one in numbers the mean and a column that says so. It needs an environment
   with ctgan, whose interpreter the environment variable SKLAE_SIDE_PYTHON names; without it, its row is left out.
@@ -25,10 +26,11 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
       python -m venv ../side && ../side/bin/pip install -c constraints.txt torch ctgan threadpoolctl
       SKLAE_SIDE_PYTHON=../side/bin/python python -m benchmarks.tables.synthesis
 
+- *mixture of normals*: one of the mixtures that `AEImputer` fills gaps by, drawn from without anything given.
 - *copula*: normal scores of ranks and their correlations, for numbers and categories alike.
 
-Printed: means over seeds, and whether sklae, with and without histograms, is at or above TVAE on two of three tables,
-and faster. In quality it is if it is not behind in any of prediction, marginals and pairs.
+Printed: means over seeds, and whether sklae, from the prior and from the aggregate, is at or above TVAE on two of three tables,
+and faster. In quality it is if it is not behind in any of prediction, marginals, pairs and two-sample.
 """
 
 from __future__ import annotations
@@ -50,12 +52,18 @@ from sklearn.model_selection import train_test_split
 from benchmarks.shared.data import folder
 from benchmarks.shared.harness import Cost, measure, one_thread, print_table, versions
 from benchmarks.tables._synthesis_peers import TVAE_EPOCHS, Copula, Made, Shuffle, run_tvae, side_python, tvae_version
-from sklae import VAETransformer
-from sklae.likelihoods import Mixed
-from sklae.metrics import association_distances, marginal_distances, near_copy_share, train_on_synthetic_score
+from sklae import AEImputer, VAETransformer
+from sklae.metrics import (
+    association_distances,
+    classifier_two_sample_score,
+    marginal_distances,
+    near_copy_share,
+    train_on_synthetic_score,
+)
 
-SKLAE, HISTOGRAM = "sklae", "sklae, histogram"
-TVAE, COPULA, SHUFFLED, REAL = "TVAE", "copula", "shuffled columns", "real rows"
+SKLAE, AGGREGATE = "sklae", "sklae, aggregate"
+TVAE, MIXTURE, COPULA = "TVAE", "mixture of normals", "copula"
+SHUFFLED, REAL = "shuffled columns", "real rows"
 
 
 class Table(NamedTuple):
@@ -72,7 +80,7 @@ TABLES = {
     "california_housing": Table("median_house_value", (), "R2"),
 }
 #: What is judged, and whether more of it is better.
-QUALITY = {"prediction": True, "marginals": False, "pairs": False}
+QUALITY = {"prediction": True, "marginals": False, "pairs": False, "two-sample": False}
 SECONDS = ("fit wall", "fit CPU", "draw wall", "draw CPU")
 QUICK_ROWS = 400
 NOTHING = Cost(np.nan, np.nan)
@@ -97,6 +105,14 @@ def simple(make: Callable[[], Any], train: pd.DataFrame, seed: int) -> Made:
     return fit_and_draw(lambda: make().fit(train, seed), lambda model: model.sample(len(train), seed))
 
 
+def mixture(train: pd.DataFrame, seed: int) -> Made:
+    """Draw rows of which nothing is known from what `AEImputer` fills gaps by."""
+    return fit_and_draw(
+        lambda: AEImputer(sample_posterior=True, random_state=seed).fit(train),
+        lambda imputer: imputer.transform(train.mask(np.ones(train.shape, dtype=bool))),
+    )
+
+
 def tvae(python: str, n_epochs: int, train: pd.DataFrame, seed: int) -> Made:
     return run_tvae(python, train, len(train), seed, n_epochs)
 
@@ -115,7 +131,7 @@ def contenders(n_epochs: int, known: Known, *, quick: bool) -> dict[str, Contend
     settings: dict[str, Any] = {"max_iter": 2} if quick else {}
     found: dict[str, Contender] = {
         SKLAE: partial(sklae, **settings),
-        HISTOGRAM: partial(sklae, likelihood=Mixed("histogram"), sample_from="aggregate", **settings),
+        AGGREGATE: partial(sklae, sample_from="aggregate", **settings),
     }
     python = side_python()
     if TVAE in {contender for _, contender, _ in known}:
@@ -125,7 +141,7 @@ def contenders(n_epochs: int, known: Known, *, quick: bool) -> dict[str, Contend
     else:
         print(f"ctgan {tvae_version(python)}, TVAE with {n_epochs} epochs")
         found[TVAE] = partial(tvae, python, n_epochs)
-    return {**found, COPULA: partial(simple, Copula), SHUFFLED: partial(simple, Shuffle), REAL: real}
+    return {**found, MIXTURE: mixture, COPULA: partial(simple, Copula), SHUFFLED: partial(simple, Shuffle), REAL: real}
 
 
 # -- running --------------------------------------------------------------------------------------------
@@ -149,6 +165,7 @@ def judge(name: str, made: Made, train: pd.DataFrame, test: pd.DataFrame, seed: 
         "prediction": train_on_synthetic_score(made.rows, test, label, random_state=seed),
         "marginals": float(np.mean(list(marginal_distances(test, made.rows).values()))),
         "pairs": float(np.mean(list(association_distances(test, made.rows).values()))),
+        "two-sample": classifier_two_sample_score(test, made.rows, random_state=seed),
         "copies": copies[0],
         "held out": copies[1],
         **dict(zip(SECONDS, (made.fit.wall, made.fit.cpu, made.sample.wall, made.sample.cpu), strict=True)),
@@ -160,7 +177,7 @@ def kept(file: Path | None) -> Known:
     if file is None:
         return {}
     found = pd.read_csv(file)
-    found = found[~found.contender.isin([SKLAE, HISTOGRAM])]
+    found = found[~found.contender.isin([SKLAE, AGGREGATE])]
     print(f"read {len(found)} of the peers' figures from {file}, not measured now")
     return {(row["table"], row["contender"], row["seed"]): row for row in found.to_dict("records")}
 
@@ -175,7 +192,7 @@ def run(
 ) -> pd.DataFrame:
     """Fit every contender to every table, but for what is known; one row each."""
     rows = []
-    if {SKLAE, HISTOGRAM} & set(entered):  # the first fit loads libraries, which isn't counted for TVAE either
+    if {SKLAE, AGGREGATE} & set(entered):  # the first fit loads libraries, which isn't counted for TVAE either
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             sklae(split(tables[0], 0, quick=True)[0], 0, max_iter=2)
@@ -213,7 +230,7 @@ def text(column: str, value: float) -> str:
 
 def print_verdicts(found: pd.DataFrame) -> None:
     """Print for each table and over all of them how sklae stands beside TVAE."""
-    ours = [name for name in (SKLAE, HISTOGRAM) if name in set(found.contender)]
+    ours = [name for name in (SKLAE, AGGREGATE) if name in set(found.contender)]
     if not ours or TVAE not in set(found.contender):
         print("\nno verdict: it takes both sklae and TVAE")
         return
