@@ -12,7 +12,7 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
   AUROC of `income` and `Churn`, R2 of `median_house_value`. *real rows* tell what the training rows reach.
 - *marginals*, *pairs* (means of `marginal_distances` and `association_distances`, lower is better): to the held-out
   rows. *real rows* tell by how much two real samples differ, *shuffled columns* what independent columns reach.
-- *two-sample* (`classifier_two_sample_score`): how well gradient boosting tells synthetic rows from held-out ones, .5 best.
+- *two-sample* (`classifier_two_sample_score`): how well boosting tells synthetic rows from held-out ones, .5 best.
 - *copies*, *held out* (`near_copy_share`): synthetic rows that nearly copy a training row, and held-out rows that do.
   Copies well above held out are rows learnt by heart.
 - seconds of fit and of drawing, wall and processor time, one thread. What TVAE's process takes to start is not counted.
@@ -29,8 +29,8 @@ contender is fitted to the 70 % and draws as many rows, which are judged beside 
 - *mixture of normals*: one of the mixtures that `AEImputer` fills gaps by, drawn from without anything given.
 - *copula*: normal scores of ranks and their correlations, for numbers and categories alike.
 
-Printed: means over seeds, and whether sklae, from the prior and from the aggregate, is at or above TVAE on two of three tables,
-and faster. In quality it is if it is not behind in any of prediction, marginals, pairs and two-sample.
+Printed: means over seeds, and whether sklae, from the prior and from the aggregate, is at or above TVAE on two of three
+tables, and faster. In quality it is if it is not behind in any of prediction, marginals, pairs and two-sample.
 """
 
 from __future__ import annotations

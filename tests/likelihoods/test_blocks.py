@@ -183,3 +183,33 @@ def test_callers_blocks_are_never_changed():
     assert assigned[0][1] is not part
     assert blocks.blocks[0][1] is part
     assert isinstance(assigned[1][1], LIKELIHOODS["gaussian"])
+
+
+# -- what "auto" stands for -----------------------------------------------------------------------------
+
+
+def _long_table(n, *, with_text=True):
+    rng = np.random.RandomState(0)
+    gain = np.where(rng.uniform(size=n) < 0.8, 0.0, np.round(rng.lognormal(6.0, 1.0, n)))
+    frame = pd.DataFrame({"gain": gain, "age": rng.randint(17, 80, n), "kind": np.where(gain > 0, "x", "y")})
+    return frame if with_text else frame.drop(columns="kind")
+
+
+@pytest.mark.parametrize(
+    ("n", "with_text", "histogram"), [(1000, True, True), (999, True, False), (1200, False, False)]
+)
+def test_numbers_of_long_tables_with_categories_are_as_they_are(n, with_text, histogram):
+    frame = _long_table(n, with_text=with_text)
+    vae = VAETransformer(2, max_iter=2, n_iter_no_change=np.inf, random_state=0).fit(frame)
+    drawn = vae.sample(500, random_state=0)
+    assert (drawn["gain"] >= 0).all() == histogram
+    assert (np.mean(drawn["gain"] == 0) > 0.5) == histogram
+    assert vae.likelihood == "auto"
+
+
+def test_pieces_do_not_say_where_values_lie():
+    frame = _long_table(2000)
+    vae = VAETransformer(2, random_state=0)
+    for piece in (frame[:1000], frame[1000:]):
+        vae.partial_fit(piece)
+    assert (vae.sample(300, random_state=0)["gain"] < 0).any()
