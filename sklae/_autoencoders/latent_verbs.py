@@ -69,7 +69,8 @@ class LatentVerbs(Verbs):
             importance weights over the root of their number, and 0 where the posterior is exact.
         given : list of str or int, slice or mask, default=None
             Columns that count as known: the score is the log-density of the others, given these. That is a difference,
-            hence no bound; the known columns' log-density is found by adaptive importance sampling.
+            hence no bound. Both log-densities are found by adaptive importance sampling; the first as
+            ``n_importance_samples`` says, where it is given.
 
         Returns
         -------
@@ -78,13 +79,15 @@ class LatentVerbs(Verbs):
         table = self._check_input(X)
         if n_importance_samples is not None:
             check_count("n_importance_samples", n_importance_samples)
-        scores = self._bound(table, n_importance_samples)
         if given is None:
-            return scores
+            return self._bound(table, n_importance_samples)
         columns = self.layout_.columns
         known = table.copy()
         known[:, np.delete(columns.data, columns.find(given, "given"))] = np.nan
-        return scores - score_known(self.model_, known)
+        # both by the same means: of unusual rows a bound may be loose by more than the difference is
+        if n_importance_samples is None:
+            return score_known(self.model_, table) - score_known(self.model_, known)
+        return self._bound(table, n_importance_samples) - score_known(self.model_, known)
 
     def _bound(self, table: np.ndarray, n_importance_samples: int | None) -> np.ndarray:
         if n_importance_samples == 1:

@@ -39,6 +39,8 @@ _MOST_CELLS, _MOST_MIXED_CELLS, _LEAST_CLASSES = 64, 40, 8
 _NUMBER_RIDGE, _INDICATOR_RIDGE = 1e-6, 1e-2
 # Of more cells than this, a normal distribution has so many factors.
 _MOST_NORMAL_CELLS, _N_FACTORS, _FACTOR_ITERATIONS = 160, (5, 20, 50), 12
+# A level that is as unlikely as this has this chance.
+_LEAST_CHANCE = 1e-3
 # Errors beyond so many standard deviations count linearly.
 _HUBER = 3.0
 
@@ -131,10 +133,16 @@ class Candidate(ABC):
             out[:, own] = chances
         return np.where(np.isnan(rows.cells), out, rows.cells)
 
-    def draw(self, rows: SeenRows, cells: Cells, uniforms: RowUniforms) -> np.ndarray:
-        """Draw what is missing of rows, (n_samples, n_cells); of categories the levels' indicators."""
-        seen = rows.by(self.view, self.parts)
+    def draw(self, rows: SeenRows, cells: Cells, uniforms: RowUniforms, *, jointly: bool = True) -> np.ndarray:
+        """Draw what is missing of rows, (n_samples, n_cells); of categories the levels' indicators.
+
+        Categories that joined the numbers are drawn one after the other, each given those drawn before, and then
+        numbers given them: where not ``jointly``, each category given what was observed alone, which is quicker.
+        """
         chooser, level_chooser = uniforms.draw(1)[:, 0], uniforms.draw(len(cells.n_levels))
+        joined = np.flatnonzero(cells.is_coded & np.isin(cells.first, self.parts.joint))
+        known = self._draw_levels(rows.cells, cells, joined, level_chooser) if jointly and len(joined) else rows.cells
+        seen = (SeenRows(known) if known is not rows.cells else rows).by(self.view, self.parts)
         column = [cells.owner[own[0]] for own in self.parts.categories]
         noise = uniforms.normal(self.model.n_noise)
         numbers, levels = self.model.draw(seen, chooser, noise, level_chooser[:, column])
@@ -142,13 +150,22 @@ class Candidate(ABC):
         out[:, self.parts.joint] = self.view.back(numbers, self.parts.joint)
         for own, chosen in zip(self.parts.categories, levels, strict=True):
             out[:, own] = np.arange(len(own)) == chosen[:, None]
-        # of those that joined the numbers, by their expected indicators
-        expected = self.expect(rows)
-        for j in np.flatnonzero(cells.is_coded & np.isin(cells.first, self.parts.joint)):
-            own = cells.first[j] + np.arange(cells.widths[j])
-            chosen = pick(np.clip(expected[:, own], 1e-3, None), level_chooser[:, j])
-            out[:, own] = np.arange(len(own)) == chosen[:, None]
-        return np.where(np.isnan(rows.cells), out, rows.cells)
+        if known is rows.cells and len(joined):
+            expected = self.expect(rows)
+            for j in joined.tolist():
+                _set_levels(out, expected, cells, j, level_chooser[:, j])
+        return np.where(np.isnan(known), out, known)
+
+    def _draw_levels(self, given: np.ndarray, cells: Cells, joined: np.ndarray, chooser: np.ndarray) -> np.ndarray:
+        """Return cells with drawn levels in the gaps of these categories."""
+        known = given.copy()
+        for j in joined.tolist():
+            missing = np.isnan(known[:, cells.first[j]])
+            if missing.any():
+                part = known[missing]
+                _set_levels(part, self.expect(SeenRows(part)), cells, j, chooser[missing, j])
+                known[missing] = part
+        return known
 
     def refit(self, rows: SeenRows, view: View, weights: np.ndarray | None = None) -> Candidate:
         """Return it fitted to other rows, from where it is, or to the same ones with weights.
@@ -222,6 +239,13 @@ class FewFactors(Candidate):
         return self.model.refined(rows, _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS, weights)
 
 
+def _set_levels(out: np.ndarray, expected: np.ndarray, cells: Cells, column: int, chooser: np.ndarray) -> None:
+    """Write the indicators of levels drawn by their expected indicators."""
+    own = cells.first[column] + np.arange(cells.widths[column])
+    chosen = pick(np.clip(expected[:, own], _LEAST_CHANCE, None), chooser)
+    out[:, own] = np.arange(len(own)) == chosen[:, None]
+
+
 def unrelated_columns(cells: Cells, visible: np.ndarray) -> Candidate:
     """Return a candidate that expects means and frequencies, whatever else a row holds."""
     joint, _ = Parts.of(cells)
@@ -275,11 +299,11 @@ def _factors(
     parts: Parts, view: View, everything: SeenRows, judged: SeenRows, of_view: str
 ) -> Iterator[tuple[Candidate, np.ndarray]]:
     rows = everything.by(view, parts)
-    for n_factors in _N_FACTORS:
-        if n_factors < len(rows.numbers):
-            model = GappyFactors.fit(rows, n_factors, _FACTOR_ITERATIONS)
-            candidate = FewFactors(f"{n_factors} factors{of_view}", view, parts, model)
-            yield candidate, candidate.expect(judged)
+    most = max(1, len(rows.numbers) - 1)
+    for n_factors in sorted({min(n, most) for n in _N_FACTORS}):
+        model = GappyFactors.fit(rows, n_factors, _FACTOR_ITERATIONS)
+        candidate = FewFactors(f"{n_factors} factors{of_view}", view, parts, model)
+        yield candidate, candidate.expect(judged)
 
 
 def _best_normal(

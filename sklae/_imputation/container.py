@@ -17,7 +17,7 @@ from sklae._tables.frames import (
     is_gap,
     kinds_of,
     table_of,
-    take_columns,
+    take_cells,
     without,
 )
 from sklae._tables.table import frame_of
@@ -99,8 +99,7 @@ class Container:
         names = list(shown.container.columns)
         filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
         # as they were: the largest integers, for one, are no floats
-        whole = np.flatnonzero(~gaps[:, kept].any(axis=0))
-        filled = take_columns(filled, X, [names[i] for i in whole])
+        filled = take_cells(filled, X, ~gaps[:, kept])
         if not add_indicator:
             return filled
         return append_columns(filled, dict(zip(self.indicator_names(self._names()), missing.T, strict=True)))

@@ -49,7 +49,8 @@ class Draws:
         """Return how likely each model is to be drawn from, by cells that were held out of rows' visible ones."""
         rows, drawn = SeenRows(visible), []
         for model in models:
-            each = [self._draw(model, rows, RowUniforms(visible, seed, stream)) for stream in range(_N_JUDGED)]
+            streams = [RowUniforms(visible, seed, stream) for stream in range(_N_JUDGED)]
+            each = [self._draw(model, rows, stream, jointly=False) for stream in streams]  # cells are judged one by one
             drawn.append((np.stack(each) - self.space.mean) / self.space.deviation)
         return energy_weights(self.space.cells, self.space.cells.collapse(truth), drawn)
 
@@ -81,7 +82,7 @@ class Draws:
 
     def __call__(self, cells: np.ndarray, which: int, uniforms: RowUniforms) -> np.ndarray:
         """Return rows with draws in gaps, in the user's units."""
-        return self._draw(self.model(which), SeenRows(cells), uniforms)
+        return self._draw(self.model(which), SeenRows(cells), uniforms, jointly=True)
 
-    def _draw(self, model: Candidate, rows: SeenRows, uniforms: RowUniforms) -> np.ndarray:
-        return self.support.snap(self.space.table(model.draw(rows, self.space.cells, uniforms)))
+    def _draw(self, model: Candidate, rows: SeenRows, uniforms: RowUniforms, *, jointly: bool) -> np.ndarray:
+        return self.support.snap(self.space.table(model.draw(rows, self.space.cells, uniforms, jointly=jointly)))

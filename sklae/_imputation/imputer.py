@@ -99,12 +99,12 @@ class AEImputer(TransformerMixin, BaseEstimator):
     Notes
     -----
     Filled numbers are means, which vary less than true values do; where the spread matters, as in an estimate's error,
-    fill several times (``n_imputations``) and pool. Each draw of a table is of one of the models, chosen by how far it
-    is believed and fitted anew to rows that count more or less by chance (the Bayesian bootstrap); numbers are drawn
-    jointly in a row, and then the nearest value that was seen of their column is taken. Draws that are asked for after
-    ``fit`` only are of models as they are. A fitted imputer draws the same
-    whenever it is asked, and of a row, the same wherever it stands (draws of a given autoencoder without
-    ``linear_start`` are not: they depend on the row's place).
+    fill several times (``n_imputations``) and pool. Each draw of a table is of one of the mixtures, chosen by how good
+    its draws of held-out cells are (by their energy score), and fitted anew to rows that count more or less by chance
+    (the Bayesian bootstrap). Draws are joint in a row, and then the nearest value that was seen of its column is taken.
+    Such that are asked for after ``fit`` only are of models as they are. Autoencoders are not drawn from, but for a
+    given one without ``linear_start``. A fitted imputer draws the same whenever it is asked, and of a row, the same
+    wherever it stands (of an autoencoder it does not: there draws depend on the row's place).
 
     What is filled in is possible: numbers within the range of the column's values and as far beyond it again, never of
     a sign that no value has, and within ``min_value`` and ``max_value``. Columns of integers, such as pandas' Int64, or
@@ -235,7 +235,10 @@ class AEImputer(TransformerMixin, BaseEstimator):
         models: ImputationModels | None = getattr(self, "_models", None)
         account = None if models is None else models.account
         if account is None:
-            raise AttributeError("Got an imputer without a linear start, or not fitted; there is no account of it.")
+            raise AttributeError(
+                "Got an imputer that is not fitted, has linear_start=False, or was fitted to columns that don't vary; "
+                "there is no account of it."
+            )
         return account
 
     def _check_parameters(self) -> None:
@@ -255,8 +258,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         can_draw = self.linear_start or (model is not None and model.__sklae_parts__().has_density)
         if self._n_draws() and not can_draw:
             raise ValueError(
-                f"Got draws to make without linear_start, from {self.autoencoder!r}, which has no density; expected a "
-                "VAETransformer whose posterior has one, or linear_start=True."
+                f"Got draws to make without linear_start, from autoencoder={self.autoencoder!r}, which has no density; "
+                "expected a VAETransformer whose posterior has one, or linear_start=True."
             )
 
     def _n_draws(self) -> int:
@@ -279,8 +282,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
             missing.
         """
         check_is_fitted(self)
-        X = unmarked(X, self.missing_values)
-        table = check_table(self, self._container.columns.categories.encode(X), reset=False)
+        gapped = unmarked(X, self.missing_values)
+        table = check_table(self, self._container.columns.categories.encode(gapped), reset=False)
         tables = self._fill(table.astype(np.float64))
         settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
         finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)

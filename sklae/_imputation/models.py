@@ -29,8 +29,6 @@ __all__ = ["ImputationModels"]
 _HELD_OUT, _LEAST_HELD_OUT, _MOST_HELD_OUT = 1_500, 0.05, 0.15
 # The cost of an iteration, in rows by cells cubed; and how many rows mixtures are fitted to.
 _BUDGET, _LEAST_ROWS, _MOST_ROWS = 3e9, 2_000, 10_000
-# Standard deviations from the mean from which on values are no longer told apart: squares must not overflow.
-_FARTHEST = 1e6
 _CHUNK_ELEMENTS, _LEAST_CHUNK = 100_000, 256
 
 
@@ -70,7 +68,7 @@ class ImputationModels:
         random_state: np.random.RandomState,
     ):
         space = self.space = Space(columns, table)
-        self.support = Support(table, space.cells, *limits)
+        self.support = Support(table, space.cells, *limits, np.array(columns.kinds) == "integer")
         self.stack = Stack(space.cells)
         self.candidates: list[Candidate] = []
         self.networks: list[ConditionalModel] = []
@@ -112,8 +110,7 @@ class ImputationModels:
     # -- fitting ----------------------------------------------------------------------------------------
 
     def _cells(self, table: np.ndarray) -> np.ndarray:
-        cells = self.space.of(table)
-        return np.clip(cells, -_FARTHEST, _FARTHEST)
+        return self.space.of(table)
 
     def _some_rows(self, cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Return rows to fit mixtures to, among them some with each cell."""

@@ -28,15 +28,18 @@ class Support:
         Of the columns.
     least, most : ndarray of shape (n_columns,)
         The user's limits; infinite where there are none.
+    is_whole : ndarray of shape (n_columns,), bool
+        Which columns take whole numbers only.
     """
 
-    def __init__(self, table: np.ndarray, cells: Cells, least: np.ndarray, most: np.ndarray):
+    def __init__(self, table: np.ndarray, cells: Cells, least: np.ndarray, most: np.ndarray, is_whole: np.ndarray):
         self.is_number = ~cells.is_coded
         low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
         reach = _MARGIN * (high - low)
         # where no value has the one sign, none is filled in
-        self.low = np.maximum(np.where(low >= 0, low, low - reach), least)
-        self.high = np.minimum(np.where(high <= 0, high, high + reach), most)
+        least, most = _whole_limits(least, most, is_whole)
+        self.low = np.clip(np.where(low >= 0, low, low - reach), least, most)
+        self.high = np.clip(np.where(high <= 0, high, high + reach), least, most)
         self.seen: dict[int, np.ndarray] = {}
         for j in np.flatnonzero(self.is_number).tolist():
             values = np.unique(table[~np.isnan(table[:, j]), j])
@@ -60,6 +63,18 @@ class Support:
         return out
 
 
+def _whole_limits(least: np.ndarray, most: np.ndarray, is_whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.where(is_whole, np.ceil(least), least), np.where(is_whole, np.floor(most), most)
+    wrong = np.flatnonzero(low > high)
+    if len(wrong):
+        j = int(wrong[0])
+        raise ValueError(
+            f"Got min_value={least[j]:g} and max_value={most[j]:g} for a column of integers; expected a whole number "
+            "between them."
+        )
+    return low, high
+
+
 def check_limits(min_value: Any, max_value: Any, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the user's limits of each column, infinite where there are none."""
     least, most = (
@@ -78,7 +93,10 @@ def check_limits(min_value: Any, max_value: Any, n_columns: int) -> tuple[np.nda
 def _one_each(name: str, value: Any, none: float, n_columns: int) -> np.ndarray:
     if value is None:
         return np.full(n_columns, none)
-    limits = np.asarray(value, dtype=np.float64)
+    try:
+        limits = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Got {name}={value!r}; expected a number, or one for each column.") from error
     if limits.ndim and limits.shape != (n_columns,):
         raise ValueError(
             f"Got {name} of shape {limits.shape}; expected a number, or one for each of the {n_columns} columns."

@@ -29,7 +29,7 @@ __all__ = [
     "restore",
     "rows_of",
     "table_of",
-    "take_columns",
+    "take_cells",
     "values_of",
     "without",
     "without_decimals",
@@ -183,14 +183,35 @@ def _equals(cell: Any, value: Any) -> bool:
         return False
 
 
-def take_columns(X: Any, source: Any, names: Sequence[Any]) -> Any:
-    """Return the frame with the columns of another one of these names, as far as they have the same dtypes."""
+def take_cells(X: Any, source: Any, is_there: np.ndarray) -> Any:
+    """Return the frame with the cells of another one, where these are there: in columns that have the same dtypes.
+
+    Parameters
+    ----------
+    X, source : frame
+        ``source`` has X's columns, and may have others.
+    is_there : ndarray of shape (n_rows, n_columns), bool
+    """
     if type(source) is not type(X):
         return X
     given, taken = (nw.from_native(frame, eager_only=True) for frame in (X, source))
-    pairs = [(given.get_column(name), taken.get_column(name)) for name in names]
-    same = [own for other, own in pairs if _dtype(other) == _dtype(own)]
-    return given.with_columns(*same).to_native() if same else X
+    columns = []
+    for name, own in zip(given.columns, is_there.T, strict=True):
+        filled, kept = given.get_column(name), taken.get_column(name)
+        if _dtype(filled) != _dtype(kept):
+            continue
+        if own.all():
+            columns.append(kept)
+        elif own.any() and filled.dtype.is_integer():  # others are exact as floats
+            mask = nw.new_series(str(name), own, backend=given.implementation)
+            columns.append(kept.zip_with(_aligned(mask, kept), filled).alias(name))
+    return given.with_columns(*columns).to_native() if columns else X
+
+
+def _aligned(mask: Any, series: Any) -> Any:
+    """Return a mask with the index of a series, where its library has one."""
+    index = nw.maybe_get_index(series)
+    return mask if index is None else nw.maybe_set_index(mask, index=index)
 
 
 def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:

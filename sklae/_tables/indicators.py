@@ -52,6 +52,18 @@ class Cells:
         return cells if self.only_numbers else np.add.reduceat(cells, self.first, axis=1)
 
 
+# In interquartile ranges from the median, and in standard deviations from the mean: from there on a value is as far out
+# as any. Single gross errors would otherwise be the unit of their column.
+_FENCE, _FARTHEST = 100.0, 1e6
+
+
+def _fences(table: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, middle, high = np.nanquantile(table, [0.25, 0.5, 0.75], axis=0)
+    with np.errstate(over="ignore"):
+        reach = np.where(numbers & (high > low), _FENCE * (high - low), np.inf)
+    return middle - reach, middle + reach
+
+
 class Space:
     """Tables as cells: numbers in standard deviations from their mean, an indicator for each level.
 
@@ -65,13 +77,18 @@ class Space:
     def __init__(self, columns: Columns, table: np.ndarray):
         self.cells = Cells(columns.n_levels())
         numbers = ~self.cells.is_coded
-        deviation = np.where(numbers, np.nanstd(table, axis=0), 1.0)
-        self.mean = np.where(numbers, np.nanmean(table, axis=0), 0.0)
+        self._low, self._high = _fences(table, numbers)
+        table = np.clip(table, self._low, self._high)
+        size = np.nanmax(np.abs(table), axis=0)  # squares of the largest numbers overflow
+        size = np.where(numbers & (size > 0), size, 1.0)
+        deviation = np.where(numbers, size * np.nanstd(table / size, axis=0), 1.0)
+        self.mean = np.where(numbers, size * np.nanmean(table / size, axis=0), 0.0)
         self.deviation = np.where(deviation > 0, deviation, 1.0)
 
     def of(self, table: np.ndarray) -> np.ndarray:
-        """Return the cells of rows, (n_samples, n_cells); NaN in gaps."""
-        return self.cells.expand((table - self.mean) / self.deviation)
+        """Return the cells of rows, (n_samples, n_cells); NaN in gaps. Values far out are no longer told apart."""
+        table = np.clip(table, self._low, self._high)
+        return np.clip(self.cells.expand((table - self.mean) / self.deviation), -_FARTHEST, _FARTHEST)
 
     def table(self, cells: np.ndarray) -> np.ndarray:
         """Return rows in the user's units, of categories the code of the likeliest level."""

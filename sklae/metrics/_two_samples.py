@@ -19,6 +19,8 @@ __all__ = ["classifier_two_sample_score", "energy_distance"]
 
 _CHUNK_ROWS = 256
 _N_FOLDS = 5
+# Of trees: the fewest rows in a leaf, of small tables fewer; and the most levels of a category.
+_LEAST_LEAF, _MOST_LEVELS = 20, 253
 
 
 def energy_distance(
@@ -75,7 +77,13 @@ def energy_distance(
     # both have a column for gaps, or neither
     gappy = np.isnan(np.vstack([ours, theirs])).any(axis=0)
     a, b = (_points(_some(table, sample_size, rng), ours, is_category, gappy) for table in (ours, theirs))
-    return max(0.0, 2.0 * _mean_distance(a, b) - _mean_distance(a, a) - _mean_distance(b, b))
+    distance = 2.0 * _mean_distance(a, b) - _mean_distance(a, a) - _mean_distance(b, b)
+    if not np.isfinite(distance):
+        raise ValueError(
+            "Got numbers so large that distances overflow; expected such below about 1e150 standard deviations. Check "
+            "the largest ones, or take their logarithms."
+        )
+    return max(0.0, distance)
 
 
 def classifier_two_sample_score(
@@ -135,10 +143,16 @@ def classifier_two_sample_score(
     is_real = np.repeat([1, 0], n_rows)
     seed = int(rng.randint(2**31 - 1))
     if estimator is None:
-        # codes of unknown levels are below 0, which the classifier takes for missing ones
-        rows[:, is_category] = np.where(rows[:, is_category] == UNKNOWN, np.nan, rows[:, is_category])
-        few = is_category & (np.nan_to_num(ours).max(axis=0) < 255)
-        estimator = HistGradientBoostingClassifier(categorical_features=few, early_stopping=False, random_state=seed)
+        # codes below 0 count as missing: unknown levels are one more
+        rows = np.where(is_category & (rows == UNKNOWN), np.nan_to_num(ours).max(axis=0) + 1.0, rows)
+        there = ~np.isnan(rows).all(axis=0)
+        rows, few = rows[:, there], (is_category & (np.nan_to_num(ours).max(axis=0) < _MOST_LEVELS))[there]
+        estimator = HistGradientBoostingClassifier(
+            categorical_features=few,
+            early_stopping=False,
+            min_samples_leaf=min(_LEAST_LEAF, max(1, n_rows // _N_FOLDS)),
+            random_state=seed,
+        )
     parts = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=seed)
     chances = cross_val_predict(clone(estimator), rows, is_real, cv=parts, method="predict_proba")
     return float(roc_auc_score(is_real, chances[:, 1]))

@@ -152,7 +152,7 @@ def test_expected_values_are_expectations_of_values_not_values_of_expectations()
 
 def test_fills_lie_within_a_range_of_what_was_seen():
     table = np.array([[0.0, -4.0, -1.0], [10.0, -2.0, 1.0]])
-    support = Support(table, Cells(np.zeros(3, int)), np.full(3, -np.inf), np.full(3, np.inf))
+    support = Support(table, Cells(np.zeros(3, int)), np.full(3, -np.inf), np.full(3, np.inf), np.zeros(3, bool))
     wild = np.array([[-50.0, -50.0, -50.0], [50.0, 50.0, 50.0]])
     assert np.array_equal(support.limit(wild), [[0.0, -6.0, -3.0], [20.0, -2.0, 3.0]])
     assert np.array_equal(support.snap(wild), [[0.0, -4.0, -1.0], [10.0, -2.0, 1.0]])
