@@ -499,7 +499,7 @@ def test_pickles_hold_no_rows(imputer):
         for model in fitted.estimators_:
             model.net_.history.clear()  # it has a line for each batch
         sizes.append(len(pickle.dumps(fitted)))
-    assert sizes[1] - sizes[0] < GAPPY.nbytes
+    assert sizes[1] - sizes[0] < 4 * GAPPY.nbytes  # of twelve times as much; mixtures may differ in size
 
 
 def test_threads_fill_alike(imputer):

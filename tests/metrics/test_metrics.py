@@ -563,7 +563,9 @@ RANDOM = {"diagnose", "marginal_kl", "mutual_information"}
 def test_every_function_is_listed_here():
     functions = {name for name in metrics.__all__ if name[0].islower()}
     of_tables = {"association_distances", "marginal_distances", "near_copy_share", "train_on_synthetic_score"}
-    assert functions == {*OF_ESTIMATORS, *OF_ARRAYS, *of_tables}  # those of tables: `test_synthesis.py`
+    of_two = {"classifier_two_sample_score", "energy_distance"}
+    # those of tables: `test_synthesis.py`, `test_two_samples.py`
+    assert functions == {*OF_ESTIMATORS, *OF_ARRAYS, *of_tables, *of_two}
 
 
 @pytest.mark.parametrize("name", OF_ESTIMATORS)
