@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -116,12 +116,15 @@ class Candidate(ABC):
     parts : Parts
     model : Mixture or GappyFactors
         What expects and draws numbers and levels as they are seen.
+    spread : float
+        What draws' distances from what is expected are multiplied by.
     """
 
     name: str
     view: View
     parts: Parts
     model: Any
+    spread: float = field(default=1.0, kw_only=True)
 
     def expect(self, rows: SeenRows) -> np.ndarray:
         """Return expected cells, (n_samples, n_cells); observed ones are as they were."""
@@ -144,7 +147,7 @@ class Candidate(ABC):
         known = self._draw_levels(rows.cells, cells, joined, level_chooser) if jointly and len(joined) else rows.cells
         seen = (SeenRows(known) if known is not rows.cells else rows).by(self.view, self.parts)
         column = [cells.owner[own[0]] for own in self.parts.categories]
-        noise = uniforms.normal(self.model.n_noise)
+        noise = self.spread * uniforms.normal(self.model.n_noise)
         numbers, levels = self.model.draw(seen, chooser, noise, level_chooser[:, column])
         out = np.zeros(rows.cells.shape)
         out[:, self.parts.joint] = self.view.back(numbers, self.parts.joint)

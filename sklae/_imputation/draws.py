@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from sklae._imputation.candidates import Candidate, SeenRows
-from sklae._imputation.stacking import energy_weights
+from sklae._imputation.stacking import energy_score, energy_weights
 from sklae._imputation.support import Support
 from sklae._tables.indicators import Space
 from sklae._utils.progress import progress
@@ -17,6 +18,7 @@ __all__ = ["Draws"]
 
 # Draws of each held-out cell that models are judged by.
 _N_JUDGED = 8
+_SPREADS = (1.0, 0.85, 1.15, 1.3)
 
 
 class Draws:
@@ -45,14 +47,27 @@ class Draws:
         """Take models as they are, and how likely each is drawn from."""
         self.candidates, self.chances = candidates, chances / chances.sum()
 
-    def judge(self, models: Sequence[Candidate], visible: np.ndarray, truth: np.ndarray, seed: int) -> np.ndarray:
-        """Return how likely each model is to be drawn from, by cells that were held out of rows' visible ones."""
-        rows, drawn = SeenRows(visible), []
-        for model in models:
+    def judge(
+        self, models: Sequence[Candidate], visible: np.ndarray, truth: np.ndarray, seed: int
+    ) -> tuple[list[Candidate], np.ndarray]:
+        """Return models to draw from, and how likely each is, by cells that were held out of rows' visible ones.
+
+        The spread of each is the one of a few that its draws are best with: a model of few rows is too sure of itself.
+        """
+        rows, known = SeenRows(visible), self.space.cells.collapse(truth)
+
+        def draws(model: Candidate) -> np.ndarray:
             streams = [RowUniforms(visible, seed, stream) for stream in range(_N_JUDGED)]
             each = [self._draw(model, rows, stream, jointly=False) for stream in streams]  # cells are judged one by one
-            drawn.append((np.stack(each) - self.space.mean) / self.space.deviation)
-        return energy_weights(self.space.cells, self.space.cells.collapse(truth), drawn)
+            return (np.stack(each) - self.space.mean) / self.space.deviation
+
+        chances = energy_weights(self.space.cells, known, [draws(model) for model in models])
+        chosen = []
+        for i in np.flatnonzero(chances).tolist():
+            spread = [dataclasses.replace(models[i], spread=spread) for spread in _SPREADS]
+            scores = [energy_score(self.space.cells, known, draws(one)) for one in spread]
+            chosen.append(spread[int(np.argmin(scores))])
+        return chosen, chances[chances > 0]
 
     def prepare(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState, *, verbose: bool) -> None:
         """Fit one model for each draw to a table of which rows count more or less by chance.

@@ -102,9 +102,8 @@ class ImputationModels:
             weights = self.stack.weights.mean(axis=0)[: len(self.candidates)]
             self.draws.believe(self.candidates or [refit(models[0])], weights if len(weights) else np.ones(1))
             return
-        chances = self.draws.judge(models, visible[judged], truth[judged], draw_seed(random_state))
-        drawn = np.flatnonzero(chances)
-        self.draws.believe([refit(models[i]) for i in drawn.tolist()], chances[drawn])
+        chosen, chances = self.draws.judge(models, visible[judged], truth[judged], draw_seed(random_state))
+        self.draws.believe([refit(model) for model in chosen], chances)
         self.draws.prepare(cells[rows], n_draws, random_state, verbose=self._verbose)
 
     # -- fitting ----------------------------------------------------------------------------------------

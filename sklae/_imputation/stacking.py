@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from sklae._imputation.account import Account
 from sklae._tables.indicators import Cells
 
-__all__ = ["Stack", "energy_weights"]
+__all__ = ["Stack", "energy_score", "energy_weights"]
 
 # A column's own weights count as much as the table's from so many held-out cells on.
 _PRIOR_CELLS = 200.0
@@ -186,9 +186,30 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray])
     -------
     weights : ndarray of shape (n_models,)
     """
-    rows, columns = np.nonzero(~np.isnan(truth))
-    if len(rows) < _LEAST_CELLS:
+    if (~np.isnan(truth)).sum() < _LEAST_CELLS:
         return np.eye(len(draws))[0]
+    missed, apart = _distances(cells, truth, draws)
+    # a table is drawn from one model: none is to be far worse than the best, whatever it adds to a mixture
+    score = missed - 0.5 * np.diag(apart)
+    weights = (score <= _MOST_SCORE * score.min()).astype(np.float64)
+    weights /= weights.sum()
+    for _ in range(_N_STEPS):
+        weights = weights * np.exp(-_STEP * (missed - apart @ weights))
+        weights /= weights.sum()
+    return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
+
+
+def energy_score(cells: Cells, truth: np.ndarray, draws: np.ndarray) -> float:
+    """Return the mean energy score of draws, as `energy_weights` has it; 0 where too few cells were held out."""
+    if (~np.isnan(truth)).sum() < _LEAST_CELLS:
+        return 0.0
+    missed, apart = _distances(cells, truth, [draws])
+    return float(missed[0] - 0.5 * apart[0, 0])
+
+
+def _distances(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean distance of each model's draws to true values, and to those of each model."""
+    rows, columns = np.nonzero(~np.isnan(truth))
     coded, values = cells.is_coded[columns], [one[:, rows, columns] for one in draws]
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -198,15 +219,7 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray])
     # a draw is compared with the other models' draws, and with its own model's others
     turned = [np.roll(one, 1, axis=0) for one in values]
     apart = np.array([[distance(one, other) for other in turned] for one in values])
-    apart = 0.5 * (apart + apart.T)
-    # a table is drawn from one model: none is to be far worse than the best, whatever it adds to a mixture
-    score = missed - 0.5 * np.diag(apart)
-    weights = (score <= _MOST_SCORE * score.min()).astype(np.float64)
-    weights /= weights.sum()
-    for _ in range(_N_STEPS):
-        weights = weights * np.exp(-_STEP * (missed - apart @ weights))
-        weights /= weights.sum()
-    return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
+    return missed, 0.5 * (apart + apart.T)
 
 
 def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:
