@@ -183,6 +183,11 @@ class Candidate(ABC):
         """
         return dataclasses.replace(self, view=view, model=self.again(rows.by(view, self.parts), weights))
 
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How much there is to learn, beside other candidates."""
+
     @abstractmethod
     def again(self, rows: LevelRows, weights: np.ndarray | None) -> Any:
         """Return the model fitted to rows, from where it is."""
@@ -200,11 +205,15 @@ class OneNormal(Candidate):
 
     model: Mixture
     prior: Prior
+    size = 1
 
     def again(self, rows: LevelRows, weights: np.ndarray | None) -> Mixture:
+        shrinkage = self.prior.shrinkage
+        if weights is not None:  # what helps means to err less makes associations of draws too weak
+            shrinkage = min(shrinkage, rows.numbers.width / len(rows.numbers))
         normal = Normal.fit(
             rows.numbers,
-            shrinkage=self.prior.shrinkage,
+            shrinkage=shrinkage,
             tol=_TOL if weights is None else _REDRAW_TOL,
             start=self.model.normals[0],
             ridge=self.prior.ridge,
@@ -227,6 +236,10 @@ class SeveralNormals(Candidate):
     model: Mixture
     prior: Prior
 
+    @property
+    def size(self) -> int:
+        return len(self.model.normals)
+
     def again(self, rows: LevelRows, weights: np.ndarray | None) -> Mixture:
         n_iterations = _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS
         return self.model.refined(rows, self.prior, n_iterations, weights)
@@ -237,6 +250,10 @@ class FewFactors(Candidate):
     """A normal distribution of a wide table, by its factors."""
 
     model: GappyFactors
+
+    @property
+    def size(self) -> int:
+        return self.model.loadings.shape[1]
 
     def again(self, rows: LevelRows, weights: np.ndarray | None) -> GappyFactors:
         return self.model.refined(rows, _REFIT_ITERATIONS if weights is None else _REDRAW_ITERATIONS, weights)

@@ -61,7 +61,8 @@ class Draws:
             each = [self._draw(model, rows, stream, jointly=False) for stream in streams]  # cells are judged one by one
             return (np.stack(each) - self.space.mean) / self.space.deviation
 
-        chances = energy_weights(self.space.cells, known, [draws(model) for model in models])
+        sizes = np.array([model.size for model in models])
+        chances = energy_weights(self.space.cells, known, [draws(model) for model in models], sizes)
         chosen = []
         for i in np.flatnonzero(chances).tolist():
             spread = [dataclasses.replace(models[i], spread=spread) for spread in _SPREADS]

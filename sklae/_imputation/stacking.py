@@ -167,12 +167,13 @@ class Stack:
         return errors
 
 
-def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> np.ndarray:
+def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray], sizes: np.ndarray) -> np.ndarray:
     """Return weights of models to draw from: those whose mixture has the least energy score on held-out cells.
 
     The score of a distribution for a value y is E|X - y| - E|X - X'| / 2 (Gneiting and Raftery, JASA 102:359, 2007),
     least for the true distribution; two levels lie 1 apart. Unlike squared errors it does not reward models that are
-    right in the mean, and draw values that there are not.
+    right in the mean, and draw values that there are not. Of models that are not worse than the best by more than a
+    standard error, those of the least size are taken: of few rows, larger ones are noise.
 
     Parameters
     ----------
@@ -181,6 +182,7 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray])
         Numbers, in standard deviations, and codes that were held out; NaN elsewhere.
     draws : sequence of ndarray of shape (n_draws, n_samples, n_columns)
         Of each model.
+    sizes : ndarray of shape (n_models,)
 
     Returns
     -------
@@ -189,10 +191,14 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray])
     if (~np.isnan(truth)).sum() < _LEAST_CELLS:
         return np.eye(len(draws))[0]
     missed, apart = _distances(cells, truth, draws)
+    scores = missed - 0.5 * np.diagonal(apart).T
+    worse = scores - scores[scores.mean(axis=1).argmin()]
+    as_good = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(scores.shape[1])
     # a table is drawn from one model: none is to be far worse than the best, whatever it adds to a mixture
-    score = missed - 0.5 * np.diag(apart)
-    weights = (score <= _MOST_SCORE * score.min()).astype(np.float64)
+    as_good &= scores.mean(axis=1) <= _MOST_SCORE * scores.mean(axis=1).min()
+    weights = (as_good & (sizes == sizes[as_good].min())).astype(np.float64)
     weights /= weights.sum()
+    missed, apart = missed.mean(axis=-1), apart.mean(axis=-1)
     for _ in range(_N_STEPS):
         weights = weights * np.exp(-_STEP * (missed - apart @ weights))
         weights /= weights.sum()
@@ -204,22 +210,22 @@ def energy_score(cells: Cells, truth: np.ndarray, draws: np.ndarray) -> float:
     if (~np.isnan(truth)).sum() < _LEAST_CELLS:
         return 0.0
     missed, apart = _distances(cells, truth, [draws])
-    return float(missed[0] - 0.5 * apart[0, 0])
+    return float((missed[0] - 0.5 * apart[0, 0]).mean())
 
 
 def _distances(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean distance of each model's draws to true values, and to those of each model."""
+    """Return each model's mean distance to true values, (n_models, n_cells), and to each model, (..., n_cells)."""
     rows, columns = np.nonzero(~np.isnan(truth))
     coded, values = cells.is_coded[columns], [one[:, rows, columns] for one in draws]
 
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.mean(np.where(coded, a != b, np.abs(a - b))))
+    def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.mean(np.where(coded, a != b, np.abs(a - b)), axis=0)
 
     missed = np.array([distance(one, truth[rows, columns]) for one in values])
     # a draw is compared with the other models' draws, and with its own model's others
     turned = [np.roll(one, 1, axis=0) for one in values]
     apart = np.array([[distance(one, other) for other in turned] for one in values])
-    return missed, 0.5 * (apart + apart.T)
+    return missed, 0.5 * (apart + apart.swapaxes(0, 1))
 
 
 def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:
