@@ -12,8 +12,8 @@ and the other way round, so that no row is compared with itself. Cells that the 
 - *nothing removed* says what complete rows in the place of filled ones get.
 
 Contenders: draws and means of `AEImputer`, draws and means of the Gaussian EM (conditional normal, joint within a row),
-means of KNN, and miceforest's draws where it is installed (a side environment with pandas 2 and lightgbm 4.5: with newer ones
-  it fails or fills wrongly).
+means of KNN, and miceforest's draws where it is installed (a side environment with pandas 2 and lightgbm 4.5: with
+newer ones it fails or fills wrongly).
 Its models of new rows are those of the training rows' last round (`impute_new_data`).
 """
 
