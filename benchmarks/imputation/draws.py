@@ -86,7 +86,7 @@ class Miceforest:
         )
 
 
-def contenders(*, quick: bool) -> dict[str, Callable[[int], Any]]:
+def contenders() -> dict[str, Callable[[int], Any]]:
     found: dict[str, Callable[[int], Any]] = {
         "sklae, draws": lambda seed: AEImputer(sample_posterior=True, random_state=seed),
         "sklae, means": lambda seed: AEImputer(random_state=seed),
@@ -169,7 +169,7 @@ def main() -> None:
             pooled(arguments.pooled, n_imputations=20)
         return
     print(versions(("numpy", "pandas", "scikit-learn", "miceforest")))
-    everyone, rows = contenders(quick=arguments.quick), []
+    everyone, rows = contenders(), []
     with one_thread():
         for table in tables:
             for mask in arguments.masks:

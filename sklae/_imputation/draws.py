@@ -18,7 +18,8 @@ __all__ = ["Draws"]
 
 # Draws of each held-out cell that models are judged by.
 _N_JUDGED = 8
-_SPREADS = (1.0, 0.85, 1.15, 1.3)
+# What else their spread may be multiplied by.
+_SPREADS = (0.85, 1.15, 1.3)
 
 
 class Draws:
@@ -62,12 +63,14 @@ class Draws:
             return (np.stack(each) - self.space.mean) / self.space.deviation
 
         sizes = np.array([model.size for model in models])
-        chances = energy_weights(self.space.cells, known, [draws(model) for model in models], sizes)
+        drawn = [draws(model) for model in models]
+        chances = energy_weights(self.space.cells, known, drawn, sizes)
         chosen = []
         for i in np.flatnonzero(chances).tolist():
-            spread = [dataclasses.replace(models[i], spread=spread) for spread in _SPREADS]
-            scores = [energy_score(self.space.cells, known, draws(one)) for one in spread]
-            chosen.append(spread[int(np.argmin(scores))])
+            others = [dataclasses.replace(models[i], spread=spread) for spread in _SPREADS]
+            each = [drawn[i], *(draws(other) for other in others)]
+            scores = [energy_score(self.space.cells, known, one) for one in each]
+            chosen.append([models[i], *others][int(np.argmin(scores))])
         return chosen, chances[chances > 0]
 
     def prepare(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState, *, verbose: bool) -> None:

@@ -75,7 +75,7 @@ class ImputationModels:
         self.given: GivenModel | None = None
         self.draws = Draws(space, self.support, draw_seed(random_state))
         self._verbose = bool(imputer.verbose)
-        cells = self._cells(table)
+        cells = self.space.of(table)
         rows = self._some_rows(cells, random_state)
         if not imputer.linear_start:
             start = unrelated_columns(space.cells, cells[rows])
@@ -91,8 +91,8 @@ class ImputationModels:
         judged = rows[~np.isnan(truth[rows]).all(axis=1)]
         if imputer.autoencoder is not None:
             seen = np.where(held_out, np.nan, table)
-            expect = self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state)
-            expected.append(expect(seen[judged]))
+            self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state)
+            expected.append(self._expect_of_autoencoder(seen[judged]))
             names.append("autoencoder")
         self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names)
         self.account = self.stack.account
@@ -107,9 +107,6 @@ class ImputationModels:
         self.draws.prepare(cells[rows], n_draws, random_state, verbose=self._verbose)
 
     # -- fitting ----------------------------------------------------------------------------------------
-
-    def _cells(self, table: np.ndarray) -> np.ndarray:
-        return self.space.of(table)
 
     def _some_rows(self, cells: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Return rows to fit mixtures to, among them some with each cell."""
@@ -139,8 +136,8 @@ class ImputationModels:
         truth: np.ndarray,
         start: Candidate,
         rng: np.random.RandomState,
-    ) -> Callable[[np.ndarray], np.ndarray]:
-        """Fit what the user asked for, and return what tells cells that it expects."""
+    ) -> None:
+        """Fit what the user asked for."""
         if not isinstance(imputer.autoencoder, BaseAutoencoder):
             n_models, width = numbers_for(int((~np.isnan(seen)).sum()))
             for _ in range(n_models):
@@ -149,7 +146,6 @@ class ImputationModels:
                 self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None))
         else:
             self.given = self._fit_given(imputer, columns, seen, rng)
-        return self._expect_of_autoencoder
 
     def _fit_given(self, imputer: Any, columns: Columns, table: np.ndarray, rng: np.random.RandomState) -> GivenModel:
         settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
@@ -192,7 +188,7 @@ class ImputationModels:
         return out
 
     def _expect(self, seen: np.ndarray) -> np.ndarray:
-        rows = SeenRows(self._cells(seen))
+        rows = SeenRows(self.space.of(seen))
         given = [one.expect(rows) for one in self.candidates]
         if len(given) < len(self.stack.used):
             given.append(self._expect_of_autoencoder(seen))
@@ -205,7 +201,7 @@ class ImputationModels:
         uniforms = self.draws.uniforms(seen, which)
 
         def draw(part: slice) -> np.ndarray:
-            return self.draws(self._cells(seen[part]), which, uniforms.take(part))
+            return self.draws(self.space.of(seen[part]), which, uniforms.take(part))
 
         return self._in_chunks(seen, draw, f"draw {which + 1}")
 

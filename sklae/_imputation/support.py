@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.indicators import Cells
+from sklae._utils.thinning import thinned
 
 __all__ = ["Support", "check_limits"]
 
@@ -43,8 +44,7 @@ class Support:
         self.seen: dict[int, np.ndarray] = {}
         for j in np.flatnonzero(self.is_number).tolist():
             values = np.unique(table[~np.isnan(table[:, j]), j])
-            if len(values) > _MOST_VALUES:
-                values = values[np.unique(np.linspace(0, len(values) - 1, _MOST_VALUES).round().astype(int))]
+            values = values[thinned(len(values), _MOST_VALUES)]
             within = values[(values >= least[j]) & (values <= most[j])]
             self.seen[j] = within if len(within) else np.clip(values[:1], least[j], most[j])
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sklae._linear.mixture import Expected
+from sklae._utils.thinning import thinned
 
 __all__ = ["NormalScores", "Plain", "View"]
 
@@ -75,8 +76,8 @@ class NormalScores(View):
             values = cells[~np.isnan(cells[:, j]), j]
             distinct, count = np.unique(values, return_counts=True)
             scores = ndtri((count.cumsum() - 0.5 * count) / len(values))
-            kept = np.unique(np.linspace(0, len(distinct) - 1, _MOST_KNOTS).round().astype(int))
-            knots[j] = (distinct[kept], scores[kept]) if len(distinct) > _MOST_KNOTS else (distinct, scores)
+            kept = thinned(len(distinct), _MOST_KNOTS)
+            knots[j] = (distinct[kept], scores[kept])
         return cls(knots)
 
     def see(self, cells: np.ndarray) -> np.ndarray:

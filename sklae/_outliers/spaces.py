@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sklearn.covariance import ledoit_wolf
 
 from sklae._outliers.ensemble import Ensemble
-from sklae._outliers.tails import thinned
+from sklae._outliers.tails import kept_knots
 
 __all__ = ["SPACES", "PointSpace", "Seen", "Space", "Whitened"]
 
@@ -183,7 +183,7 @@ class NormalScores(Space):
 def _normal_scores(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return distinct values in order, and the normal quantiles of their mean ranks."""
     distinct, count = np.unique(values, return_counts=True)
-    kept = thinned(len(distinct))
+    kept = kept_knots(len(distinct))
     return distinct[kept], ndtri((np.cumsum(count) - 0.5 * count) / len(values))[kept]
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Tail", "thinned"]
+from sklae._utils.thinning import thinned
+
+__all__ = ["Tail", "kept_knots"]
 
 # Beyond the largest of this share of the sample a line takes over from the steps of the sample.
 _TAIL_SHARE = 0.2
@@ -65,7 +67,7 @@ class Tail:
         unit = 1.0 if positive else float(x.std()) or 1.0
         excess = max(_mean_excess(x[n - n_tail :] - start), _LEAST_EXCESS * unit)
         level = float(np.interp(start, knots, surprise))
-        kept = thinned(len(knots))
+        kept = kept_knots(len(knots))
         knots, surprise = knots[kept], surprise[kept]
         return cls(knots, surprise, float(start), level, excess, floor)
 
@@ -84,9 +86,9 @@ def _bent(surprise: np.ndarray) -> np.ndarray:
     return np.where(surprise > _LARGE, _LARGE * (1.0 + np.log(np.maximum(surprise, _LARGE) / _LARGE)), surprise)
 
 
-def thinned(n_knots: int) -> np.ndarray:
+def kept_knots(n_knots: int) -> np.ndarray:
     """Return positions of knots, the first and the last among them, few enough to be kept."""
-    return np.unique(np.linspace(0, n_knots - 1, min(n_knots, _MOST_KNOTS)).round().astype(int))
+    return thinned(n_knots, _MOST_KNOTS)
 
 
 def _mean_excess(excesses: np.ndarray) -> float:
