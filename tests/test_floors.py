@@ -129,10 +129,10 @@ def test_one_package_knows_skorch():
     assert {module.split(".")[1] for module in _users_of("skorch")} == {"_training"}
 
 
-def test_one_file_knows_frames():
+def test_two_files_know_frames():
     readers_of_files = {"sklae._cli.main"}
     assert _users_of("pandas", "polars", "pyarrow") <= readers_of_files
-    assert _users_of("narwhals") == {"sklae._tables.frames"}
+    assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells"}
     wrappers = {
         module for module, path in FILES.items() if ("sklae._utils.compat", "container_adapter") in _imports(path)
     }

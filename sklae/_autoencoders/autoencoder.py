@@ -10,6 +10,7 @@ from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.fitted_model import FittedModel
 from sklae._autoencoders.parts import Parts, resolve_likelihood
 from sklae._utils.component import resolve
+from sklae.likelihoods import Gaussian, Mixed
 from sklae.likelihoods._mixed import LeastSquares
 from sklae.penalties import PENALTIES, ActivePoint
 from sklae.posteriors import Point
@@ -237,6 +238,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     def model_(self) -> FittedModel:
         """What was fitted, as one: answers for validated tables. It belongs to sklae's own parts."""
         return FittedModel(self.layout_, self.net_)
+
+    def _stands_for(self, name: str, given: Any) -> Any:
+        is_open = name == "likelihood" and isinstance(given, str) and given == "auto"
+        return Mixed(Gaussian(1.0), balance=True) if is_open else super()._stands_for(name, given)
 
     def __sklae_parts__(self) -> Parts:
         likelihood, penalty = resolve_likelihood(self.likelihood, LeastSquares()), resolve(self.penalty, PENALTIES)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.metaestimators import available_if
 
 from sklae._autoencoders.code_density import AGGREGATES, draw_codes
 from sklae._autoencoders.parts import Parts
@@ -19,8 +18,8 @@ from sklae._autoencoders.verbs import Verbs
 from sklae._tables.table import read
 from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
-from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, fit_context
-from sklae._utils.component import choices
+from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
+from sklae._utils.component import NestedParameters, choices
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.likelihoods import LIKELIHOODS, Likelihood
 from sklae.networks import ACTIVATIONS, NETWORKS, Network
@@ -30,7 +29,7 @@ from sklae.schedules import LEARNING_RATES
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Verbs, BaseEstimator):
+class BaseAutoencoder(Verbs, NestedParameters, BaseEstimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -142,10 +141,11 @@ class BaseAutoencoder(Verbs, BaseEstimator):
 
     @available_if(_can_continue)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, categories: Any = None) -> Self:
         """Train for one epoch on the given rows, continuing from where the last call ended.
 
-        The first call fixes the columns, their levels and their scaling: other levels are gaps later. There is no
+        The first call fixes the columns, their levels and their scaling: other levels are gaps later, with a warning.
+        Levels that a dtype declares (categories of pandas, an Enum of polars) are known from the start. There is no
         ``partial_fit`` with early stopping or with a learning rate that is planned over ``max_iter`` epochs.
 
         Parameters
@@ -153,6 +153,9 @@ class BaseAutoencoder(Verbs, BaseEstimator):
         X : array-like or frame of shape (n_samples, n_features)
         y : ignored
             Present for the API.
+        categories : mapping of str or int to list, default=None
+            Columns' names (or positions) and levels that may come later, as a classifier's ``classes``; read by the
+            first call.
 
         Returns
         -------
@@ -164,10 +167,15 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
+
+        Warns
+        -----
+        UserWarning
+            For levels that the first call did not know.
         """
         with atomic(self):
             self.__dict__.pop("code_density_", None)  # of codes as they were
-            training, given = Training(self, is_whole=False), FitInput(read(X))
+            training, given = Training(self, is_whole=False), FitInput(read(X), levels=categories or {})
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))
         return self
 

@@ -6,14 +6,13 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.code_weights import draw_given_known, score_known
 from sklae._autoencoders.fitted_vae import FittedVAE
 from sklae._autoencoders.verbs import Verbs
 from sklae._tables.conditions import own_condition, read_condition, read_known
-from sklae._utils.compat import wrap_transformed
+from sklae._utils.compat import available_if, wrap_transformed
 from sklae.posteriors import POSTERIORS
 
 __all__ = ["LatentVerbs", "has_density"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ class FitInput(NamedTuple):
         Read already, from a table that X is a part of.
     max_rows : int or None
         Train on at most so many random rows of X. Columns and their scales are learned from all.
+    levels : mapping or None
+        Of a piece of a stream: what levels of columns there are, whether they occur in it or not.
     """
 
     X: Any
@@ -44,6 +46,12 @@ class FitInput(NamedTuple):
     X_clean: Any = None
     columns: Columns | None = None
     max_rows: int | None = None
+    levels: Mapping[Any, Sequence[Any]] | None = None
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether there is more to come, so that levels may occur later."""
+        return self.levels is not None
 
 
 class TrainingRows(NamedTuple):
@@ -69,9 +77,9 @@ class TrainingRows(NamedTuple):
         return [self.train.sample(), *held_out]
 
 
-def read_columns(estimator: Any, X: Any) -> Columns:
-    """Return the columns of a table that the estimator is to be fitted to."""
-    return Columns.fit(X, estimator.condition_features, estimator.categorical_features)
+def read_columns(estimator: Any, chunks: Iterable[Any], levels: Mapping[Any, Sequence[Any]] | None = None) -> Columns:
+    """Return the columns of a table that the estimator is to be fitted to, from its parts."""
+    return Columns.learn(chunks, estimator.condition_features, estimator.categorical_features, levels)
 
 
 class RowReader:
@@ -98,10 +106,12 @@ class RowReader:
         """Return what to train on, in a given layout or in one that is learned from all training rows."""
         columns = given.columns if layout is None else layout.columns
         if columns is None:
-            columns = read_columns(self.estimator, given.X if given.X_clean is None else given.X_clean)
+            first = given.X if given.X_clean is None else given.X_clean
+            columns = read_columns(self.estimator, [first], given.levels)
 
         def check(table: Any, **settings: Any) -> np.ndarray:
-            return check_table(self.estimator, columns.categories.encode(table), **settings)
+            told = {"most_unknown": 0.0} if given.is_piece else {}
+            return check_table(self.estimator, columns.categories.encode(table, **told), **settings)
 
         table = check(given.X, reset=layout is None, min_samples=2)
         clean = None if given.X_clean is None else check(given.X_clean, reset=False, name="X_clean")
@@ -123,7 +133,7 @@ class RowReader:
             )
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
-            layout = self.reader(columns).read(table if clean is None else clean)
+            layout = self.reader(columns, is_piece=given.is_piece).read(table if clean is None else clean)
         encode = RowEncoder(layout, self.likelihood)
         train = encode(table, clean, self._some_of(len(table), rows, given.max_rows))
         if valid is not None:
@@ -132,8 +142,8 @@ class RowReader:
             return TrainingRows(layout, train, None)
         return TrainingRows(layout, train, encode(table, clean, rows_valid), held_out=True)
 
-    def reader(self, columns: Columns) -> LayoutReader:
-        """Return what learns a layout of these columns from the rows it is shown."""
+    def reader(self, columns: Columns, *, is_piece: bool = False) -> LayoutReader:
+        """Return what learns a layout of these columns from the rows it is shown, or from the first of more."""
         blocks = self.likelihood.assign(columns)
         columns = columns.treat_as_numbers(_in_blocks(blocks, lambda part: not part.discrete))
         _check_categories(blocks, columns)
@@ -145,6 +155,7 @@ class RowReader:
             clips=_each_column(blocks, lambda part: part.standardize),
             blocks=tuple((name, indices) for name, _, indices in blocks),
             has_grid=_each_column(blocks, lambda part: part.reads_grid),
+            is_piece=is_piece,
         )
 
     def _standardizes(self, blocks: Assignment) -> np.ndarray:
@@ -210,15 +221,14 @@ class SourceReader:
             )
         if len(source) < 2:
             raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
-        layout = self._learn(source) if layout is None else layout
+        layout = self._learn(source, given.levels) if layout is None else layout
         encode, columns = RowEncoder(layout, self.likelihood), layout.columns
         train = StreamedRows(source, lambda table: encode(self._check(table, columns)).targets)
         valid = None if given.X_val is None else encode(self._check(given.X_val, columns, name="X_val"))
         return TrainingRows(layout, train, valid)
 
-    def _learn(self, source: RowSource) -> Layout:
-        estimator = self.estimator
-        columns = Columns.learn(source.checked_chunks(), estimator.condition_features, estimator.categorical_features)
+    def _learn(self, source: RowSource, levels: Mapping[Any, Sequence[Any]] | None) -> Layout:
+        columns = read_columns(self.estimator, source.checked_chunks(), levels)
         reader = self.rows.reader(columns)
         for i, chunk in enumerate(source.checked_chunks()):
             reader.update(self._check(chunk, columns, reset=i == 0))

@@ -17,7 +17,7 @@ from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
 from sklae.critics import CRITICS, Critic
 from sklae.divergences import DIVERGENCES, KL, Divergence
-from sklae.likelihoods import Blocks
+from sklae.likelihoods import Blocks, Mixed
 from sklae.likelihoods._mixed import ByKind
 from sklae.penalties import PENALTIES
 from sklae.posteriors import POSTERIORS, Posterior
@@ -323,6 +323,12 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
             return resolve(self.prior, PRIORS)
         learns = objective["divergence"].is_bound and objective["beta"] == 1.0 and self.condition_features is None
         return GaussianMixture("auto", covariance_type="full") if learns else StandardNormal()
+
+    def _stands_for(self, name: str, given: Any) -> Any:
+        if isinstance(given, str) and given == "auto":
+            open_parts = {"likelihood": Mixed(), "prior": GaussianMixture("auto", covariance_type="full")}
+            return open_parts.get(name)
+        return super()._stands_for(name, given)
 
     def _objective(self, posterior: Posterior) -> dict[str, Any]:
         """Return what holds the codes to the prior: arguments of `Objective`."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklae._autoencoders.checks import check_count
@@ -18,6 +17,7 @@ from sklae._tables.conditions import read_condition
 from sklae._tables.layout import Layout
 from sklae._tables.validation import check_table
 from sklae._training.net import AutoencoderNet
+from sklae._utils.compat import available_if
 from sklae._utils.random import random_state_for
 
 __all__ = ["Verbs"]

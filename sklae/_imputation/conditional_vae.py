@@ -192,7 +192,7 @@ class GivenModel:
         own = {"verbose": settings["verbose"] or autoencoder.verbose}
         if autoencoder.random_state is None:
             own["random_state"] = settings["random_state"]
-        self.autoencoder = autoencoder.set_params(**own)
+        self.autoencoder: Any = autoencoder.set_params(**own)
 
     def fit(self, table: np.ndarray) -> GivenModel:
         """Train on rows with gaps."""

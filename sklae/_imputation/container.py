@@ -9,25 +9,31 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.columns import Columns
-from sklae._tables.frames import (
-    append_columns,
-    columns_at,
-    dtypes_of,
-    is_frame,
-    is_gap,
-    kinds_of,
-    table_of,
-    take_cells,
-    without,
-)
-from sklae._tables.table import frame_of
+from sklae._tables.frame_cells import append_columns, arranged, blank, take_cells, without
+from sklae._tables.frames import columns_at, dtypes_of, is_frame, is_gap, kinds_of, table_of, values_of
+from sklae._tables.table import frame_of, unmasked
 
 __all__ = ["Container", "unmarked"]
 
 
 def unmarked(X: Any, missing_values: Any) -> Any:
-    """Return a table with gaps in place of what stands for them."""
-    return X if is_gap(missing_values) else without(X, missing_values)
+    """Return a table with gaps in place of what stands for them.
+
+    Raises
+    ------
+    ValueError
+        If text is to stand for gaps in a table that has none.
+    """
+    X = unmasked(X)
+    if is_gap(missing_values):
+        return X
+    kinds = kinds_of(X) if is_frame(X) else ["numeric"] if getattr(X, "dtype", np.dtype(object)).kind in "biuf" else []
+    if isinstance(missing_values, str) and kinds and set(kinds) <= {"numeric", "integer", "binary"}:
+        raise ValueError(
+            f"Got missing_values={missing_values!r}, which is text, and a table of numbers; expected what stands for a "
+            "gap in it. Pass a number."
+        )
+    return without(X, missing_values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +105,44 @@ class Container:
         names = list(shown.container.columns)
         filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
         # as they were: the largest integers, for one, are no floats
-        filled = take_cells(filled, X, ~gaps[:, kept])
+        source = X if type(X) is type(filled) else table_of(table[:, kept], names, shown.container, like=X)
+        filled = take_cells(filled, source, ~gaps[:, kept])
         if not add_indicator:
             return filled
         return append_columns(filled, dict(zip(self.indicator_names(self._names()), missing.T, strict=True)))
 
+    def restore_gaps(self, filled: Any, *, keep_empty: bool) -> Any:
+        """Return a filled table with indicators as it was before: with gaps, and with the columns that were dropped."""
+        kept, n_indicators = self.kept(keep_empty), len(self.with_gaps)
+        width = len(kept) + n_indicators
+        if len(np.shape(filled)) != 2 or np.shape(filled)[1] != width:
+            raise ValueError(
+                f"Got a table of shape {np.shape(filled)}; expected {width} columns, as transform gives them: "
+                f"{len(kept)} filled ones and {n_indicators} indicators."
+            )
+        if not is_frame(filled):
+            values = np.asarray(filled)
+            out = np.full((len(values), self.columns.n_total), np.nan, dtype=values.dtype)
+            out[:, kept] = values[:, : len(kept)]
+            gaps = np.zeros(out.shape, dtype=bool)
+            gaps[:, self.with_gaps] = values[:, len(kept) :]
+            return np.where(gaps, np.nan, out)
+        where = {int(position): place for place, position in enumerate(kept)}
+        masks = {
+            where[i]: np.array(values_of(filled, len(kept) + j), dtype=bool)
+            for j, i in enumerate(self.with_gaps.tolist())
+            if i in where
+        }
+        shown = blank(columns_at(filled, np.arange(len(kept))), masks)
+        return arranged(shown, list(self.columns.container.columns))
+
     def indicator_names(self, names: np.ndarray) -> list[str]:
         """Return the names of the indicators, given those of all columns."""
         return [f"missingindicator_{name}" for name in names[self.with_gaps]]
+
+    def empty_names(self) -> list[str]:
+        """Return the names of columns that had no value."""
+        return np.delete(self._names(), self.with_values).tolist()
 
     def _names(self) -> np.ndarray:
         names = self.columns.names

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
@@ -22,17 +23,20 @@ from sklae._utils.compat import (
     Interval,
     MissingValues,
     StrOptions,
+    available_if,
     check_feature_names_in,
     fit_context,
     validate_params,
     wrap_transformed,
 )
+from sklae._utils.component import NestedParameters
 from sklae._utils.random import random_state_for
+from sklae._utils.warnings import warn
 
 __all__ = ["AEImputer"]
 
 
-class AEImputer(TransformerMixin, BaseEstimator):
+class AEImputer(TransformerMixin, NestedParameters, BaseEstimator):
     """Imputer: fills missing cells with what is expected there, given the row's other cells.
 
     By default no autoencoder does the work, but mixtures of normal distributions, fitted around the gaps by expectation
@@ -86,6 +90,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         What each model was found to bring, on held-out cells: ``print(imputer.account_)`` is a table of it, and so is
         its picture in a notebook. ``parts`` names the models, ``weights`` and ``errors`` are by column and model,
         ``n_cells``, ``error`` and ``linear_error`` by column; ``gain`` is for all. Only with ``linear_start``.
+    indicator_ : sklearn.impute.MissingIndicator or None
+        Of columns that had gaps; None without ``add_indicator``.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of str
@@ -210,6 +216,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
                 raise ValueError("Got a table in which every value is missing; expected some. Check how it was read.")
             with_gaps, with_values = (np.flatnonzero(there.any(axis=0)) for there in (gaps, ~gaps))
             self._container = Container(columns, with_gaps, with_values)
+            self.indicator_ = MissingIndicator(error_on_new=False).fit(table) if self.add_indicator else None
+            self._tell_dropped()
             if self.add_indicator:
                 self._container.check_indicators()
             self._modelled, self._constants = _find_constants(table, columns)
@@ -265,6 +273,15 @@ class AEImputer(TransformerMixin, BaseEstimator):
     def _n_draws(self) -> int:
         return self.n_imputations if self.sample_posterior or self.n_imputations > 1 else 0
 
+    def _tell_dropped(self) -> None:
+        """Warn of columns that are left out, as scikit-learn's imputers do."""
+        names = self._container.empty_names()
+        if names and not self.keep_empty_features:
+            warn(
+                f"Got columns without any observed value, {names[:5]}; they are left out. Pass "
+                "keep_empty_features=True to keep them, or drop them first."
+            )
+
     # -- filling ----------------------------------------------------------------------------------------
 
     def transform(self, X: Any) -> Any:
@@ -278,12 +295,13 @@ class AEImputer(TransformerMixin, BaseEstimator):
         -------
         filled : array or frame of shape (n_samples, n_features_out), or tuple of ``n_imputations`` of them
             An array in X's dtype, or a frame with the columns and the dtypes that were fitted, unless ``set_output``
-            says otherwise. Observed cells are as they were; levels of categories that ``fit`` has not seen count as
-            missing.
+            says otherwise. Observed cells are as they were (a column that fit saw integers in is one of floats where
+            others stand in it); levels of categories that ``fit`` has not seen count as missing, with a warning.
         """
         check_is_fitted(self)
         gapped = unmarked(X, self.missing_values)
-        table = check_table(self, self._container.columns.categories.encode(gapped), reset=False)
+        encoded = self._container.columns.categories.encode(gapped, most_unknown=0.0)  # they are about to be filled
+        table = check_table(self, encoded, reset=False)
         tables = self._fill(table.astype(np.float64))
         settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
         finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)
@@ -291,6 +309,36 @@ class AEImputer(TransformerMixin, BaseEstimator):
             return finished[0]
         # of several outputs scikit-learn wraps the first only
         return tuple(wrap_transformed(one, X, self) for one in finished)
+
+    @available_if(lambda self: self._can_restore())
+    def inverse_transform(self, X: Any) -> Any:
+        """Put gaps back where indicators say they were.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features_out)
+            As `transform` gives it, with ``add_indicator``.
+
+        Returns
+        -------
+        rows : array or frame of shape (n_samples, n_features)
+            With gaps; columns that were left out are empty.
+
+        Raises
+        ------
+        ValueError
+            For a table of another width.
+        """
+        check_is_fitted(self)
+        return self._container.restore_gaps(X, keep_empty=self.keep_empty_features)
+
+    def _can_restore(self) -> bool:
+        if not self.add_indicator:
+            raise AttributeError(
+                "Got add_indicator=False, so that nothing says where gaps were; inverse_transform expects True. Set it "
+                "before fit."
+            )
+        return True
 
     def _fill(self, table: np.ndarray) -> list[np.ndarray]:
         gaps = np.isnan(table)

@@ -30,6 +30,7 @@ from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
+from sklae._utils.component import NestedParameters
 from sklae._utils.random import draw_seed, random_state_for, some_rows
 from sklae._utils.warnings import warn
 
@@ -49,7 +50,7 @@ _MANY_ROWS = 512
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
 
-class AEOutlierDetector(Detection, BaseEstimator):
+class AEOutlierDetector(Detection, NestedParameters, BaseEstimator):
     """Outlier detector: finds rows that are unlike the others, by several kinds of evidence at once.
 
     A row's anomaly joins how far it is from its nearest neighbours, how improbable it is under a mixture of normal
@@ -239,7 +240,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
             own = None if self.autoencoder is None else self.autoencoder.random_state
             rng = random_state_for(own if self.random_state is None else self.random_state)
             X = read(X)
-            columns = read_columns(self.autoencoder or AutoencoderTransformer(), X)
+            columns = read_columns(self.autoencoder or AutoencoderTransformer(), [X])
             everything = table = self._read(X, columns, reset=True)
             if isinstance(self.max_samples, Integral) and int(self.max_samples) > len(table):
                 warn(

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from sklae._tables.frames import (
-    is_frame,
-    is_gap,
-    is_other_float,
-    refuse_odd_frames,
-    replace_columns,
-    restore,
-)
+from sklae._tables.frame_cells import replace_columns, restore
+from sklae._tables.frames import is_frame, is_gap, is_other_float, refuse_odd_frames
 from sklae._tables.table import Table, frame_of, read
+from sklae._tables.unknown_levels import refuse_other_types, tell_unknown
 
 __all__ = ["CODED", "Categories", "CategoriesReader"]
 
@@ -25,6 +22,8 @@ __all__ = ["CODED", "Categories", "CategoriesReader"]
 CODED = ("binary", "categorical", "ordered")
 # As many as scikit-learn's histogram-based trees take.
 _MOST_LEVELS = 255
+# Where more than this share of a column's values is unknown the user is told.
+_MOST_UNKNOWN = 0.5
 # Text in which more than this share of the values differ is no category, unless it has few levels: as many as skrub's
 # TableVectorizer passes on, so that what it gives is taken.
 _MOST_DISTINCT, _FEW_LEVELS = 0.5, 39
@@ -79,23 +78,46 @@ class Categories:
         levels = {i: [float(code) for code in range(len(levels))] for i, levels in self.levels.items()}
         return Categories(self.kinds, levels)
 
-    def encode(self, X: Any) -> Any:
-        """Return the table with codes in place of levels."""
+    def encode(self, X: Any, *, most_unknown: float = _MOST_UNKNOWN) -> Any:
+        """Return the table with codes in place of levels.
+
+        Levels that fit has not seen are missing. A column in which more than a share of the values are such is told of,
+        and one whose values are of another type than its levels is refused; of frames with other columns, which are
+        refused as a whole later, nothing is said.
+        """
+        X = read(X)
         if not self.levels:
             return frame_of(X)
         refuse_odd_frames(X)
-        X = read(X)
         if isinstance(X, Table):
             there = [i for i in self.levels if i < len(X.names)]
-            return replace_columns(X.frame, {i: self.codes(i, X.column(i)) for i in there})
-        table = np.array(X)
+            read_column = partial(self._read, most_unknown=most_unknown) if X.names == self.names else self.codes
+            return replace_columns(X.frame, {i: read_column(i, X.column(i)) for i in there})
+        table = np.array(X, dtype=None if hasattr(X, "dtype") else object)  # a list's numbers would become text
         if table.ndim != 2 or table.shape[1] != len(self.kinds):
             return X  # refused later
         if table.dtype.kind in "biu":  # integers have no NaN
             table = table.astype(np.float64)
+        elif table.dtype.kind == "U":  # nor has text
+            table = table.astype(object)
         for i in self.levels:
-            table[:, i] = self.codes(i, table[:, i].tolist())
+            table[:, i] = self._read(i, table[:, i].tolist(), most_unknown)
         return table
+
+    def _read(self, position: int, values: Sequence[Any], most_unknown: float) -> np.ndarray:
+        codes = self.codes(position, values)
+        is_unknown = np.isnan(codes)
+        if is_unknown.any():
+            is_unknown &= [not is_gap(value) for value in values]
+        if is_unknown.any():
+            told = self._name(position), self.levels[position], values
+            if np.isnan(codes).all():
+                refuse_other_types(*told)
+            tell_unknown(*told, is_unknown, most=most_unknown)
+        return codes
+
+    def _name(self, position: int) -> Any:
+        return position if self.names is None else self.names[position]
 
     def codes(self, position: int, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
         """Return the codes of values; ``strict`` refuses unknown ones."""
@@ -109,11 +131,10 @@ class Categories:
                 codes[i] = single.get(_narrow(values[i]), -1.0) if isinstance(values[i], float | np.floating) else -1.0
         unknown = codes == -1.0
         if strict and unknown.any():
-            name = position if self.names is None else self.names[position]
             value = values[int(unknown.argmax())]
             raise ValueError(
-                f"Got condition {name}={value!r}, which fit has not seen; expected one of {levels[:20]}. "
-                "Check its spelling and its type."
+                f"Got condition {self._name(position)}={value!r}, which fit has not seen; expected one of "
+                f"{levels[:20]}. Check its spelling and its type."
             )
         codes[unknown] = np.nan
         return codes
@@ -137,7 +158,8 @@ class Categories:
     def _decode_array(self, table: np.ndarray) -> np.ndarray:
         if not self.levels:
             return table
-        table = table.copy()
+        is_number = all(isinstance(level, Real) for levels in self.levels.values() for level in levels)
+        table = table.copy() if is_number else table.astype(object)
         for i in self.levels:
             table[:, i] = [np.nan if value is None else value for value in self._values(i, table[:, i])]
         return table
@@ -159,10 +181,21 @@ class CategoriesReader:
         Positions of columns that are categories whatever they hold. Of an array only these are.
     anything : sequence of int
         Positions of columns in which levels may be of any type, dates for example.
+    keeps_declared : bool
+        Whether levels that a dtype declares (categories of pandas, an Enum of polars) are levels, whether they occur or
+        not: in a stream they may occur later.
     """
 
-    def __init__(self, width: int, categorical: Sequence[int] = (), anything: Sequence[int] = ()):
+    def __init__(
+        self,
+        width: int,
+        categorical: Sequence[int] = (),
+        anything: Sequence[int] = (),
+        *,
+        keeps_declared: bool = False,
+    ):
         self.width = width
+        self.keeps_declared = keeps_declared
         self.categorical = [int(i) for i in categorical]
         self.anything = anything
         self.names: tuple[str, ...] | None = None
@@ -200,6 +233,8 @@ class CategoriesReader:
                 continue  # known from other rows
             if kind in CODED:
                 self._take_in(i, X.column(i), kind, X.ordered_levels(i) if kind == "ordered" else ())
+                if self.keeps_declared:
+                    self.declare(i, X.declared_levels(i))
             elif kind == "other":
                 self.wrong[i] = str(dtypes[i])
 
@@ -249,6 +284,16 @@ class CategoriesReader:
             self.found.setdefault(i, set()).update([False, True] if kind == "binary" else there)
         except TypeError:  # lists, say: nothing that could be looked up
             self.wrong[i] = str(self.dtypes[i])
+
+    def declare(self, i: int, levels: Sequence[Any]) -> None:
+        """Take levels for known, whether they occur or not."""
+        if i not in self.found:
+            name = i if self.names is None else repr(self.names[i])
+            raise ValueError(
+                f"Got categories of column {name}, which holds numbers; expected one of categories. Name it in "
+                "categorical_features."
+            )
+        self.found[i].update(levels)
 
     def finish(self) -> Categories:
         """Return the kinds of all columns, and the levels of those that have some.
@@ -305,13 +350,12 @@ def _hashable(value: Any) -> Any:
 
 
 def _column_of_array(X: Any, position: int) -> list[Any]:
-    try:
-        return np.asarray(X, dtype=np.float64)[:, position].tolist()
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Got categorical_features with {position}, in an array that holds more than numbers; expected numbers. "
-            "Pass a frame, whose text columns are read as categories."
-        ) from error
+    values = np.array(X, dtype=object)[:, position].tolist()
+    return values if any(isinstance(value, str) for value in values) else [_as_float(value) for value in values]
+
+
+def _as_float(value: Any) -> Any:
+    return np.nan if is_gap(value) else float(value) if isinstance(value, Real) else value
 
 
 def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> None:

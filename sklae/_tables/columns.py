@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -58,8 +58,17 @@ class Columns:
         return cls.learn([X], condition_features, categorical_features)
 
     @classmethod
-    def learn(cls, chunks: Iterable[Any], condition_features: Any, categorical_features: Any) -> Columns:
-        """Read the same from parts of a table, one after the other."""
+    def learn(
+        cls,
+        chunks: Iterable[Any],
+        condition_features: Any,
+        categorical_features: Any,
+        levels: Mapping[Any, Sequence[Any]] | None = None,
+    ) -> Columns:
+        """Read the same from parts of a table, one after the other.
+
+        With ``levels`` there is more to come: those are levels, by columns, and those that dtypes declare, too.
+        """
         chunks = iter(chunks)
         X = read(next(chunks, ()))
         n_total = table_width(frame_of(X))
@@ -78,9 +87,11 @@ class Columns:
         named = _NONE
         if not isinstance(categorical_features, str):
             named = every.find(categorical_features, "categorical_features")
-        reader = CategoriesReader(n_total, named.tolist(), condition.tolist())
+        reader = CategoriesReader(n_total, named.tolist(), condition.tolist(), keeps_declared=levels is not None)
         for chunk in chain([X], chunks):
             reader.update(chunk)
+        for name, known in (levels or {}).items():
+            reader.declare(int(every.find(name, "categories")[0]), known)
         return dataclasses.replace(every, data=data, condition=condition, categories=reader.finish())
 
     def read(self, X: Any) -> np.ndarray:

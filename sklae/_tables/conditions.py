@@ -12,6 +12,7 @@ from sklae._tables.categories import CODED
 from sklae._tables.columns import Columns
 from sklae._tables.frames import columns_of, is_frame
 from sklae._tables.scaling import Moments
+from sklae._tables.table import unmasked
 
 __all__ = ["Conditions", "ConditionsReader", "own_condition", "read_condition", "read_known"]
 
@@ -121,7 +122,7 @@ def read_condition(condition: Any, columns: Columns, n_rows: int | None) -> np.n
             f"Got no condition; expected values of {names}, which condition this model. Pass condition=, a frame or a "
             "mapping with these columns."
         )
-    values = _condition_values(condition, names)
+    values = _condition_values(unmasked(condition), names)
     if len({len(column) for column in values}) != 1:
         raise ValueError("Got conditions of unequal lengths; expected one value per row for each of them.")
     table = np.column_stack(
@@ -161,7 +162,7 @@ def read_known(known: Any, columns: Columns) -> np.ndarray:
         if unknown or not given:
             raise ValueError(f"Got condition= of {list(given)[:20]}; expected some of the columns, {names[:20]}.")
     else:
-        array = np.atleast_2d(np.asarray(known, dtype=object))
+        array = np.atleast_2d(np.asarray(unmasked(known), dtype=object))
         if array.ndim != 2 or array.shape[1] != len(names):
             raise ValueError(
                 f"Got condition= for a model without conditions, of shape {np.shape(known)}; expected rows of all "
@@ -207,6 +208,7 @@ def _as_list(values: Any) -> list[Any]:
     if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
         return list(values)
     # arrays and series, of any library; what has no axis is one value
+    values = unmasked(values)
     return list(values) if len(getattr(values, "shape", ())) == 1 else [values]
 
 

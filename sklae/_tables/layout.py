@@ -219,6 +219,8 @@ class LayoutReader:
         Whether they are so by one mean and one scale for all.
     clip, clips, blocks
         As `Layout` holds them.
+    is_piece : bool, default=False
+        Whether other rows will come, in which categories vary that have one level here.
     """
 
     def __init__(
@@ -231,6 +233,7 @@ class LayoutReader:
         clips: np.ndarray | None = None,
         blocks: tuple[tuple[str, np.ndarray], ...] | None = None,
         has_grid: bool | np.ndarray = True,
+        is_piece: bool = False,
     ):
         width = columns.n_columns
         self.columns = columns
@@ -241,6 +244,7 @@ class LayoutReader:
         self.blocks = (("x", np.arange(width)),) if blocks is None else blocks
         self.n_levels = columns.n_levels()
         self.has_grid = (self.n_levels == 0) & has_grid
+        self.is_open = (self.n_levels > 1) & is_piece  # of several levels one was seen, perhaps
         self.dtype: np.dtype | None = None
         self.moments = Moments(width)
         self.conditions = ConditionsReader(columns)
@@ -282,7 +286,10 @@ class LayoutReader:
         """Return the layout of what was taken in."""
         moments, n_levels = self.moments, self.n_levels
         moments.high = np.where(n_levels > 0, np.maximum(moments.high, n_levels - 1.0), moments.high)
-        scaling = moments.finish(self.columns.labels(), self.standardize, together=self.together, clip=self.clip)
+        moments.low = np.where(self.is_open, 0.0, moments.low)
+        scaling = moments.finish(
+            self.columns.labels(), self.standardize, together=self.together, clip=self.clip, is_open=self.is_open
+        )
         assert self.dtype is not None
         return Layout(
             columns=self.columns,

@@ -144,13 +144,20 @@ class Moments:
             )
 
     def finish(
-        self, names: Any, standardize: bool | np.ndarray, *, together: bool = False, clip: float | None = None
+        self,
+        names: Any,
+        standardize: bool | np.ndarray,
+        *,
+        together: bool = False,
+        clip: float | None = None,
+        is_open: bool | np.ndarray = False,
     ) -> Scaling:
         """Return the scaling of what was taken in.
 
         ``standardize`` is one answer for all columns, or one for each; ``together`` gives these one mean and one scale,
         those of all their values. With ``clip``, gross cells change these no more than they would change the scale of
-        another column: columns that are so by single cells are held to be like the others.
+        another column: columns that are so by single cells are held to be like the others. Columns that are ``is_open``
+        vary in what is to come.
 
         Raises
         ------
@@ -159,7 +166,7 @@ class Moments:
         """
         mean, deviation = self.mean, self.deviation()
         self.check(names)
-        varies = self.varies()
+        varies = self.varies() | is_open
         if not varies.any():
             raise ValueError(
                 f"Got {len(mean)} columns that are all constant (or vary by less than about 1e-150); expected at least "

@@ -5,9 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from sklae._tables.frames import dtypes_of, has_values, is_frame, kinds_of, ordered_levels, refuse_odd_frames, values_of
+import numpy as np
 
-__all__ = ["Table", "frame_of", "read"]
+from sklae._tables.frames import (
+    declared_levels,
+    dtypes_of,
+    has_values,
+    is_frame,
+    kinds_of,
+    ordered_levels,
+    refuse_odd_frames,
+    values_of,
+)
+
+__all__ = ["Table", "frame_of", "read", "unmasked"]
 
 
 class Table:
@@ -56,10 +67,23 @@ class Table:
         """Return the levels of a column of ordered categories, in their order."""
         return ordered_levels(self.frame, position)
 
+    def declared_levels(self, position: int) -> list[Any]:
+        """Return the levels that a column's dtype declares; none if it does not."""
+        return declared_levels(self.frame, position)
+
 
 def read(X: Any) -> Any:
-    """Return a frame as a `Table`; anything else, a table that was read among it, as it is."""
-    return Table(X) if is_frame(X) else X
+    """Return a frame as a `Table`, a masked array with gaps where it is masked, and anything else as it is."""
+    return Table(X) if is_frame(X) else unmasked(X)
+
+
+def unmasked(X: Any) -> Any:
+    """Return a masked array of numbers or objects with NaN where it is masked; anything else as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if X.dtype.kind in "biu":  # which have no NaN
+        X = X.astype(np.float64)
+    return X.filled(np.nan) if X.dtype.kind in "fO" else X
 
 
 def frame_of(X: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from sklae._tables.frames import is_frame, is_single, odd_columns, refuse_odd_frames, without_decimals
+from sklae._tables.frame_cells import as_floats
+from sklae._tables.frames import is_frame, is_single, odd_columns, refuse_odd_frames
 from sklae._tables.sources import RowSource
 
 __all__ = ["check_numbers", "check_table", "table_width"]
@@ -91,7 +92,7 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
             _refuse_odd_columns(wrong)
         return validate_data(
             estimator,
-            without_decimals(X),
+            as_floats(X),
             reset=reset,
             dtype=np.float32 if is_single(X) else [np.float64, np.float32],
             ensure_all_finite="allow-nan",
@@ -105,7 +106,7 @@ def check_numbers(X: Any) -> np.ndarray:
     """Return a table of numbers as an array, whatever its columns are called; NaN marks a missing value."""
     try:
         _refuse_odd_columns(odd_columns(X))
-        return check_array(without_decimals(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        return check_array(as_floats(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
     except (ValueError, TypeError) as error:
         raise _with_remedy(error, "X") from error
 

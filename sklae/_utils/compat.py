@@ -2,6 +2,7 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils._param_validation import HasMethods, Interval, MissingValues, Options, RealNotInt, StrOptions
 from sklearn.utils._set_output import _get_adapter_from_container as container_adapter
 from sklearn.utils._set_output import _wrap_data_with_container
@@ -16,6 +17,7 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
+    "available_if",
     "check_feature_names_in",
     "container_adapter",
     "fit_context",
@@ -23,6 +25,26 @@ __all__ = [
     "validate_params",
     "wrap_transformed",
 ]
+
+
+class _AvailableIf(_AvailableIfDescriptor):
+    """Says in the error itself why there is no such attribute."""
+
+    def _check(self, obj, owner):
+        try:
+            super()._check(obj, owner)
+        except AttributeError as error:
+            if error.__cause__ is None:
+                raise
+            raise AttributeError(f"{error}: {error.__cause__}") from error.__cause__
+
+
+def available_if(check):
+    """Return a decorator as scikit-learn's, for methods that are there only if ``check`` returns True.
+
+    Its AttributeError ends with the message of what ``check`` raised.
+    """
+    return lambda function: _AvailableIf(function, check, attribute_name=function.__name__)
 
 
 def validate_params(estimator):

@@ -20,6 +20,11 @@ def random_state_for(random_state: Any) -> np.random.RandomState:
         return np.random.RandomState(np.random.MT19937())
     if isinstance(random_state, np.random.RandomState):
         return random_state
+    if isinstance(random_state, np.random.Generator):
+        raise ValueError(
+            f"Got random_state={random_state!r}; expected an integer, a RandomState or None, as scikit-learn has it. "
+            "Pass an integer drawn from it: int(rng.integers(2**31))."
+        )
     return np.random.RandomState(random_state)
 
 

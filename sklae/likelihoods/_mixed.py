@@ -92,6 +92,9 @@ class Mixed(Likelihood):
         self.count_features = count_features
         self.balance = balance
 
+    def _stands_for(self, name: str, given: Any) -> Any:
+        return Gaussian("per_row") if name == "numeric" and given is None else super()._stands_for(name, given)
+
     def assign(self, columns: Columns) -> list[tuple[str, Likelihood, np.ndarray]]:
         """Return a block for each kind that there is.
 

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import joblib
 import numpy as np
@@ -22,6 +23,7 @@ from toys import Spy, ae, hurry, vae, with_gaps
 
 from sklae import AEImputer, VAETransformer
 from sklae._linear.normal import Normal
+from sklae._tables.frames import is_gap
 from sklae.exceptions import DivergenceError, InterruptedFitWarning
 from sklae.likelihoods import Gaussian
 
@@ -849,3 +851,39 @@ def test_images_are_painted_in_by_the_same_call():
     assert ((filled >= 0) & (filled <= 1)).all()
     error, of_means = (np.sqrt(np.mean((one - new)[:, masked] ** 2)) for one in (filled, train.mean(axis=0)))
     assert error < 0.93 * of_means
+
+
+# -- what scikit-learn's imputers have, too -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_gaps_are_put_back_by_their_indicators(read, keep):
+    table = pd.DataFrame(
+        {"i": [1, 2, None, 4] * 10, "e": [np.nan] * 40, "f": np.arange(40.0), "k": ["a", "b", None, "c"] * 10}
+    )
+    frame = read(table.astype({"i": "Int64"}))
+    imputer = AEImputer(add_indicator=True, keep_empty_features=keep, random_state=0)
+    with (
+        nullcontext()
+        if keep
+        else pytest.warns(UserWarning, match=r"without any observed value, \['e'\]; they are left")
+    ):
+        filled = imputer.fit_transform(frame)
+    restored = imputer.inverse_transform(filled)
+    assert type(restored) is type(frame)
+    assert list(restored.columns) == list(frame.columns)
+    for name in frame.columns:
+        for before, after in zip(frame[name].to_list(), restored[name].to_list(), strict=True):
+            assert (is_gap(before) and is_gap(after)) or before == after
+    assert imputer.indicator_.features_.tolist() == [0, 1, 3]
+
+
+def test_gaps_of_arrays_are_put_back():
+    table = np.arange(60.0).reshape(20, 3)
+    table[::3, 0] = np.nan
+    imputer = AEImputer(add_indicator=True, random_state=0).fit(table)
+    np.testing.assert_array_equal(imputer.inverse_transform(imputer.transform(table)), table)
+    with pytest.raises(ValueError, match="expected 4 columns, as transform gives them: 3 filled ones and 1 indicators"):
+        imputer.inverse_transform(table)
+    assert AEImputer(random_state=0).fit(table).indicator_ is None

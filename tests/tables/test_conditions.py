@@ -250,12 +250,13 @@ def test_gaps_in_conditions_do_not_mask_the_columns(make):
 
 
 def test_an_array_in_place_of_the_frame_holds_levels():
-    """As the frame would: codes are an inner matter, and unknown."""
+    """As the frame would: codes are an inner matter, and refused."""
     model = vae(condition_features="group").fit(X)
-    for table, groups in ((X.to_numpy(), GROUPS.tolist()), (ARRAY, [np.nan] * N)):
-        with pytest.warns(UserWarning, match="feature names"):
-            rows = model.reconstruct(table)
-        pd.testing.assert_series_equal(rows["group"], X["group"].mask(pd.isna(groups)), check_index=False)
+    with pytest.warns(UserWarning, match="feature names"):
+        rows = model.reconstruct(X.to_numpy())
+    pd.testing.assert_series_equal(rows["group"], X["group"], check_index=False)
+    with pytest.raises(ValueError, match=r"Got column 'group' with numbers, such as 0.0, where fit has seen text"):
+        model.reconstruct(ARRAY)
     with pytest.warns(UserWarning, match="feature names"):
         np.testing.assert_array_equal(model.transform(X.to_numpy()), model.transform(X))
 

@@ -1,0 +1,77 @@
+"""Values of a category that fit has not seen: a few count as missing, many are told, those of another type refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from sklae._tables.frames import is_gap
+from sklae._utils.warnings import warn
+
+__all__ = ["refuse_other_types", "tell_unknown"]
+
+# Of fewer values than this most are soon unknown.
+_FEW_VALUES = 3
+
+
+def refuse_other_types(name: Any, levels: Sequence[Any], values: Sequence[Any]) -> None:
+    """Refuse values of which none is of a type that levels are of: such as the text "10115" where 10115 was fitted.
+
+    Raises
+    ------
+    ValueError
+        That names the column.
+    """
+    fitted, given = _by_type(levels), _by_type([value for value in values if not is_gap(value)])
+    if not fitted or not given or fitted.keys() & given.keys():
+        return
+    (now, value), (then, level) = next(iter(given.items())), next(iter(fitted.items()))
+    raise ValueError(
+        f"Got column {name!r} with {now}, such as {_shown(value)}, where fit has seen {then}, such as {_shown(level)}; "
+        f"expected {then}. Convert the column, or fit to a table that is read in the same way."
+    )
+
+
+def tell_unknown(
+    name: Any, levels: Sequence[Any], values: Sequence[Any], is_unknown: np.ndarray, *, most: float
+) -> None:
+    """Warn of a column in which more than this share of the values is unknown."""
+    n_unknown, n_values = int(is_unknown.sum()), sum(not is_gap(value) for value in values)
+    if not n_unknown or n_unknown <= most * n_values or (most > 0 and n_values < _FEW_VALUES):
+        return
+    unknown = [values[i] for i in np.flatnonzero(is_unknown).tolist()]
+    hint = "Check how the table was read, or fit to one that has these."
+    known = {_plain(level) for level in levels}
+    if any(_plain(value) in known for value in unknown):
+        hint = "Some differ from levels by blanks or by case alone: strip and convert the column as before fit."
+    examples = ", ".join(sorted({_shown(value) for value in unknown})[:3])
+    warn(
+        f"Got {n_unknown} of {n_values} values in column {name!r} that fit has not seen, such as {examples}; expected "
+        f"levels such as {', '.join(map(_shown, levels[:3]))}. They count as missing. {hint}"
+    )
+
+
+def _by_type(values: Sequence[Any]) -> dict[str, Any]:
+    """Return an example of each type."""
+    return {_type(value): value for value in reversed(values)}
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, (Number, Decimal, np.bool_)):
+        return "numbers"
+    return f"values of type {type(value).__name__}"
+
+
+def _plain(value: Any) -> Any:
+    return value.strip().casefold() if isinstance(value, str) else None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
