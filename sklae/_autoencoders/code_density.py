@@ -78,7 +78,8 @@ def _mixture(codes: np.ndarray, random_state: np.random.RandomState) -> Gaussian
 class _FlowDensity:
     """A normalizing flow fitted to standardised codes by maximum likelihood."""
 
-    _N_STEPS = 1_000
+    # of few codes fewer steps: they are learned by heart anyway
+    _LEAST_STEPS, _MOST_STEPS, _STEPS_A_CODE = 100, 1_000, 4
     _BATCH_SIZE = 256
 
     def __init__(self, codes: np.ndarray, random_state: np.random.RandomState):
@@ -95,9 +96,11 @@ class _FlowDensity:
 
     def _fit(self, codes: torch.Tensor, generator: torch.Generator) -> None:
         optimizer = torch.optim.Adam(self.module.parameters(), lr=3e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=self._N_STEPS)
-        for _ in range(self._N_STEPS):
-            rows = torch.randint(len(codes), (self._BATCH_SIZE,), generator=generator)
+        n_steps = int(np.clip(self._STEPS_A_CODE * len(codes), self._LEAST_STEPS, self._MOST_STEPS))
+        batch_size = min(self._BATCH_SIZE, 2 * len(codes))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=n_steps)
+        for _ in range(n_steps):
+            rows = torch.randint(len(codes), (batch_size,), generator=generator)
             optimizer.zero_grad()
             (-self.module(None).log_prob(codes[rows]).mean()).backward()
             optimizer.step()

@@ -69,12 +69,16 @@ class FittedModel(Inference):
     ) -> np.ndarray:
         """Draw a row for each code, all columns that were fitted, float64; without noise, return the expected one."""
         module, device = self.inference_module(np.dtype(np.float64))
+        out = np.empty((len(codes), self.layout.n_features))
+        generator = torch_generator(random_state, device)
         with torch_settings(n_threads=1, gradients=False):
-            c = self.encode_condition(condition, torch.float64, device)
-            given = module.given(torch.as_tensor(codes).to(device), c)
-            is_expected = module.likelihood.noiseless or not noise
-            rows = given.mean if is_expected else given.sample(torch_generator(random_state, device))
-        return self.layout.columns.join(self.layout.decode(rows.cpu().numpy()), condition)
+            codes, c = torch.as_tensor(codes).to(device), self.encode_condition(condition, torch.float64, device)
+            for rows in self.chunks(len(codes)):
+                given = module.given(codes[rows], None if c is None else c[rows])
+                is_expected = module.likelihood.noiseless or not noise
+                drawn = given.mean if is_expected else given.sample(generator)
+                out[rows] = self.layout.decode(drawn.cpu().numpy())
+        return self.layout.columns.join(out, condition)
 
     # -- expected cells: numbers, and indicators of levels ------------------------------------------------
 

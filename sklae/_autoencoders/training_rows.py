@@ -21,8 +21,8 @@ __all__ = ["FitInput", "RowReader", "SourceReader", "TrainingRows", "read_column
 
 _NO_COLUMNS = np.empty(0, dtype=int)
 
-#: Names, likelihoods and columns of the blocks that modelled columns fall into.
-Assignment = list[tuple[str, Likelihood, np.ndarray]]
+#: Likelihoods of single kinds of columns, and the columns of each.
+Leaves = list[tuple[Likelihood, np.ndarray]]
 
 
 class FitInput(NamedTuple):
@@ -144,33 +144,33 @@ class RowReader:
 
     def reader(self, columns: Columns, *, is_piece: bool = False) -> LayoutReader:
         """Return what learns a layout of these columns from the rows it is shown, or from the first of more."""
-        blocks = self.likelihood.assign(columns)
-        columns = columns.treat_as_numbers(_in_blocks(blocks, lambda part: not part.discrete))
-        _check_categories(blocks, columns)
+        blocks, leaves = self.likelihood.assign(columns), self.likelihood.leaves(columns)
+        columns = columns.treat_as_numbers(_where(leaves, lambda part: not part.discrete))
+        _check_categories(leaves, columns)
         return LayoutReader(
             columns,
-            standardize=self._standardizes(blocks),
+            standardize=self._standardizes(leaves),
             together=self.estimator.standardize == "global",
             clip=self.estimator.clip,
-            clips=_each_column(blocks, lambda part: part.standardize),
+            clips=_each_column(leaves, lambda part: part.standardize),
             blocks=tuple((name, indices) for name, _, indices in blocks),
-            has_grid=_each_column(blocks, lambda part: part.reads_grid),
+            has_grid=_each_column(leaves, lambda part: part.reads_grid),
             is_piece=is_piece,
         )
 
-    def _standardizes(self, blocks: Assignment) -> np.ndarray:
+    def _standardizes(self, leaves: Leaves) -> np.ndarray:
         """Return for each modelled column whether it is centred and scaled."""
         given = self.estimator.standardize
-        for _, part, _ in blocks:
+        for part, _ in leaves:
             if given is True and not part.standardize:
                 raise ValueError(
                     f"Got standardize={given!r} with {part!r}, whose data must lie in {part.support}; expected 'auto' "
                     "or False."
                 )
-        scaled = _each_column(blocks, lambda part: part.standardize if isinstance(given, str) else given)
+        scaled = _each_column(leaves, lambda part: part.standardize if isinstance(given, str) else given)
         if given == "global" and not scaled.any():
             raise ValueError(
-                f"Got standardize='global' with {blocks[0][1]!r}, whose data must lie in {blocks[0][1].support}; "
+                f"Got standardize='global' with {leaves[0][0]!r}, whose data must lie in {leaves[0][0].support}; "
                 "expected 'auto' or False."
             )
         return scaled
@@ -249,7 +249,7 @@ class RowEncoder:
 
     def __init__(self, layout: Layout, likelihood: Likelihood):
         self.layout = layout
-        self.supports = [(part.support, indices) for _, part, indices in likelihood.assign(layout.columns)]
+        self.supports = [(part.support, indices) for part, indices in likelihood.leaves(layout.columns)]
 
     def __call__(
         self, table: np.ndarray, clean: np.ndarray | None = None, rows: np.ndarray | None = None
@@ -269,15 +269,15 @@ def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
     return SourceReader if isinstance(X, RowSource) else RowReader
 
 
-def _in_blocks(blocks: Assignment, chosen: Callable[[Likelihood], bool]) -> np.ndarray:
-    """Return the columns of those blocks whose likelihood is chosen."""
-    return np.concatenate([_NO_COLUMNS, *(indices for _, part, indices in blocks if chosen(part))])
+def _where(leaves: Leaves, chosen: Callable[[Likelihood], bool]) -> np.ndarray:
+    """Return the columns whose likelihood is chosen."""
+    return np.concatenate([_NO_COLUMNS, *(indices for part, indices in leaves if chosen(part))])
 
 
-def _check_categories(blocks: Assignment, columns: Columns) -> None:
+def _check_categories(leaves: Leaves, columns: Columns) -> None:
     """Refuse categories under a likelihood of numbers."""
     levels = columns.n_levels()
-    for _, part, indices in blocks:
+    for part, indices in leaves:
         wrong = indices[levels[indices] > 0]
         if len(wrong) and not part.discrete:
             names = columns.labels()[wrong[:5]].tolist()
@@ -288,9 +288,9 @@ def _check_categories(blocks: Assignment, columns: Columns) -> None:
             )
 
 
-def _each_column(blocks: Assignment, answer: Callable[[Likelihood], bool]) -> np.ndarray:
+def _each_column(leaves: Leaves, answer: Callable[[Likelihood], bool]) -> np.ndarray:
     """Return for each modelled column what is true of its likelihood."""
-    answers = np.empty(sum(len(indices) for _, _, indices in blocks), dtype=bool)
-    for _, part, indices in blocks:
+    answers = np.empty(sum(len(indices) for _, indices in leaves), dtype=bool)
+    for part, indices in leaves:
         answers[indices] = answer(part)
     return answers

@@ -18,6 +18,7 @@ from sklae._tables.layout import Layout
 from sklae._tables.validation import check_table
 from sklae._training.net import AutoencoderNet
 from sklae._utils.compat import available_if
+from sklae._utils.memory import check_fits
 from sklae._utils.random import random_state_for
 
 __all__ = ["Verbs"]
@@ -173,6 +174,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)
+        check_fits(n_samples, self.n_features_in_ + self.n_components_, "n_samples")
         if condition is not None and not self.layout_.n_condition:
             return self.layout_.wrap(self._sample_given(n_samples, condition, random_state_for(random_state), noise))
         given = read_condition(condition, self.layout_.columns, None)

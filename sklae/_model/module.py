@@ -128,7 +128,7 @@ class Autoencoder(nn.Module):
         self.has_independent_codes = posterior.independent
         self.has_density = prior is not None and prior.has_density and posterior.has_density
         self.likelihood = likelihood.build(layout)
-        self.supports = [(part.support, columns) for _, part, columns in likelihood.assign(layout.columns)]
+        self.supports = [(part.support, columns) for part, columns in likelihood.leaves(layout.columns)]
         self.prior = None if prior is None else prior.build(n_components, layout)
         self.corruption = None if corruption is None else corruption.build(layout)
         self.redraws_target = corruption is not None and corruption.redraws_target

@@ -71,7 +71,8 @@ class NestedParameters:
         tables = [option.table for option in options if isinstance(option, PartNames)]
         kinds: dict[str, type] = {repr(key): kind for table in tables for key, kind in table.items()}
         if not kinds:
-            kinds = {f"{kind.__name__}()": kind for base in options if isinstance(base, type) for kind in _kinds(base)}
+            bases: list[type] = [option for option in options if isinstance(option, type)]
+            kinds = {f"{kind.__name__}()": kind for base in bases for kind in _kinds(base)}
         fitting = [key for key, kind in kinds.items() if wanted.partition("__")[0] in signature(kind).parameters]
         remedy = f"Set {name} to {' or '.join(sorted(fitting))}, too." if fitting else f"Look at what {name} may be."
         raise ValueError(
@@ -88,7 +89,8 @@ class NestedParameters:
 
 def _kinds(base: type) -> list[type]:
     """Return the classes of sklae's own that are of a kind."""
-    return [kind for kind in base.__subclasses__() if kind.__module__.startswith("sklae.")]
+    kinds: list[type] = base.__subclasses__()
+    return [kind for kind in kinds if kind.__module__.startswith("sklae.")]
 
 
 class Component(NestedParameters, BaseEstimator):

@@ -249,3 +249,7 @@ class Likelihood(Component):
     def assign(self, columns: Columns) -> list[tuple[str, Likelihood, np.ndarray]]:
         """Return blocks of the modelled columns: names, likelihoods, and indices, which cover each column once."""
         return [("x", self, np.arange(columns.n_columns))]
+
+    def leaves(self, columns: Columns) -> list[tuple[Likelihood, np.ndarray]]:
+        """Return the likelihoods of single kinds of columns, and their indices, whatever blocks these stand in."""
+        return [(part, indices) for _, part, indices in self.assign(columns)]

@@ -212,6 +212,13 @@ class Blocks(BaseComposition, Likelihood):
         _check_cover({name: indices for name, _, indices in found}, columns)
         return [block for block in found if len(block[2])]
 
+    def leaves(self, columns: Columns) -> list[tuple[Likelihood, np.ndarray]]:
+        return [
+            (leaf, indices[own])
+            for _, part, indices in self.assign(columns)
+            for leaf, own in part.leaves(columns.select(indices))
+        ]
+
     def _check_names(self) -> None:
         blocks = self.blocks
         if not blocks or not all(isinstance(block, (tuple, list)) and len(block) == 3 for block in blocks):

@@ -13,6 +13,7 @@ from support import global_generators, make_table
 from toys import ae, fingerprint, same, vae
 
 from sklae import AutoencoderTransformer, VAETransformer
+from sklae._autoencoders import inference
 from sklae._autoencoders.code_density import AGGREGATES, _FlowDensity, draw_codes, fit_code_density
 
 X = make_table(120, 4)
@@ -53,7 +54,7 @@ CODES = np.random.RandomState(0).normal(size=(300, 2)) @ np.array([[1.0, 0.8], [
 def fewer_steps():
     """A flow fitted in a second instead of five: only clusters need them all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_FlowDensity, "_N_STEPS", 200)
+        patch.setattr(_FlowDensity, "_MOST_STEPS", 200)
         yield
 
 
@@ -78,7 +79,7 @@ def test_densities_have_the_moments_of_the_codes(name):
 
 def test_clusters_are_found(monkeypatch):
     """Two far apart: hardly a draw falls between them."""
-    monkeypatch.setattr(_FlowDensity, "_N_STEPS", 1_000)
+    monkeypatch.setattr(_FlowDensity, "_MOST_STEPS", 1_000)
     codes = np.concatenate([CODES[:150] * 0.1, CODES[150:] * 0.1 + 20.0])
     for name in ("aggregate", "flow"):
         drawn = draw_codes(fit_code_density(name, codes, np.random.RandomState(0)), 1_000, np.random.RandomState(1))
@@ -281,3 +282,19 @@ def test_a_seed_of_the_density_is_kept():
     fitted = ae(sample_from=GaussianMixture(2, random_state=7)).fit(X)
     assert fitted.code_density_.random_state == 7
     assert isinstance(ae(sample_from=GaussianMixture(2)).fit(X).code_density_.random_state, int)
+
+
+@pytest.mark.parametrize("n_samples", [10**12, 10**10])
+def test_more_rows_than_memory_are_refused(n_samples, model):
+    with pytest.raises(ValueError, match=rf"Got n_samples={n_samples}, a table of .* GiB; expected one that fits"):
+        model.sample(n_samples)
+
+
+def test_rows_are_drawn_a_few_at_a_time(monkeypatch):
+    """And their conditions with them."""
+    table = np.round(X)
+    model, conditions = vae(condition_features=[0]).fit(table), np.unique(table[:, 0])
+    at_once = model.sample(50, random_state=0, condition=conditions, noise=False)
+    monkeypatch.setattr(inference, "_CHUNK_ELEMENTS", 2**10)
+    np.testing.assert_allclose(model.sample(50, random_state=0, condition=conditions, noise=False), at_once)
+    assert len(list(model.model_.chunks(len(at_once)))) > 5

@@ -11,7 +11,7 @@ from support import QUICK, into_support, make_layout, make_table, randomized, se
 
 from sklae import AutoencoderTransformer, VAETransformer
 from sklae._tables.columns import Columns
-from sklae.likelihoods import LIKELIHOODS, Bernoulli, Blocks, Categorical, Gaussian, LogNormal, Poisson
+from sklae.likelihoods import LIKELIHOODS, Bernoulli, Blocks, Categorical, Gaussian, LogNormal, Mixed, Poisson
 
 #: Likelihoods and columns of a table of six.
 PARTS = {
@@ -213,3 +213,22 @@ def test_pieces_do_not_say_where_values_lie():
     for piece in (frame[:1000], frame[1000:]):
         vae.partial_fit(piece)
     assert (vae.sample(300, random_state=0)["gain"] < 0).any()
+
+
+def test_likelihoods_by_kind_stand_in_blocks():
+    """What each of their parts asks of its columns (bins, no scaling, whole numbers) is heard."""
+    rng = np.random.default_rng(0)
+    kinds = np.array(list("uvw"))[rng.integers(0, 3, 80)]
+    table = pd.DataFrame({"a": rng.normal(5.0, 2.0, 80), "n": rng.poisson(3, 80), "k": kinds})
+    nested = [("x", Mixed("histogram"), ["a", "k"]), ("y", Mixed(count_features="n"), ["n"])]
+    flat = [("a", "histogram", ["a"]), ("k", "categorical", ["k"]), ("n", "negative_binomial", ["n"])]
+    models = [VAETransformer(2, likelihood=blocks, **QUICK).fit(table) for blocks in (nested, flat)]
+    for name in ("offset", "scale", "varies"):
+        np.testing.assert_array_equal(*(getattr(model.layout_.scaling, name) for model in models))
+    for model in models:
+        assert np.isfinite(model.score_samples(table)).all()
+        drawn = model.sample(20, random_state=0)
+        assert drawn["a"].between(table["a"].min(), table["a"].max()).all()
+        assert (drawn["n"] >= 0).all()
+    with pytest.raises(ValueError, match="expected non-negative integers"):
+        VAETransformer(2, likelihood=nested, **QUICK).fit(table.assign(n=-table["n"]))

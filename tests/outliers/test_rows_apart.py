@@ -1,0 +1,38 @@
+"""What a row scores does not depend on the rows beside it: ties of discrete tables included."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklae import AEOutlierDetector
+
+N = 43
+
+
+def discrete(seed, dtype):
+    rng = np.random.RandomState(seed)
+    return pd.DataFrame(
+        {
+            "a": rng.poisson(3, N).astype(dtype),
+            "b": rng.uniform(size=N) < 0.5,
+            "k": np.array(list("xyzw"))[rng.randint(0, 4, N)],
+        }
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("settings", [{}, {"anomaly_score": ["neighbors", "columns"]}, {"support_fraction": 1.0}])
+def test_rows_score_alone_as_among_others(dtype, settings):
+    train, new = discrete(0, dtype), discrete(1, dtype)
+    detector = AEOutlierDetector(random_state=0, **settings).fit(train)
+
+    @given(order=st.permutations(range(2 * N)), n_rows=st.integers(1, 2 * N))
+    def check(order, n_rows):
+        chosen = order[:n_rows]
+        np.testing.assert_allclose(detector.score_samples(both.iloc[chosen]), together[chosen], rtol=0, atol=1e-8)
+
+    both = pd.concat([train, new], ignore_index=True)
+    together = detector.score_samples(both)
+    check()
