@@ -2,7 +2,7 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["DivergenceError", "InterruptedFitWarning"]
+__all__ = ["DivergenceError", "InconsistentVersionWarning", "InterruptedFitWarning"]
 
 
 class DivergenceError(ValueError):
@@ -10,6 +10,10 @@ class DivergenceError(ValueError):
 
     A ``ValueError``, as `MLPRegressor` raises when its weights turn non-finite.
     """
+
+
+class InconsistentVersionWarning(UserWarning):
+    """A pickle was written by another version of sklae."""
 
 
 class InterruptedFitWarning(ConvergenceWarning):

@@ -12,11 +12,17 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import LRScheduler
 from support import make_table
 from torch import nn
 from toys import MAKERS, SLACK, X, ae, detector, fingerprint, inner, same, vae, with_gaps
 
-from sklae import AEOutlierDetector
+import sklae
+from sklae import AEImputer, AEOutlierDetector
+from sklae.exceptions import InconsistentVersionWarning
 from sklae.networks import MLP
 
 try:
@@ -175,3 +181,52 @@ def test_factories_that_are_lambdas_travel_by_cloudpickle():
     twin = pickle.loads(cloudpickle.dumps(estimator))
     assert same(fingerprint(twin), fingerprint(estimator))
     assert same(fingerprint(twin.fit(X)), fingerprint(estimator))
+
+
+# -- equal models are equal ---------------------------------------------------------------------------------
+
+MIXED = pd.DataFrame(with_gaps(X)).rename(columns=str).assign(kind=np.array(list("uvw"))[np.arange(len(X)) % 3])
+HASHED = {
+    "ae": lambda: ae(),
+    "vae": lambda: vae(sample_from="flow", prior="flow"),
+    "critic": lambda: vae(critic="data", learning_rate="constant"),
+    "schedule": lambda: ae(learning_rate="constant", callbacks=[LRScheduler("StepLR", step_size=1)]),
+    "detector": lambda: AEOutlierDetector(ae(), random_state=0),
+    "imputer": lambda: AEImputer(n_imputations=2, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", HASHED)
+def test_hashes_survive_pickles_and_copies(name):
+    model = HASHED[name]().fit(MIXED)
+    twins = pickle.loads(pickle.dumps(model)), copy.deepcopy(model), pickle.loads(pickle.dumps(model, protocol=2))
+    assert {joblib.hash(twin) for twin in twins} == {joblib.hash(model)}
+    other = HASHED[name]().set_params(random_state=1).fit(MIXED)
+    assert joblib.hash(other) != joblib.hash(model)
+
+
+def test_frozen_models_are_cached_in_pipelines(tmp_path):
+    frozen = FrozenEstimator(ae().fit(X))
+    pipeline = make_pipeline(frozen, StandardScaler(), memory=str(tmp_path))
+    np.testing.assert_array_equal(pipeline.fit_transform(X), pipeline.fit_transform(X))
+
+
+def test_training_goes_on_after_a_pickle():
+    """The optimizer that was pickled is the one that steps, and its tensors are the module's."""
+    model = ae(learning_rate="constant").partial_fit(X)
+    twin = pickle.loads(pickle.dumps(model))
+    owned = {id(parameter) for parameter in twin.net_.module_.parameters()}
+    assert {id(each) for group in twin.net_.optimizer_.param_groups for each in group["params"]} <= owned
+    for _ in range(3):
+        model.partial_fit(X)
+        twin.partial_fit(X)
+    np.testing.assert_array_equal(model.transform(X), twin.transform(X))
+
+
+def test_pickles_say_which_version_wrote_them(monkeypatch):
+    monkeypatch.setattr(sklae, "__version__", "0.1.7")
+    blob = pickle.dumps(ae().fit(X))
+    monkeypatch.undo()
+    with pytest.warns(InconsistentVersionWarning, match=r"that sklae 0\.1\.7 wrote, .* install sklae==0\.1\.7"):
+        twin = pickle.loads(blob)
+    assert not hasattr(twin, "_sklae_version")

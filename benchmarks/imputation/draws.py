@@ -1,7 +1,7 @@
 """Are filled tables like complete ones: do a classifier and the energy distance tell them apart?
 
     python -m benchmarks.imputation.draws --pooled 300      do pooled regression coefficients hold what they promise?
-    python -m benchmarks.imputation.draws [--seeds 2] [--rows 4000] [--only TABLE ...] [--masks MASK ...] [--quick]
+    python -m benchmarks.imputation.draws [--seeds 2] [--rows 4000] [--only TABLE ...] [--masks MASK ...] [--csv FILE]
 
 The tables, masks and new rows of `filling.py`. Errors reward means, which vary less than true values do; here whole
 rows are judged. New rows are split in two halves: filled rows of the one are compared with complete rows of the other,
@@ -14,7 +14,7 @@ and the other way round, so that no row is compared with itself. Cells that the 
 Contenders: draws and means of `AEImputer`, draws and means of the Gaussian EM (conditional normal, joint within a row),
 means of KNN, and miceforest's draws where it is installed (a side environment with pandas 2 and lightgbm 4.5: with
 newer ones it fails or fills wrongly).
-Its models of new rows are those of the training rows' last round (`impute_new_data`).
+Its models of new rows are those of the training rows' last round (`impute_new_data`). Who fails is listed, and last.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from benchmarks.imputation._protocol import MASKS, MIXED, NUMERIC, Encoded, Task, fill, make_task, peers
+from benchmarks.imputation._protocol import MASKS, MIXED, NUMERIC, Encoded, Make, Task, fill, make_task, peers
 from benchmarks.shared.harness import one_thread, print_table, versions
 from sklae import AEImputer
 from sklae._linear.gaps import GappyRows
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000, help="at most so many of a table, training and new")
     parser.add_argument("--only", nargs="+", metavar="TABLE", choices=[*NUMERIC, *MIXED], help="only these tables")
     parser.add_argument("--masks", nargs="+", metavar="MASK", choices=list(MASKS), default=list(MASKS))
+    parser.add_argument("--csv", metavar="FILE", help="write every figure there, table by table")
     parser.add_argument("--pooled", type=int, metavar="N", help="instead: do pooled 95 %% intervals hold, in N tables?")
     parser.add_argument("--quick", action="store_true", help="next to no work: to see that everything runs")
     arguments = parser.parse_args()
@@ -178,13 +179,22 @@ def main() -> None:
                     row = {"table": table, "mask": mask}
                     rows.append({**row, "contender": "nothing removed", **_figures(task, task.truth, seed, 0.0)})
                     for name, make in everyone.items():
-                        start = time.process_time()
-                        made = fill(make(seed), task)
-                        rows.append(
-                            {**row, "contender": name, **_figures(task, made, seed, time.process_time() - start)}
-                        )
+                        rows.append({**row, "contender": name, **_judge(task, make, seed)})
             print(f"{table}: done", file=sys.stderr, flush=True)
+            if arguments.csv:
+                pd.DataFrame(rows).to_csv(arguments.csv, index=False)
     report(pd.DataFrame(rows))
+
+
+def _judge(task: Task, make: Make, seed: int) -> dict[str, float]:
+    """Return a contender's figures; of one that fails there are none."""
+    start = time.process_time()
+    try:
+        made = fill(make(seed), task)
+    except Exception as error:
+        print(f"failed: {type(error).__name__}: {str(error)[:100]}", file=sys.stderr, flush=True)
+        return dict.fromkeys(("AUC", "energy", "CPU s"), np.nan)
+    return _figures(task, made, seed, time.process_time() - start)
 
 
 def _figures(task: Task, made: pd.DataFrame, seed: int, cpu: float) -> dict[str, float]:
@@ -197,7 +207,8 @@ def report(found: pd.DataFrame) -> None:
         figures = found.pivot_table(measure_, ["table", "mask"], "contender", "mean", sort=False)
         rows = [[f"{table}, {mask}", *(f"{value:.3f}" for value in row)] for (table, mask), row in figures.iterrows()]
         rows.append(["mean", *(f"{value:.3f}" for value in figures.mean())])
-        ranks = figures.drop(columns="nothing removed").rank(axis=1).mean().reindex(figures.columns)
+        ranks = figures.drop(columns="nothing removed").rank(axis=1, na_option="bottom").mean()
+        ranks = ranks.reindex(figures.columns)
         rows.append(["mean rank", *("" if np.isnan(rank) else f"{rank:.2f}" for rank in ranks)])
         print_table(f"{measure_} of filled and complete rows ({best})", ["table, mask", *figures.columns], rows)
     seconds = found.pivot_table("CPU s", "contender", aggfunc="median", sort=False)["CPU s"]

@@ -20,6 +20,7 @@ from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
 from sklae._utils.component import NestedParameters, choices
+from sklae._utils.persistent import Persistent
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.likelihoods import LIKELIHOODS, Likelihood
 from sklae.networks import ACTIVATIONS, NETWORKS, Network
@@ -29,7 +30,7 @@ from sklae.schedules import LEARNING_RATES
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Verbs, NestedParameters, BaseEstimator):
+class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 
 from sklae._tables.layout import Layout
+from sklae._training.plain import plain, with_tensors
 from sklae._utils.random import draw_seed, generate, torch_generator
 from sklae._utils.torch_settings import torch_settings
 from sklae.priors import Flow
@@ -93,6 +94,12 @@ class _FlowDensity:
                 # splines: affine maps leave a third of the draws between two clusters, and some far outside
                 self.module = Flow(2, univariate="spline").build(codes.shape[1], layout)
             self._fit(standard, generator)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return plain(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(with_tensors(state))
 
     def _fit(self, codes: torch.Tensor, generator: torch.Generator) -> None:
         optimizer = torch.optim.Adam(self.module.parameters(), lr=3e-3)

@@ -30,13 +30,14 @@ from sklae._utils.compat import (
     wrap_transformed,
 )
 from sklae._utils.component import NestedParameters
+from sklae._utils.persistent import Persistent
 from sklae._utils.random import random_state_for
 from sklae._utils.warnings import warn
 
 __all__ = ["AEImputer"]
 
 
-class AEImputer(TransformerMixin, NestedParameters, BaseEstimator):
+class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
     """Imputer: fills missing cells with what is expected there, given the row's other cells.
 
     By default no autoencoder does the work, but mixtures of normal distributions, fitted around the gaps by expectation

@@ -16,6 +16,7 @@ from skorch.helper import predefined_split
 from sklae._training.batches import Batches
 from sklae._training.callbacks import Monitor, StopTraining
 from sklae._training.loop import LeanLoop, diverged
+from sklae._training.plain import plain, with_tensors
 from sklae._training.state import TrainingState, all_finite, drop_unfinished_epoch
 from sklae._utils.random import generate
 
@@ -250,10 +251,10 @@ class AutoencoderNet(LeanLoop):
         # as arrays: a pickled Generator holds memory addresses, so that equal nets would differ
         for name in _GENERATORS & state.keys():
             state[name] = state[name].device.type, state[name].get_state().numpy()
-        return state
+        return plain(state) if self.device == "cpu" else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        state = with_tensors(state)
         for name in _GENERATORS & state.keys():
             device, values = state[name]
             if device == "cuda" and not torch.cuda.is_available():

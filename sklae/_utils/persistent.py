@@ -1,0 +1,45 @@
+"""The state of estimators in pickles: which version wrote it, and equal for equal estimators."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from typing import Any
+
+from sklae._utils.warnings import warn
+from sklae.exceptions import InconsistentVersionWarning
+
+__all__ = ["Persistent"]
+
+_VERSION = "_sklae_version"
+
+
+def _version() -> str:
+    return sys.modules["sklae"].__version__
+
+
+class Persistent:
+    """Estimators whose pickles, and joblib's hashes, are equal before and after a pickle, and say who wrote them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {**_settled(state), _VERSION: _version()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        written = state.pop(_VERSION, None)
+        if written is not None and written != _version():
+            warn(
+                f"Got a pickle of {type(self).__name__} that sklae {written} wrote, read by {_version()}; expected the "
+                f"same version. It may not work, or answer otherwise: install sklae=={written}, or fit it anew.",
+                InconsistentVersionWarning,
+            )
+        super().__setstate__(state)  # type: ignore[misc]
+
+
+def _settled(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state as pickles give it back: strides of empty arrays, say, and caches of frames change but once."""
+    try:
+        return pickle.loads(pickle.dumps(state))
+    except (pickle.PicklingError, AttributeError, TypeError):  # a lambda's: for cloudpickle, which has its own ways
+        return state
