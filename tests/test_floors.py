@@ -130,7 +130,7 @@ def test_one_package_knows_skorch():
 
 
 def test_one_file_knows_frames():
-    readers_of_files = {"sklae._cli.main"}
+    readers_of_files = {"sklae._cli.files"}
     assert _users_of("pandas", "polars", "pyarrow") <= readers_of_files
     assert _users_of("narwhals") == {"sklae._tables.frames"}
     wrappers = {
