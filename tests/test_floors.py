@@ -130,7 +130,7 @@ def test_one_package_knows_skorch():
 
 
 def test_two_files_know_frames():
-    readers_of_files = {"sklae._cli.main"}
+    readers_of_files = {"sklae._cli.files"}
     assert _users_of("pandas", "polars", "pyarrow") <= readers_of_files
     assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells"}
     wrappers = {

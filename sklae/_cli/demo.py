@@ -23,6 +23,7 @@ import sklae
 from sklae import plotting
 from sklae._cli.findings import Findings, inspect, strangest_rows
 from sklae._cli.report import Picture, Report, ResultTable
+from sklae.exceptions import InterruptedFitWarning
 
 __all__ = ["demo_pictures", "run_demo"]
 
@@ -71,8 +72,9 @@ def run_demo(
         densities = _compare_densities(max_iter)
         say(densities.text() + "\n")
     X, is_outlier, rows = _with_rare_class("breast cancer", draw=0)
-    found = inspect(X, load_breast_cancer().feature_names, contamination=contamination, rows=rows)
-    strangest = strangest_rows(found, np.where(is_outlier, "malignant", "benign").tolist())
+    beside = {"class": np.where(is_outlier, "malignant", "benign").tolist()}
+    found = inspect(X, load_breast_cancer().feature_names, contamination=contamination, rows=rows, beside=beside)
+    strangest = strangest_rows(found)
     told = found.told()
     say("\n".join([f"Breast cancer: {told[0]}", *told[1:], "", strangest.text(5)]))
     summary = [
@@ -171,6 +173,7 @@ def _density(pipeline: Pipeline, X_train: np.ndarray, X_test: np.ndarray) -> tup
     start = time.perf_counter()
     with warnings.catch_warnings():  # the number of epochs is what a demonstration can spend
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("error", InterruptedFitWarning)  # one of those, but it ends the demonstration
         pipeline.fit(X_train)
     seconds = time.perf_counter() - start
     return pipeline.score(X_test), seconds

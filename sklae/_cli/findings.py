@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import numpy as np
 import sklae
 from sklae._cli.reasons import reasons
 from sklae._cli.report import ResultTable
+from sklae._cli.words import for_sheets, unique
 
 __all__ = ["Findings", "Significance", "inspect", "strangest_rows", "write_scores"]
 
 _N_STRANGEST = 10
 # Of fewer rows there are no p-values.
 _LEAST_ROWS = 50
+_SCORES = ("score", "decision", "outlier", "p_value", "reasons")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Findings:
     detector : AEOutlierDetector
     rows : sequence of int
         The rows' numbers.
+    beside : dict of str to sequence of str
+        Names of columns that the detector has not seen -> their cells, to be shown beside the rows.
     scores, decision : ndarray of shape (n_samples,)
         What the detector's ``score_samples`` and ``decision_function`` return.
     significance : Significance or None
@@ -69,6 +73,7 @@ class Findings:
 
     detector: Any
     rows: Sequence[int]
+    beside: Mapping[str, Sequence[str]]
     scores: np.ndarray
     decision: np.ndarray
     significance: Significance | None
@@ -104,7 +109,12 @@ def _short(value: float) -> str:
 
 
 def inspect(
-    X: Any, names: Sequence[str], *, contamination: float | str = "auto", rows: Sequence[int] | None = None
+    X: Any,
+    names: Sequence[str],
+    *,
+    contamination: float | str = "auto",
+    rows: Sequence[int] | None = None,
+    beside: Mapping[str, Sequence[str]] | None = None,
 ) -> Findings:
     """Fit a detector on a table and explain its strange rows.
 
@@ -116,6 +126,8 @@ def inspect(
     contamination : "auto" or float, default="auto"
     rows : sequence of int or None, default=None
         The rows' numbers; None counts from 0.
+    beside : dict of str to sequence of str, or None, default=None
+        Names of other columns -> their cells, to be shown beside the rows.
 
     Returns
     -------
@@ -129,6 +141,7 @@ def inspect(
     return Findings(
         detector=detector,
         rows=range(len(X)) if rows is None else rows,
+        beside=beside or {},
         scores=scores,
         decision=scores - detector.offset_,
         significance=_significance(detector, X),
@@ -148,25 +161,14 @@ def _significance(detector: Any, X: Any) -> Significance | None:
     )
 
 
-def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> ResultTable:
-    """Return the rows of the lowest scores, the strangest first, and why.
-
-    Parameters
-    ----------
-    found : Findings
-    labels : sequence of n_samples str, or None, default=None
-        Classes to show beside: the detector has not seen them.
-
-    Returns
-    -------
-    table : ResultTable
-    """
+def strangest_rows(found: Findings) -> ResultTable:
+    """Return the rows of the lowest scores, the strangest first, and why."""
     lines: list[Sequence[str | list[str]]] = []
     for i in np.argsort(found.scores, kind="stable")[:_N_STRANGEST]:
         p_value = [] if found.significance is None else [_short(found.significance.p_values[i])]
-        label = [] if labels is None else [labels[i]]
+        beside = [cells[i] for cells in found.beside.values()]
         outlier = "yes" if found.decision[i] < 0 else "no"
-        lines.append([str(found.rows[i]), f"{found.scores[i]:.2f}", *p_value, outlier, *label, found.why[i]])
+        lines.append([str(found.rows[i]), *beside, f"{found.scores[i]:.2f}", *p_value, outlier, found.why[i]])
     note = (
         "Rows are counted from 0. The score is minus a surprise in nats: how far the row is from the most similar "
         "ones, how improbable, how extreme, and how badly it is rebuilt, each as the log of the share of rows at least "
@@ -175,13 +177,14 @@ def strangest_rows(found: Findings, labels: Sequence[str] | None = None) -> Resu
         "nine of ten ordinary rows."
     )
     with_p_value = [] if found.significance is None else ["p-value"]
-    with_class = [] if labels is None else ["class"]
-    header = ["row", "score", *with_p_value, "outlier", *with_class, "where it is strange"]
+    header = ["row", *found.beside, "score", *with_p_value, "outlier", "where it is strange"]
     return ResultTable("The strangest rows", note, header, lines)
 
 
 def write_scores(path: Path, found: Findings) -> None:
-    """Write a CSV file with a line per row: number, score, decision, outlier (1 or 0), p-value (or empty), reasons.
+    """Write a CSV file with a line per row.
+
+    It has the row's number, the columns beside, score, decision, outlier (1 or 0), p-value (or empty), and reasons.
 
     Parameters
     ----------
@@ -190,9 +193,12 @@ def write_scores(path: Path, found: Findings) -> None:
     """
     n_rows = len(found.scores)
     p_values = [""] * n_rows if found.significance is None else found.significance.p_values.tolist()
+    own = ["row", *_SCORES]
+    names = unique([*own, *found.beside])[len(own) :]  # a table may have a column "score"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "score", "decision", "outlier", "p_value", "reasons"])
+        writer.writerow(["row", *map(for_sheets, names), *_SCORES])
         columns = (found.rows, found.scores.tolist(), found.decision.tolist(), p_values, found.why)
-        for row, score, margin, p_value, why in zip(*columns, strict=True):
-            writer.writerow([row, score, margin, int(margin < 0), p_value, "; ".join(why)])
+        for i, (row, score, margin, p_value, why) in enumerate(zip(*columns, strict=True)):
+            beside = [for_sheets(cells[i]) for cells in found.beside.values()]
+            writer.writerow([row, *beside, score, margin, int(margin < 0), p_value, for_sheets("; ".join(why))])

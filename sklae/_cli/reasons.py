@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sklae._cli.words import shown
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 
@@ -202,7 +203,7 @@ class Habits:
     def _number(self, value: float, column: int, *, with_commas: bool = False) -> str:
         """Return a number with one digit more than ranges have; of a code its level."""
         if column in self.levels:
-            return str(self.levels[column][int(value)])
+            return shown(self.levels[column][int(value)])
         decimals = 0 if self.is_whole[column] else max(0, int(self._digits()[column]) + 1)
         if decimals > _MOST_DECIMALS or abs(value) >= _HUGE:
             return f"{value:.6g}"

@@ -11,8 +11,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Picture", "Report", "ResultTable"]
+__all__ = ["REPORT_FILES", "Picture", "Report", "ResultTable"]
 
+#: Names of what reports consist of: of a table's, and of the demonstration's.
+REPORT_FILES = (
+    *("report.html", "scores.csv", "score_histogram.png", "training_curve.png"),
+    *("latent_map.png", "reconstructions.png", "generated_digits.png"),
+)
 _DPI = 130
 
 _STYLE = """

@@ -18,8 +18,10 @@ import pytest
 from support import make_table
 
 import sklae
+from sklae._cli.folder import ReportFolder
 from sklae._cli.main import demonstrate, main
 from sklae._cli.reasons import Habits, Table, reasons
+from sklae._cli.report import REPORT_FILES
 
 N_ROWS, PLANTED = 400, 17
 NAMES = ["height", "<b>bold</b> & more", "depth", *(f"sensor {i}" for i in range(3, 30))]
@@ -31,25 +33,6 @@ def frame() -> pd.DataFrame:
     X = make_table(N_ROWS, len(NAMES))
     X[PLANTED, 1] += 4 * X[:, 1].std()
     return pd.DataFrame(X, columns=NAMES)
-
-
-@pytest.fixture
-def run(tmp_path, capsys):
-    """Run the command line on a frame, or on text; return status, what was said, and the folder."""
-
-    def run_on(table, *options, name="table.csv"):
-        path = tmp_path / name
-        if isinstance(table, str):
-            path.write_text(table, encoding="utf-8")
-        elif name.endswith("parquet"):
-            table.to_parquet(path)
-        elif table is not None:
-            table.to_csv(path, index=False)
-        out = tmp_path / "report"
-        status = main([str(path), "--out", str(out), *options])
-        return status, capsys.readouterr(), out
-
-    return run_on
 
 
 def _lines(path: Path) -> list[dict[str, str]]:
@@ -132,7 +115,7 @@ def test_few_rows_have_no_p_values(run, frame):
     assert "p-value" not in said.out.lower()
     assert "p-value" not in (out / "report.html").read_text(encoding="utf-8").lower()
     assert {line["p_value"] for line in _lines(out / "scores.csv")} == {""}
-    run(frame[:50])
+    run(frame[:50], "--overwrite")
     assert min(_values(out, "p_value")) >= 1 / 51
 
 
@@ -146,7 +129,7 @@ def test_rows_that_were_not_trusted_are_counted(run):
     words = f"{len(detector.left_out_)} rows ("
     assert words in said.out
     assert words in (out / "report.html").read_text(encoding="utf-8")
-    _, said, _ = run(pd.DataFrame(np.random.RandomState(0).normal(size=(60, 2)), columns=["a", "b"]))
+    _, said, _ = run(pd.DataFrame(np.random.RandomState(0).normal(size=(60, 2)), columns=["a", "b"]), "--overwrite")
     assert "All rows are trusted" in said.out
 
 
@@ -180,6 +163,7 @@ def test_contamination_sets_the_share_of_outliers(run, frame):
 
 def test_dropped_unusable_and_empty_columns_are_left_out_and_named(run, frame):
     names = [f"name {i}" for i in range(N_ROWS)]
+    names[7] = names[8]
     frame = frame.assign(name=names, when=pd.Timestamp("2024-01-01"), nothing=np.nan, flag=frame["depth"] > 0)
     status, said, out = run(frame, "--drop", NAMES[1], "--drop", "height", name="table.parquet")
     assert status == 0
@@ -231,16 +215,6 @@ def test_semicolons_and_decimal_commas_are_read(run, frame, tmp_path):
     assert status == 0
     assert "400 rows, 30 numeric columns" in said.out
     assert min(_lines(out / "scores.csv"), key=lambda line: float(line["score"]))["row"] == str(PLANTED)
-
-
-def test_an_older_report_is_replaced_and_other_files_stay(run, frame):
-    _, _, out = run(frame)
-    (out / "mine.txt").write_text("keep")
-    before = (out / "scores.csv").read_bytes()
-    status, _, _ = run(frame, "--contamination", "0.3")
-    assert status == 0
-    assert (out / "scores.csv").read_bytes() != before
-    assert (out / "mine.txt").read_text() == "keep"
 
 
 def test_without_matplotlib_all_but_the_pictures_is_written(run, frame, monkeypatch):
@@ -387,12 +361,17 @@ REFUSED = {
     "empty file": ("", [], ["empty file"]),
     "no rows": ("a,b\n", [], ["0 rows"]),
     "one row": ("a,b\n1,2\n", [], ["1 rows", "at least 2"]),
-    "free text only": (FREE_TEXT, [], ["without usable columns", "numbers nor categories: a, b."]),
+    "free text only": (
+        FREE_TEXT,
+        [],
+        ["without usable columns", "as they number or name the rows, and shown beside them: a, b."],
+    ),
     "no values": ("a,b\n,\n,\n", [], ["without usable columns", "every value is missing: a, b."]),
     "constant": (CONSTANT, [], ["constant table", "each of 3 columns"]),
     "infinite": ("a,b\n1,inf\n2,3\n4,9\n", [], ["infinite values in b"]),
     "overflow": ("a,b\n1,1e300\n2,-1e300\n4,9\n", [], ["variance overflows"]),
-    "unreadable": ('a,b\n1,2\n"3,4\n', [], ["not readable as csv"]),
+    "unreadable": ('a,b\n1,2\n3,"4\n5,6\n', [], ["not readable as csv", "EOF inside string"]),
+    "no table": (NUMBERS, ["--out", ""], ["Got ''", "expected a path"]),
     "unknown column": (NUMBERS, ["--drop", "c"], ["--drop 'c'", "a, b"]),
     "all dropped": (NUMBERS, ["--drop", "a", "--drop", "b"], ["without usable columns"]),
     "share of 0": (NUMBERS, ["--contamination", "0"], ["Got '0'", "'auto'"]),
@@ -430,19 +409,10 @@ def test_the_demonstration_without_pandas_names_the_extra(tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_in_the_way_is_refused_and_kept(tmp_path, capsys):
-    table, out = tmp_path / "table.csv", tmp_path / "report"
-    table.write_text(NUMBERS)
-    out.write_text("mine")
-    assert main([str(table), "--out", str(out)]) == 2
-    assert "is a file" in capsys.readouterr().err
-    assert main([str(table), "--out", str(out / "below")]) == 2
-    assert out.read_text() == "mine"
-
-
-def test_drop_needs_a_table(tmp_path, capsys):
-    assert main(["--drop", "a", "--out", str(tmp_path / "report")]) == 2
-    assert "--drop without TABLE" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--drop", "--keep"])
+def test_columns_are_named_of_a_table(option, tmp_path, capsys):
+    assert main([option, "a", "--out", str(tmp_path / "report")]) == 2
+    assert f"{option} without TABLE" in capsys.readouterr().err
 
 
 def test_help_names_every_option(capsys):
@@ -450,7 +420,7 @@ def test_help_names_every_option(capsys):
         main(["--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    for word in ("TABLE", "--contamination", "--drop", "--out", "scores.csv", "examples:"):
+    for word in ("TABLE", "--contamination", "--drop", "--keep", "--out", "--overwrite", "scores.csv", "examples:"):
         assert word in said
 
 
@@ -473,9 +443,8 @@ DEMO_PICTURES = ["generated_digits", "latent_map", "reconstructions", "score_his
 
 
 def _assert_demonstrated(out: Path, said: str) -> None:
-    assert sorted(path.name for path in out.iterdir()) == sorted(
-        ["report.html", "scores.csv", *(f"{name}.png" for name in DEMO_PICTURES)]
-    )
+    assert sorted(path.name for path in out.iterdir()) == sorted(REPORT_FILES)
+    assert {f"{name}.png" for name in DEMO_PICTURES} < set(REPORT_FILES)
     words = "AUROC", "average precision", "IsolationForest", "PCA", "FactorAnalysis", "seconds", "malignant", "p-value"
     for word in words:
         assert word in said
@@ -489,7 +458,7 @@ def _assert_demonstrated(out: Path, said: str) -> None:
 
 def test_demonstration_in_few_epochs(tmp_path, capsys):
     open_before = plt.get_fignums()
-    demonstrate(tmp_path / "report", max_iter=2, n_draws=1)
+    demonstrate(ReportFolder(tmp_path / "report"), max_iter=2, n_draws=1)
     assert plt.get_fignums() == open_before
     _assert_demonstrated(tmp_path / "report", capsys.readouterr().out)
 
