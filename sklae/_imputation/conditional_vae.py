@@ -32,6 +32,8 @@ _MOST_STEPS, _LEAST_STEPS = 3_000, 200
 # wider: letters at 20 % gain 4 %, concrete loses 1 %.
 _SMALL, _FEW_WIDE, _MORE_NARROW = 20_000, (2, 256), (3, 128)
 _N_DRAWS = 32
+# In standard deviations: beyond that a cell says no more about the others.
+_FARTHEST = 1e6
 
 
 def numbers_for(n_observed: int) -> tuple[int, int]:
@@ -203,15 +205,22 @@ class GivenModel:
     def expect(self, table: np.ndarray) -> np.ndarray:
         """Return what is expected of rows' cells, given those seen."""
         model = self.autoencoder.model_
-        expected = model.expect_given_observed(table, self.n_draws)
+        expected = model.expect_given_observed(self._near(table), self.n_draws)
         return self.space.of_expected(_as_cells(expected, model.cells, self.space.cells))
 
     def draw(self, table: np.ndarray, n_draws: int, random_state: np.random.RandomState) -> list[np.ndarray]:
         """Draw rows in the user's units, given the cells seen."""
-        drawn = self.autoencoder.model_.draw_given_observed(table, n_draws, self.n_draws, random_state)
+        drawn = self.autoencoder.model_.draw_given_observed(self._near(table), n_draws, self.n_draws, random_state)
         most = np.where(self.space.cells.is_coded, self.space.cells.n_levels - 1, np.inf)
         codes = np.clip(np.rint(drawn), 0, most)
         return list(np.where(self.space.cells.is_coded, codes, drawn))
+
+
+    def _near(self, table: np.ndarray) -> np.ndarray:
+        """Return rows with numbers no further out than their squares can be compared by."""
+        scaling = self.autoencoder.layout_.scaling
+        reach = _FARTHEST * np.where(scaling.deviation > 0, scaling.deviation, 1.0)
+        return np.clip(table, scaling.mean - reach, scaling.mean + reach)
 
 
 def _as_cells(expected: np.ndarray, given: Cells, wanted: Cells) -> np.ndarray:

@@ -887,3 +887,24 @@ def test_gaps_of_arrays_are_put_back():
     with pytest.raises(ValueError, match="expected 4 columns, as transform gives them: 3 filled ones and 1 indicators"):
         imputer.inverse_transform(table)
     assert AEImputer(random_state=0).fit(table).indicator_ is None
+
+
+FAR = [1e160, -1e300, np.finfo(np.float64).max]
+FILLERS = {
+    "default": lambda: AEImputer(random_state=0),
+    "draws": lambda: AEImputer(sample_posterior=True, random_state=0),
+    "given": lambda: small(vae(n_components=2)),
+    "given alone": lambda: small(ae(n_components=2), linear_start=False),
+    "draws of the given": lambda: small(vae(n_components=2), linear_start=False, sample_posterior=True),
+}
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_rows_with_a_value_far_out_are_filled(name):
+    imputer = FILLERS[name]().fit(GAPPY)
+    rows = X[: len(FAR)].copy()
+    rows[:, 1], rows[:, 2] = FAR, np.nan
+    filled = imputer.transform(rows)
+    np.testing.assert_array_equal(filled[:, 1], FAR)
+    reach = 2 * np.ptp(X[:, 2])
+    assert (np.abs(filled[:, 2] - X[:, 2].mean()) <= reach).all()
