@@ -12,7 +12,9 @@ from sklae._autoencoders.code_weights import draw_given_known, score_known
 from sklae._autoencoders.fitted_vae import FittedVAE
 from sklae._autoencoders.verbs import Verbs
 from sklae._tables.conditions import own_condition, read_condition, read_known
+from sklae._tables.layout import Layout
 from sklae._utils.compat import available_if, wrap_transformed
+from sklae._utils.warnings import warn
 from sklae.posteriors import POSTERIORS
 
 __all__ = ["LatentVerbs", "has_density"]
@@ -277,6 +279,7 @@ class LatentVerbs(Verbs):
                 "the other columns, call reconstruct with rows that have gaps."
             )
         known = read_known(condition, self.layout_.columns)
+        _tell_far(known, self.layout_)
         drawn = draw_given_known(self.model_, known, n_samples, random_state)
         rows = np.where(np.isnan(known), drawn, known)
         return np.moveaxis(rows, 0, 1).reshape(-1, known.shape[1]).astype(self.layout_.dtype, copy=False)
@@ -285,3 +288,17 @@ class LatentVerbs(Verbs):
         """Return given conditions for the rows of a validated table, or their own."""
         columns = self.layout_.columns
         return own_condition(table, columns) if condition is None else read_condition(condition, columns, len(table))
+
+
+def _tell_far(known: np.ndarray, layout: Layout) -> None:
+    """Warn of known values further outside what fit has seen than that range is wide."""
+    low, high = layout.seen_range
+    outside = np.fmax(low - known, known - high)
+    far = np.flatnonzero((outside > high - low).any(axis=0) & layout.varies)
+    if len(far):
+        j = int(far[0])
+        value = known[np.nanargmax(outside[:, j]), j]
+        warn(
+            f"Got condition {layout.columns.labels()[j]}={value:g}, far outside of what fit has seen, {low[j]:g} to "
+            f"{high[j]:g}; expected values there or near. Draws of the other columns say little."
+        )

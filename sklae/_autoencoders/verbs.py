@@ -94,7 +94,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.layout_.wrap(self.model_.decode(codes, given), like=X)
 
     def reconstruct(self, X: Any, condition: Any = None) -> Any:
-        """Encode and decode rows; missing values come back filled.
+        """Encode and decode rows; missing values come back filled, but for those of conditions, which are not modelled.
 
         Parameters
         ----------
@@ -169,8 +169,14 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         rows : array or frame of shape (n_samples, n_features), or (n_samples * n_conditions, n_features)
-            In the units, the container, the columns, the dtypes and the levels that were fitted, without gaps; draws of
-            one condition follow each other.
+            In the units, the container, the columns, the dtypes and the levels that were fitted, without gaps but those
+            of given conditions; draws of one condition follow each other.
+
+        Warns
+        -----
+        UserWarning
+            If what is known lies further outside the range of ``fit`` than that is wide: draws of the other columns
+            then say little.
         """
         check_is_fitted(self)
         check_count("n_samples", n_samples)

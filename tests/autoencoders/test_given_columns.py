@@ -118,3 +118,10 @@ def test_models_without_a_density_refuse():
     points = vae(posterior="point", divergence="mmd").fit(TABLE)
     with pytest.raises(AttributeError, match="have no density"):
         points.sample(2, condition=[[1.0, np.nan, np.nan]])
+
+
+def test_what_is_known_from_far_outside_is_told(mixed):
+    vae_, _ = mixed
+    with pytest.warns(UserWarning, match=r"Got condition a=1e\+06, far outside of what fit has seen, .* draws"):
+        drawn = vae_.sample(3, random_state=0, condition={"a": 1e6})
+    assert np.isfinite(drawn["b"]).all()
