@@ -103,7 +103,8 @@ class _Run:
         else:
             verbs = {"transform": self.encode, "score": self.score, "reconstruct": self.reconstruct, "more": self.more}
         answers = {name: verb(rows, X) for name, verb in verbs.items()}
-        if rows.refused and any(answer is not None and answer is not REFUSED for answer in answers.values()):
+        # an infinite level is a level that was not seen
+        if rows.refused and rows.at not in self.coded() and any(answer is not None and answer is not REFUSED for answer in answers.values()):
             self.watch.say("silent wrong", "transform", f"rows to refuse were taken: {rows.name}")
 
     def encode(self, rows: NewRows, X: Any) -> Any:
@@ -216,7 +217,8 @@ class _Run:
         result = self.watch.call(verb, function, X)
         if result is REFUSED:
             return None if "given" in verb else result
-        self.watch.finite(verb, result, self.conditions() if hasattr(result, "columns") else (), detail=rows.name)
+        in_data_space = verb.split()[0] in ("interpolate", "traverse", "vary")
+        self.watch.finite(verb, result, self.conditions() if in_data_space else (), detail=rows.name)
         first = result[0] if isinstance(result, tuple) else result
         self.watch.right(verb, len(first) == length, "number of rows", f"{len(first)}, not {length}")
         return result
@@ -273,6 +275,11 @@ class _Run:
         layout = getattr(getattr(self.estimator, "autoencoder_", None) or self.estimator, "layout_", None)
         return () if layout is None else tuple(layout.columns.condition.tolist())
 
+    def coded(self) -> tuple[int, ...]:
+        """Return which columns are categories."""
+        holder = getattr(self.estimator, "_container", None) or getattr(self.estimator, "autoencoder_", self.estimator).layout_
+        return tuple(holder.columns.categories.levels)
+
     # -- what is right ----------------------------------------------------------------------------------------
 
     def check_unchanged(self, verb: str, before: dict[str, Any]) -> None:
@@ -286,7 +293,11 @@ class _Run:
             return
         limit = 1e-3 if _single(rows.spec) else 1e-6
         row = int(self.rng.integers(rows.spec.n_rows))
-        alone = function(rows.spec.take([row]).build())
+        try:
+            alone = function(rows.spec.take([row]).build())
+        except (ValueError, TypeError) as error:
+            self.watch.say("silent wrong", verb, "a row is refused alone and taken among others", f"{rows.name}: {error}")
+            return
         gap = _apart(np.asarray(together)[[row]], alone)
         self.watch.right(verb, gap <= limit, "a row's result depends on the rows beside it", f"{gap:.2g} {rows.name}")
 
@@ -324,7 +335,11 @@ class _Run:
     def repeat(self, X: Any) -> None:
         """Check that a copy of the fitted estimator, and another fit of the same, say the same."""
         verb = "score_samples" if isinstance(self.estimator, AEOutlierDetector) else "transform"
-        first = fingerprint(getattr(self.estimator, verb)(X))
+        answer = self.watch.call(f"{verb} of training rows", getattr(self.estimator, verb), X)
+        if answer is REFUSED:
+            self.watch.say("silent wrong", verb, "the table that was fitted is refused")
+            return
+        first = fingerprint(answer)
         copy = self.watch.call("pickle", lambda: pickle.loads(pickle.dumps(self.estimator)))
         if copy is not REFUSED:
             self.watch.right("pickle", fingerprint(getattr(copy, verb)(X)) == first, f"{verb} of a copy differs")

@@ -27,6 +27,8 @@ class NewRows:
         The same values in the dress that was fitted, if these wear another one in some columns.
     drifted : tuple of int
         Those columns.
+    at : int or None
+        The column of a single value that was put in.
     """
 
     name: str
@@ -34,6 +36,7 @@ class NewRows:
     refused: bool = False
     plain: Spec | None = None
     drifted: tuple[int, ...] = ()
+    at: int | None = None
 
     def build(self) -> Any:
         return self.spec.build()
@@ -78,7 +81,7 @@ def _value(value: Any, *kinds: str, refused: bool = False) -> Callable[..., NewR
             return NewRows("like those fitted", spec)
         # where dtypes can't hold it, it is another value, or a gap
         held = _held(spec, found[1], value)
-        return NewRows(name, found[0], refused=refused and held)
+        return NewRows(name, found[0], refused=refused and held, at=found[1])
 
     return way
 

@@ -84,7 +84,7 @@ def _likelihoods(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
             suitable += ["bernoulli", "continuous_bernoulli"] * 2
         if (known >= 0).all() and (known == np.round(known)).all():
             suitable += ["poisson", "negative_binomial", "categorical", "ordinal"]
-    return (*suitable, *suitable, *LIKELIHOODS)
+    return (*(suitable * 4), *LIKELIHOODS)
 
 
 def _networks(n_columns: int) -> tuple[Any, ...]:

@@ -223,7 +223,7 @@ def draw_table(rng: np.random.Generator) -> Spec:
     if container == "array":
         container = pick(rng, ARRAYS[:4] * 3 + ARRAYS)
     is_array = container not in FRAMES
-    theme = pick(rng, ["numbers", "numbers", "shares", "counts"] if is_array else ["mixed"] * 5 + ["numbers", "odd"])
+    theme = pick(rng, ["numbers", "numbers", "shares", "counts"] if is_array else ["mixed"] * 9 + ["numbers"] * 2 + ["odd"])
     n_rows, n_columns = _shape(rng)
     latent = rng.normal(size=(n_rows, 2))
     kinds = rng.choice(list(_THEMES[theme]), p=list(_THEMES[theme].values()), size=n_columns)
@@ -249,7 +249,7 @@ def _shape(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _names(rng: np.random.Generator, n_columns: int, container: str) -> list[Any]:
-    styles: list[Callable[[int], Any]] = [lambda i: f"c{i}"] * 6
+    styles: list[Callable[[int], Any]] = [lambda i: f"c{i}"] * 12
     styles += [lambda i: "" if i == 0 else f"näme {i}", lambda i: f"x{n_columns - i}", lambda i: ("kl", "index", "score")[i % 3] * (1 + i // 3)]
     if container == "pandas":
         styles += [lambda i: i, lambda i: ("a", f"b{i}"), lambda i: i if i % 2 else str(i), lambda i: f"c{i // 2}", lambda i: float(i)]

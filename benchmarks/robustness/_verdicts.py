@@ -178,7 +178,8 @@ class Watch:
             except Exception as error:
                 result, found = REFUSED, _judge_error(verb, error)
         self.findings.append(found)
-        self._judge_warnings(verb, caught)
+        if found.kind != "refused":  # what is refused has been looked at, in floating point
+            self._judge_warnings(verb, caught)
         if _global_state() != state:
             self.say("silent wrong", verb, "global generators or settings changed")
         if [fingerprint(each) for each in inputs] != prints:
