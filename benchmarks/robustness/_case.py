@@ -46,7 +46,10 @@ def run_case(seed: int, number: int) -> Case:
     watch = Watch()
     case = Case(number, clone(estimator), spec, watch.findings, [])
     with time_limit(watch):
-        _Run(rng, spec, estimator, watch, case.hostile).run()
+        try:
+            _Run(rng, spec, estimator, watch, case.hostile).run()
+        except Exception as error:
+            watch.broke(error)
     return case
 
 

@@ -336,16 +336,19 @@ def _pandas_values(column: Column) -> Any:
     gaps = any(value is None for value in values)
     if column.kind == "odd":
         return _odd_pandas(values, dtype)
-    if dtype == "decimal object":
-        return pd.Series([None if v is None or not np.isfinite(v) else decimal.Decimal(repr(v)) for v in values], dtype=object)
     if column.kind == "mixed" and dtype == "category":
         return pd.Categorical(values)
-    if dtype == "object" or not _fits(values, column.kind):
+    if dtype == "object" or column.kind == "mixed" or not _fits(values, column.kind):
         return pd.Series(values, dtype=object)
+    if dtype == "decimal object":
+        kept = [None if v is None or not abs(v) < np.inf else decimal.Decimal(repr(float(v))) for v in values]
+        return pd.Series(kept, dtype=object)
     if dtype in ("category", "ordered"):
         return pd.Categorical(values, categories=[*_levels(column), "unused"], ordered=dtype == "ordered")
     if dtype in _SMALL:
-        values = [None if v is None else int(np.clip(v, 0, _SMALL[dtype])) for v in values]
+        values = [None if v is None else min(max(v, 0), _SMALL[dtype]) for v in values]
+    if dtype.lower().startswith("int64") and any(v is not None and abs(v) >= 2**63 for v in values):
+        return pd.Series(values, dtype=object)
     if gaps and dtype in ("int64", "int8", "uint8", "bool"):
         dtype = "float64" if dtype != "bool" else "object"
     with np.errstate(over="ignore"):
@@ -361,7 +364,7 @@ def _fits(values: list[Any], kind: str) -> bool:
         "integer": (int,),
         "boolean": (bool,),
         "text": (str,),
-    }[kind] if kind in ("number", "integer", "boolean", "text") else (object,)
+    }[kind]
     return all(v is None or (isinstance(v, types) and isinstance(v, bool) == (kind == "boolean")) for v in values)
 
 
@@ -387,7 +390,7 @@ def _polars_series(column: Column) -> pl.Series:
         dtype = "String"
     elif dtype == "Object" or column.kind == "mixed":
         return pl.Series(name, values, dtype=pl.Object)
-    if not _fits(values, column.kind):
+    elif not _fits(values, column.kind):
         return pl.Series(name, values, strict=False)
     if dtype == "Enum":
         return pl.Series(name, values, dtype=pl.Enum([*_levels(column), "unused"]))
@@ -395,7 +398,7 @@ def _polars_series(column: Column) -> pl.Series:
         kept = [None if v is None or not abs(v) < 1e9 else decimal.Decimal(f"{v:.4f}") for v in values]
         return pl.Series(name, kept, dtype=pl.Decimal(20, 4))
     if dtype in ("Int8", "UInt16", "UInt64"):
-        values = [None if v is None else int(np.clip(v, 0, 100)) for v in values]
+        values = [None if v is None else min(max(v, 0), 100) for v in values]
     return pl.Series(name, values, dtype=getattr(pl, dtype), strict=False)
 
 

@@ -198,6 +198,11 @@ class Watch:
                 path = each.filename.rpartition("site-packages/")[2].rpartition("/sklae/")[2]
                 self.say("noisy", verb, f"raw RuntimeWarning: {text} [{path}:{each.lineno}]")
 
+    def broke(self, error: Exception) -> None:
+        """Take in what was raised where nothing should be: by a call with what an earlier one has taken."""
+        found = _judge_error("case", error)
+        self.say("opaque", "case", found.signature, found.detail)
+
     def finite(self, verb: str, result: Any, skip: tuple[int, ...] = (), detail: str = "") -> None:
         if result is not REFUSED and (what := not_finite(result, skip)):
             self.say("silent NaN or inf", verb, _without_numbers(what), f"{what} {detail}")
