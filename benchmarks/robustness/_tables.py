@@ -236,6 +236,8 @@ def draw_table(rng: np.random.Generator) -> Spec:
         if theme == "counts" and not wild:
             values = INTEGERS[pick(rng, ("counts", "codes"))](rng, n_rows).tolist()
         dtype = {library: pick(rng, DTYPES[kind][library]) for library in ("pandas", "polars")}
+        if kind == "integer":
+            values = _held(values, dtype, container)
         levels = tuple(dict.fromkeys(values)) if kind in ("text", "integer", "boolean") else ()
         columns.append(Column(name, kind, tuple(values), dtype, levels))
     spec = Spec(_with_gaps(rng, columns), container, pick(rng, ("range",) * 3 + tuple(INDEXES)))
@@ -316,7 +318,8 @@ INDEXES: dict[str, Callable[[int], Any]] = {
 
 def _build_pandas(spec: Spec) -> pd.DataFrame:
     index = INDEXES.get(spec.index, pd.RangeIndex)(spec.n_rows)
-    series = [pd.Series(_pandas_values(column), index=index) for column in spec.columns]
+    arrays = [_pandas_values(column) for column in spec.columns]  # a series would keep its own index
+    series = [pd.Series(each.array if isinstance(each, pd.Series) else each, index=index) for each in arrays]
     frame = pd.concat(series, axis=1) if series else pd.DataFrame(index=index)
     names = [column.name for column in spec.columns]
     frame.columns = pd.MultiIndex.from_tuples(names) if names and all(isinstance(n, tuple) for n in names) else names
@@ -328,7 +331,14 @@ def _levels(column: Column) -> list[Any]:
     return [*dict.fromkeys(level for level in (*column.levels, *column.values) if level is not None)]
 
 
-_SMALL = {"int8": 100, "uint8": 200, "UInt16": 60_000}
+#: Dtypes that hold few integers, or none below zero: what they hold of those that are drawn.
+_HELD = {"int8": (-100, 100), "uint8": (0, 200), "UInt16": (0, 60_000), "Int8": (-100, 100), "UInt64": (0, 2**62)}
+
+
+def _held(values: list[Any], dtype: dict[str, str], container: str) -> list[Any]:
+    low, high = _HELD.get(dtype.get(container, ""), (-np.inf, np.inf))
+    return [min(max(value, low), high) for value in values]
+
 
 
 def _pandas_values(column: Column) -> Any:
@@ -345,8 +355,8 @@ def _pandas_values(column: Column) -> Any:
         return pd.Series(kept, dtype=object)
     if dtype in ("category", "ordered"):
         return pd.Categorical(values, categories=[*_levels(column), "unused"], ordered=dtype == "ordered")
-    if dtype in _SMALL:
-        values = [None if v is None else min(max(v, 0), _SMALL[dtype]) for v in values]
+    if dtype in _HELD and not all(v is None or _HELD[dtype][0] <= v <= _HELD[dtype][1] for v in values):
+        return pd.Series(values, dtype=object)
     if dtype.lower().startswith("int64") and any(v is not None and abs(v) >= 2**63 for v in values):
         return pd.Series(values, dtype=object)
     if gaps and dtype in ("int64", "int8", "uint8", "bool"):
@@ -397,8 +407,8 @@ def _polars_series(column: Column) -> pl.Series:
     if dtype == "Decimal":
         kept = [None if v is None or not abs(v) < 1e9 else decimal.Decimal(f"{v:.4f}") for v in values]
         return pl.Series(name, kept, dtype=pl.Decimal(20, 4))
-    if dtype in ("Int8", "UInt16", "UInt64"):
-        values = [None if v is None else min(max(v, 0), 100) for v in values]
+    if dtype in _HELD and not all(v is None or _HELD[dtype][0] <= v <= _HELD[dtype][1] for v in values):
+        dtype = "Float64"
     return pl.Series(name, values, dtype=getattr(pl, dtype), strict=False)
 
 
