@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from benchmarks.robustness._drawing import draw_table
 from benchmarks.robustness._filling import check_filled
 from benchmarks.robustness._hostile import NewRows, draw_hostile, draw_rows
 from benchmarks.robustness._settings import draw_estimator
-from benchmarks.robustness._tables import Spec, draw_table, pick
+from benchmarks.robustness._tables import Spec, pick
 from benchmarks.robustness._verdicts import KINDS, REFUSED, Finding, Watch, cells, fingerprint, is_gap, time_limit
 from sklae import AEImputer, AEOutlierDetector
 
@@ -45,7 +47,8 @@ def run_case(seed: int, number: int) -> Case:
     estimator = draw_estimator(rng, spec)
     watch = Watch()
     case = Case(number, clone(estimator), spec, watch.findings, [])
-    with time_limit(watch):
+    with time_limit(watch), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of calls that are compared with; the others' are counted
         try:
             _Run(rng, spec, estimator, watch, case.hostile).run()
         except Exception as error:
@@ -107,7 +110,11 @@ class _Run:
             verbs = {"transform": self.encode, "score": self.score, "reconstruct": self.reconstruct, "more": self.more}
         answers = {name: verb(rows, X) for name, verb in verbs.items()}
         # an infinite level is a level that was not seen
-        if rows.refused and rows.at not in self.coded() and any(answer is not None and answer is not REFUSED for answer in answers.values()):
+        if (
+            rows.refused
+            and rows.at not in self.coded()
+            and any(answer is not None and answer is not REFUSED for answer in answers.values())
+        ):
             self.watch.say("silent wrong", "transform", f"rows to refuse were taken: {rows.name}")
 
     def encode(self, rows: NewRows, X: Any) -> Any:
@@ -132,7 +139,9 @@ class _Run:
             return scores
         self.watch.finite("score_samples", scores, detail=rows.name)
         self.watch.right(
-            "score_samples", scores.shape == (rows.spec.n_rows,) and scores.dtype == np.float64, "shape or dtype of scores"
+            "score_samples",
+            scores.shape == (rows.spec.n_rows,) and scores.dtype == np.float64,
+            "shape or dtype of scores",
         )
         self.alone("score_samples", self.estimator.score_samples, rows, scores)
         self.drift("score_samples", self.estimator.score_samples, rows, scores)
@@ -150,7 +159,9 @@ class _Run:
         below = scores < self.estimator.offset_
         self.watch.right("predict", np.array_equal(labels == -1, below), "predict is not score below offset")
         self.watch.right(
-            "decision_function", np.array_equal(decisions, scores - self.estimator.offset_), "decision is not score - offset"
+            "decision_function",
+            np.array_equal(decisions, scores - self.estimator.offset_),
+            "decision is not score - offset",
         )
         self.watch.finite("p_values", p_values, detail=rows.name)
         self.watch.right("p_values", bool(np.all((p_values > 0) & (p_values <= 1))), "p-values outside of (0, 1]")
@@ -190,7 +201,10 @@ class _Run:
             one = self.estimator.transform(rows.spec.take([0]).build())
             limit = 1e-3 if _single(rows.spec) else 1e-6
             self.watch.right(
-                "transform", _apart(numbers[:1], _numbers(one)) <= limit, "a row's fills depend on other rows", rows.name
+                "transform",
+                _apart(numbers[:1], _numbers(one)) <= limit,
+                "a row's fills depend on other rows",
+                rows.name,
             )
         return filled
 
@@ -232,7 +246,9 @@ class _Run:
         """Call the verbs that take no rows, and fit again to something hostile."""
         fitted, rng = self.estimator, self.rng
         if hasattr(fitted, "inverse_transform") and hasattr(fitted, "n_components_"):
-            codes = pick(rng, (np.zeros((2, fitted.n_components_)), np.full((1, fitted.n_components_), 1e6), np.zeros((1, 99))))
+            codes = pick(
+                rng, (np.zeros((2, fitted.n_components_)), np.full((1, fitted.n_components_), 1e6), np.zeros((1, 99)))
+            )
             self.decode("inverse_transform", lambda codes, **given: fitted.inverse_transform(codes, **given), codes)
         if hasattr(fitted, "sample"):
             self.decode("sample", lambda n, **given: fitted.sample(n, random_state=0, **given), 4)
@@ -280,7 +296,10 @@ class _Run:
 
     def coded(self) -> tuple[int, ...]:
         """Return which columns are categories."""
-        holder = getattr(self.estimator, "_container", None) or getattr(self.estimator, "autoencoder_", self.estimator).layout_
+        holder = (
+            getattr(self.estimator, "_container", None)
+            or getattr(self.estimator, "autoencoder_", self.estimator).layout_
+        )
         return tuple(holder.columns.categories.levels)
 
     # -- what is right ----------------------------------------------------------------------------------------
@@ -299,7 +318,9 @@ class _Run:
         try:
             alone = function(rows.spec.take([row]).build())
         except (ValueError, TypeError) as error:
-            self.watch.say("silent wrong", verb, "a row is refused alone and taken among others", f"{rows.name}: {error}")
+            self.watch.say(
+                "silent wrong", verb, "a row is refused alone and taken among others", f"{rows.name}: {error}"
+            )
             return
         gap = _apart(np.asarray(together)[[row]], alone)
         self.watch.right(verb, gap <= limit, "a row's result depends on the rows beside it", f"{gap:.2g} {rows.name}")
@@ -308,7 +329,10 @@ class _Run:
         """Check that values in another dress are not silently read as gaps."""
         if rows.plain is None or self.watch.warned:
             return
-        hidden = tuple(c.with_values([None] * rows.spec.n_rows) if i in rows.drifted else c for i, c in enumerate(rows.plain.columns))
+        hidden = tuple(
+            c.with_values([None] * rows.spec.n_rows) if i in rows.drifted else c
+            for i, c in enumerate(rows.plain.columns)
+        )
         try:
             plain, gaps = function(rows.plain.build()), function(replace(rows.plain, columns=hidden).build())
         except (ValueError, TypeError):
@@ -320,7 +344,11 @@ class _Run:
         """Check that rows are in the container, the columns, the dtypes and the levels that were fitted."""
         X = self.spec.build()
         if not self.spec.is_frame:
-            self.watch.right(verb, type(rows) is np.ndarray and rows.shape == (n_rows, len(self.spec.columns)), "no array of the right shape")
+            self.watch.right(
+                verb,
+                type(rows) is np.ndarray and rows.shape == (n_rows, len(self.spec.columns)),
+                "no array of the right shape",
+            )
             return
         self.watch.right(verb, type(rows) is type(X) and len(rows) == n_rows, "another container, or number of rows")
         self.watch.right(verb, list(rows.columns) == list(X.columns), "other column names")
@@ -329,11 +357,15 @@ class _Run:
             kind = column.kind in ("text", "boolean") or (column.kind == "integer" and str(own) == "category")
             if kind:
                 new = set(cells(rows)[i]) - set(known)
-                self.watch.right(verb, not new - {None}, "levels that are none", f"{list(new)[:3]} of {column.name!r} ({own})")
+                self.watch.right(
+                    verb, not new - {None}, "levels that are none", f"{list(new)[:3]} of {column.name!r} ({own})"
+                )
             whole = "int" in str(own).lower() and "interval" not in str(own).lower()
             if kind or whole or str(own) in ("float32", "float64", "Float32", "Float64"):
                 sparse = "sparse" in str(own).lower()
-                self.watch.right(verb, sparse or str(own) == str(back), f"another dtype: {own} -> {back}", f"column {column.name!r}")
+                self.watch.right(
+                    verb, sparse or str(own) == str(back), f"another dtype: {own} -> {back}", f"column {column.name!r}"
+                )
 
     def repeat(self, X: Any) -> None:
         """Check that a copy of the fitted estimator, and another fit of the same, say the same."""

@@ -55,7 +55,9 @@ def _check_column(
     for before, after in zip(given, found, strict=True):
         if before is not None and not (coded and before not in levels):
             if not _same(before, after):
-                watch.say("silent wrong", "transform", "an observed cell was changed", f"{before!r} -> {after!r}; {detail}")
+                watch.say(
+                    "silent wrong", "transform", "an observed cell was changed", f"{before!r} -> {after!r}; {detail}"
+                )
                 return
         elif after is None:
             if levels or not coded:
@@ -68,7 +70,9 @@ def _check_column(
 
 
 def _hashed_in(value: Any, levels: set[Any]) -> bool:
-    return value in levels or any(_is_number(v) and np.float32(v) == np.float32(value) for v in levels if _is_number(value))
+    return value in levels or any(
+        _is_number(v) and np.float32(v) == np.float32(value) for v in levels if _is_number(value)
+    )
 
 
 def _same(before: Any, after: Any) -> bool:
@@ -90,4 +94,6 @@ def _check_range(watch: Watch, imputer: AEImputer, levels: set[Any], fill: Any, 
         least, most = np.clip((least, most), low_limit, high_limit)
     slack = 1e-5 * max(abs(least), abs(most), 1e-300)
     inside = least - slack <= fill <= most + slack or low_limit > high_limit
-    watch.right("transform", bool(inside), "a fill outside of what is possible", f"{fill!r} not in [{least}, {most}]; {detail}")
+    watch.right(
+        "transform", bool(inside), "a fill outside of what is possible", f"{fill!r} not in [{least}, {most}]; {detail}"
+    )

@@ -163,12 +163,19 @@ def _renamed(rng: np.random.Generator, name: str, spec: Spec) -> NewRows:
     return NewRows(name, replace(spec, columns=columns), refused=told_apart)
 
 
+def _changed_text(rng: np.random.Generator, name: str, spec: Spec) -> NewRows:
+    return replace(_dress(lambda value: f" {value} ", "text")(rng, name, spec), plain=None)
+
+
 def _container(rng: np.random.Generator, name: str, spec: Spec) -> NewRows:
     others = ("pandas", "polars", "float64", "float32", "list", "object", "masked")
     columns = spec.columns
     container = pick(rng, [other for other in others if other != spec.container])
     if not spec.is_frame:
-        columns = tuple(replace(c, name=f"x{i}", kind="number", dtype={"pandas": "float64", "polars": "Float64"}) for i, c in enumerate(columns))
+        columns = tuple(
+            replace(c, name=f"x{i}", kind="number", dtype={"pandas": "float64", "polars": "Float64"})
+            for i, c in enumerate(columns)
+        )
         columns = tuple(c.with_values([None if v is None else float(v) for v in c.values]) for c in columns)
     return NewRows(name, replace(spec, columns=columns, container=container))
 
@@ -203,7 +210,7 @@ WAYS: dict[str, Callable[..., NewRows]] = {
     "text of booleans": _dress(str, "boolean"),
     "numbers of booleans": _dress(int, "boolean"),
     "bytes of text": _dress(lambda value: str(value).encode(), "text"),
-    "spaces around text": _dress(lambda value: f" {value} ", "text"),
+    "spaces around text": _changed_text,
     "float32": _dtype(pandas_number="float32", polars_number="Float32"),
     "nullable dtypes": _dtype(
         pandas_number="Float64",

@@ -13,8 +13,8 @@ Each call is classified:
 - *fine*: an answer. It is finite, in the right shape, container, dtypes and levels; rows get the same alone and beside
   others; a pickled copy and a second fit say the same; predict is score below offset; parts of an explanation add up;
   filled tables keep their observed cells, fills are possible. Inputs, parameters and global generators are as before.
-- *refused*: a ValueError, TypeError, AttributeError or ImportError of sklae or of scikit-learn's checks that says what was
-  got or expected. The estimator is as before.
+- *refused*: a ValueError, TypeError, AttributeError or ImportError of sklae or of scikit-learn's checks that says what
+  was got or expected. The estimator is as before.
 - *noisy*: one cause warned of more than three times in a call, or a RuntimeWarning from deep inside.
 - *opaque*: any other error.
 - *silent NaN or inf*, *silent wrong*: an answer that is not fine.
@@ -49,7 +49,13 @@ def show_kinds(cases: list[Case]) -> None:
         for name in sorted({type(case.estimator).__name__ for case in cases})
     }
     rows = [
-        [kind, of_cases[kind], *(of_type[name][kind] for name in of_type), of_calls[kind], "0" if kind in FAULTS else ""]
+        [
+            kind,
+            of_cases[kind],
+            *(of_type[name][kind] for name in of_type),
+            of_calls[kind],
+            "0" if kind in FAULTS else "",
+        ]
         for kind in KINDS
     ]
     print_table(f"{len(cases):,} cases", ["kind", "cases", *of_type, "findings", "allowed"], rows)

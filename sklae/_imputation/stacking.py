@@ -201,7 +201,9 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray],
     missed, apart = missed.mean(axis=-1), apart.mean(axis=-1)
     for _ in range(_N_STEPS):
         loss = missed - apart @ weights
-        weights = weights * np.exp(-_STEP * (loss - loss[weights > 0].min()))  # one of them stays, however large all are
+        weights = weights * np.exp(
+            -_STEP * (loss - loss[weights > 0].min())
+        )  # one of them stays, however large all are
         weights /= weights.sum()
     return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
 
