@@ -210,7 +210,7 @@ class Layout:
 def _within(values: np.ndarray, dtype: torch.dtype) -> np.ndarray:
     """Return encoded values, those that are so far out that networks would overflow as far out as they may be."""
     farthest = _FARTHEST[dtype]
-    return np.clip(values, -farthest, farthest, out=values)
+    return np.clip(values.astype(np.float64, copy=False), -farthest, farthest)
 
 
 class LayoutReader:
