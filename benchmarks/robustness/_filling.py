@@ -54,7 +54,8 @@ def _check_column(
     coded = j in imputer._container.columns.categories.levels
     for before, after in zip(given, found, strict=True):
         if before is not None and not (coded and before not in levels):
-            if not _same(before, after):
+            # numbers that were objects are floats
+            if not _same(float(before) if "(object)" in detail and _is_number(before) else before, after):
                 watch.say(
                     "silent wrong", "transform", "an observed cell was changed", f"{before!r} -> {after!r}; {detail}"
                 )

@@ -41,10 +41,10 @@ def test_the_order_is_kept_everywhere(sample, values):
 
 @pytest.mark.parametrize("positive", [True, False])
 def test_rounding_makes_no_steps(positive):
-    sample = np.array([0.5, 1.0, 1.0 + 2e-16, 1.0 - 1e-16, 2.0, 3.0, 3.0 * (1 + 1e-15)])
-    tail = Tail.fit(sample, positive=positive)
-    for value in (0.5, 1.0, 2.0, 3.0):
-        near = tail(value * (1.0 + np.array([-1e-14, -2e-16, 0.0, 2e-16, 1e-14])))
+    values = np.arange(1.0, 31.0)
+    tail = Tail.fit(np.concatenate([values, values * (1.0 + 1e-15), values * (1.0 - 1e-15)]), positive=positive)
+    for value in values:
+        near = tail(value * (1.0 + np.array([-1e-14, -1e-15, 0.0, 1e-15, 1e-14])))
         assert np.ptp(near) < 1e-9
 
 
