@@ -446,6 +446,16 @@ def test_the_largest_number_has_finite_codes_rows_and_scores(make, dtype):
     assert fitted.score_samples(rows)[1] == pytest.approx(usual[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("posterior", ["diagonal", "full_covariance"])
+def test_the_largest_number_has_finite_divergences_and_densities(posterior):
+    fitted = vae(n_components=2, posterior=posterior).fit(0.01 * X)
+    rows = X[:2].copy()
+    rows[0, 1] = np.finfo(np.float64).max
+    assert np.isfinite(fitted.posterior_kl(rows)).all()
+    assert np.isfinite(fitted.posterior_log_prob(np.zeros((3, 2)), rows)).all()
+    assert np.isfinite(fitted.prior_log_prob(np.full((1, 2), 1e300))).all()
+
+
 @pytest.mark.parametrize("verb", ["transform", "encode", "sample_posterior", "posterior_kl", "score_samples"])
 def test_verbs_of_what_is_not_fitted_say_so(verb):
     with pytest.raises(NotFittedError, match="not fitted yet"):
