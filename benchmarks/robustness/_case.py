@@ -312,7 +312,8 @@ class _Run:
         limit = 1e-3 if _single(rows.spec) else 1e-6
         row = int(self.rng.integers(rows.spec.n_rows)) if row is None else row
         try:
-            alone = function(rows.spec.take([row]).build())
+            X = rows.build()  # a row of an array has the array's dtype
+            alone = function(X[[row]] if isinstance(X, np.ndarray) else rows.spec.take([row]).build())
         except (ValueError, TypeError) as error:
             if told:
                 return
@@ -350,9 +351,10 @@ class _Run:
             return
         self.watch.right(verb, type(rows) is type(X) and len(rows) == n_rows, "another container, or number of rows")
         self.watch.right(verb, list(rows.columns) == list(X.columns), "other column names")
+        coded = self.coded()  # likelihoods of numbers take booleans for 0 and 1
         for i, (column, own, back) in enumerate(zip(self.spec.columns, X.dtypes, rows.dtypes, strict=True)):
             known = cells(X)[i]
-            kind = column.kind in ("text", "boolean") or (column.kind == "integer" and str(own) == "category")
+            kind = i in coded and column.kind != "number"
             if kind:
                 new = set(cells(rows)[i]) - set(known)
                 self.watch.right(

@@ -215,7 +215,6 @@ class GivenModel:
         codes = np.clip(np.rint(drawn), 0, most)
         return list(np.where(self.space.cells.is_coded, codes, drawn))
 
-
     def _near(self, table: np.ndarray) -> np.ndarray:
         """Return rows with numbers no further out than their squares can be compared by."""
         scaling = self.autoencoder.layout_.scaling
