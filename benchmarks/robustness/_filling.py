@@ -91,6 +91,8 @@ def _check_range(watch: Watch, imputer: AEImputer, levels: set[Any], fill: Any, 
     least, most = low if low >= 0 else low - reach, high if high <= 0 else high + reach
     low_limit = -np.inf if imputer.min_value is None else imputer.min_value
     high_limit = np.inf if imputer.max_value is None else imputer.max_value
+    if all(isinstance(level, int) for level in levels):
+        low_limit, high_limit = np.ceil(low_limit), np.floor(high_limit)
     if low < high:  # what does not vary is filled with its value
         least, most = np.clip((least, most), low_limit, high_limit)
     slack = 1e-5 * max(abs(least), abs(most), 1e-300)
