@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.fitted_model import FittedModel
@@ -237,6 +238,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     @property
     def model_(self) -> FittedModel:
         """What was fitted, as one: answers for validated tables. It belongs to sklae's own parts."""
+        check_is_fitted(self)
         return FittedModel(self.layout_, self.net_)
 
     def _stands_for(self, name: str, given: Any) -> Any:

@@ -121,6 +121,8 @@ class FittedModel(Inference):
             check_support(rows, module.supports)
             module.likelihood.check(rows.x, rows.observed)
             scores = log_density(module, rows).cpu() + self.log_jacobians(module, rows).sum(-1)
-            return scores.nan_to_num(nan=-torch.inf).numpy()  # so far out that the network overflowed
+            return scores.nan_to_num(
+                nan=torch.finfo(scores.dtype).min
+            ).numpy()  # so far out that the network overflowed
 
         return self.map_rows(score, table, out=np.empty(len(table)), n_draws=n_draws)

@@ -74,12 +74,12 @@ class FittedVAE(FittedModel):
             prior = module.prior_codes(rows.condition)
             components = q.component_kl(prior) if width > 1 else None
             if components is not None:
-                return components.cpu().numpy()
+                return _finite(components, 1.0)
             kl = q.kl(prior)
             if kl is None:
                 noise = _shared_noise(rows, self.n_components)
                 kl = sampled_kl(*q.push_with_density(noise), prior).mean(0)
-            return kl[:, None].cpu().numpy()
+            return _finite(kl[:, None], 1.0)
 
         return self.map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=N_DRAWS)
 
@@ -95,7 +95,7 @@ class FittedVAE(FittedModel):
 
         def density(module: Autoencoder, rows: Rows) -> np.ndarray:
             z = given.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
-            return module.encode(*rows).log_prob(z).T.cpu().numpy()
+            return _finite(module.encode(*rows).log_prob(z).T, -1.0)
 
         # in chunks by pairs of a code and a row: nothing is decoded
         n_wide = 1 + given.numel() // 256
@@ -106,7 +106,7 @@ class FittedVAE(FittedModel):
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
             prior = module.prior_codes(self.encode_condition(condition, torch.float64, device))
-            return prior.log_prob(torch.as_tensor(codes, device=device)).cpu().numpy()
+            return _finite(prior.log_prob(torch.as_tensor(codes, device=device)), -1.0)
 
     # -- bounds -----------------------------------------------------------------------------------------
 
@@ -209,3 +209,8 @@ class FittedVAE(FittedModel):
 def _shared_noise(rows: Rows, n_components: int) -> torch.Tensor:
     """Return the draws that all rows share, (N_DRAWS, 1, n_components)."""
     return antithetic_draws(N_DRAWS, n_components).to(rows.x)[:, None, :]
+
+
+def _finite(nats: torch.Tensor, sign: float) -> np.ndarray:
+    """Return nats as an array; so far out that they overflowed, the largest number, with this sign."""
+    return nats.nan_to_num(nan=sign * torch.finfo(nats.dtype).max).cpu().numpy()

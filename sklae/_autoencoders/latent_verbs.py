@@ -6,6 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.code_weights import draw_given_known, score_known
@@ -44,6 +45,7 @@ class LatentVerbs(Verbs):
     @property
     def model_(self) -> FittedVAE:
         """What was fitted, as one: answers for validated tables. It belongs to sklae's own parts."""
+        check_is_fitted(self)
         return FittedVAE(self.layout_, self.net_)
 
     def _can_score(self) -> bool:

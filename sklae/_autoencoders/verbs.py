@@ -23,6 +23,8 @@ from sklae._utils.random import random_state_for
 
 __all__ = ["Verbs"]
 
+_LARGE = 1e15
+
 
 class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The verbs that plain and variational autoencoders share."""
@@ -285,6 +287,13 @@ def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _great_circle(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
+    # squares of the largest codes are not finite
+    unit = np.maximum(np.abs(a).max(axis=-1, keepdims=True), np.abs(b).max(axis=-1, keepdims=True))
+    unit = np.where(unit > _LARGE, unit, 1.0)
+    return _arc(a / unit, b / unit, share) * unit
+
+
+def _arc(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
     lengths = [np.maximum(np.linalg.norm(end, axis=-1, keepdims=True), 1e-12) for end in (a, b)]
     cosine = np.clip(np.sum(a * b, axis=-1, keepdims=True) / (lengths[0] * lengths[1]), -1.0, 1.0)
     angle = np.arccos(cosine)

@@ -18,6 +18,8 @@ __all__ = ["Draws"]
 
 # Draws of each held-out cell that models are judged by.
 _N_JUDGED = 8
+# Standard deviations from which on all draws are as far out.
+_FARTHEST = 1e100
 # What else their spread may be multiplied by.
 _SPREADS = (0.85, 1.15, 1.3)
 
@@ -60,7 +62,8 @@ class Draws:
         def draws(model: Candidate) -> np.ndarray:
             streams = [RowUniforms(visible, seed, stream) for stream in range(_N_JUDGED)]
             each = [self._draw(model, rows, stream, jointly=False) for stream in streams]  # cells are judged one by one
-            return (np.stack(each) - self.space.mean) / self.space.deviation
+            with np.errstate(over="ignore"):  # limits may lie as far from the data as they like
+                return np.clip((np.stack(each) - self.space.mean) / self.space.deviation, -_FARTHEST, _FARTHEST)
 
         sizes = np.array([model.size for model in models])
         drawn = [draws(model) for model in models]

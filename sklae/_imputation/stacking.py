@@ -88,7 +88,7 @@ class Stack:
         if self.cells.only_numbers:
             return cells
         is_coded = self.cells.is_coded[self.cells.owner]
-        chances = np.where(is_coded, np.clip(cells, _LEAST_CHANCE, None), cells)
+        chances = np.where(is_coded, np.clip(cells, _LEAST_CHANCE, None), 1.0)
         return np.where(is_coded, chances / self.cells.add_up(chances)[:, self.cells.owner], cells)
 
     # -- learning ---------------------------------------------------------------------------------------
@@ -200,7 +200,10 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray],
     weights /= weights.sum()
     missed, apart = missed.mean(axis=-1), apart.mean(axis=-1)
     for _ in range(_N_STEPS):
-        weights = weights * np.exp(-_STEP * (missed - apart @ weights))
+        loss = missed - apart @ weights
+        weights = weights * np.exp(
+            -_STEP * (loss - loss[weights > 0].min())
+        )  # one of them stays, however large all are
         weights /= weights.sum()
     return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
 

@@ -36,11 +36,12 @@ class Support:
     def __init__(self, table: np.ndarray, cells: Cells, least: np.ndarray, most: np.ndarray, is_whole: np.ndarray):
         self.is_number = ~cells.is_coded
         low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
-        reach = _MARGIN * (high - low)
+        with np.errstate(over="ignore"):  # beyond the largest float is no limit
+            below, above = low - _MARGIN * (high - low), high + _MARGIN * (high - low)
         # where no value has the one sign, none is filled in
         least, most = _whole_limits(least, most, is_whole)
-        self.low = np.clip(np.where(low >= 0, low, low - reach), least, most)
-        self.high = np.clip(np.where(high <= 0, high, high + reach), least, most)
+        self.low = np.clip(np.where(low >= 0, low, below), least, most)
+        self.high = np.clip(np.where(high <= 0, high, above), least, most)
         self.seen: dict[int, np.ndarray] = {}
         for j in np.flatnonzero(self.is_number).tolist():
             values = np.unique(table[~np.isnan(table[:, j]), j])

@@ -265,6 +265,8 @@ def _largest_of_wide(matrix: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray
         order = np.argsort(-values)
         return values[order], vectors[:, order]
     values, vectors = eigh(matrix, subset_by_index=[width - k, width - 1])
+    if len(values) < k:  # LAPACK has lost some of many that are equal
+        values, vectors = (found[..., width - k :] for found in np.linalg.eigh(matrix))
     return values[::-1], vectors[:, ::-1]
 
 

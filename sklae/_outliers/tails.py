@@ -21,6 +21,8 @@ _LEAST_EXCESS = 0.01
 _LARGE = 20.0
 # Of a larger sample so many values are kept.
 _MOST_KNOTS = 1_024
+# Values that differ by no more than this share of their size are the same.
+_ROUNDING = 1e-9
 # Positive values count from this share of their median on.
 _SMALLEST = 1e-6
 
@@ -57,7 +59,7 @@ class Tail:
         if positive:
             above = values[values > 0]
             floor = max(_SMALLEST * float(np.median(above)), 1e-300) if len(above) else 1e-12
-        x = np.sort(_scaled(values, floor))
+        x = _tied(np.sort(_scaled(values, floor)))
         knots, first = np.unique(x, return_index=True)
         n = len(x)
         surprise = -np.log((n - first) / (n + 1))
@@ -79,6 +81,16 @@ class Tail:
             beyond = self.level + _bent((x - self.start) / self.excess)
         inside = np.interp(x, self.knots, self.surprise)
         return np.where(x > self.start, beyond, np.where(x < self.knots[0], below, inside))
+
+
+def _tied(x: np.ndarray) -> np.ndarray:
+    """Return sorted values, those that are equal but for rounding as one.
+
+    The step between two of them would be steep, and a row's surprise hang on the rows that are scored beside it.
+    """
+    size = np.abs(x)
+    is_new = np.diff(x, prepend=-np.inf) > _ROUNDING * np.maximum(size, np.median(size))
+    return x[is_new][np.cumsum(is_new) - 1]
 
 
 def _bent(surprise: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ from sklae._tables.scaling import Moments, Scaling
 __all__ = ["Layout", "Rows"]
 
 _CHUNK_ELEMENTS = 2**20
+# Encoded values count as no further out than this: a network's sums over larger ones would not be finite.
+_FARTHEST = {torch.float32: 1e30, torch.float64: 1e300}
 
 
 class Rows(NamedTuple):
@@ -193,10 +195,9 @@ class Layout:
                 if observed is None:
                     observed = torch.ones_like(x)
                 observed.numpy()[place] = ~gaps
-            with np.errstate(over="ignore"):  # values past float32 only where nothing was scaled: the loss will say
-                x.numpy()[place] = values
+            x.numpy()[place] = _within(values, dtype)
             if condition is not None:
-                condition.numpy()[place] = self.conditions.encode(self.columns.conditioning(chunk))
+                condition.numpy()[place] = _within(self.conditions.encode(self.columns.conditioning(chunk)), dtype)
         return Rows(x, observed, condition)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
@@ -210,6 +211,12 @@ class Layout:
     def wrap(self, values: np.ndarray, *, like: Any = None) -> Any:
         """Put decoded rows (all columns of the table) into the container and the dtypes fitted, levels for codes."""
         return self.columns.categories.decode(wrap(values, self.columns.container, like=like))
+
+
+def _within(values: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+    """Return encoded values, those that are so far out that networks would overflow as far out as they may be."""
+    farthest = _FARTHEST[dtype]
+    return np.clip(values.astype(np.float64, copy=False), -farthest, farthest)
 
 
 class LayoutReader:

@@ -47,8 +47,9 @@ class Scaling:
 
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Return encoded values, float64; NaN in gaps, but for columns that don't vary: a gap in these says nothing."""
-        values = np.subtract(values, self.offset, dtype=np.float64)
-        values /= self.scale
+        with np.errstate(over="ignore"):  # so far out that there is a limit later
+            values = np.subtract(values, self.offset, dtype=np.float64)
+            values /= self.scale
         if not self.varies.all():
             values[:, ~self.varies] = self.fill[~self.varies]
         return values

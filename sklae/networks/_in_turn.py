@@ -69,7 +69,7 @@ class RowsInTurn:
         x = like.new_zeros(*self.shape, self.decoder.n_columns)
         params = like.new_zeros(*self.shape, self.decoder.n_outputs)
         for step, columns in enumerate(self.decoder.steps):
-            params = self.decoder.params_at(self.context, self._told(x), step, params)
+            params = self.decoder.params_at(self.context, self._told(x), step, params, self.generator)
             x[..., columns] = choose(params)[..., columns]
         return x
 
@@ -151,7 +151,9 @@ class InTurnDecoder(nn.Module):
         """Return all outputs for rows x."""
 
     @abstractmethod
-    def params_at(self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor) -> torch.Tensor:
+    def params_at(
+        self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         """Return outputs that are right for the columns of a step; those given may be changed."""
 
 

@@ -83,8 +83,10 @@ class _MADEDecoder(InTurnDecoder):
         params = last + self.last(h)
         return params if self.earlier is None else params + self.earlier(x)
 
-    def params_at(self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor) -> torch.Tensor:
-        return self.params(context, x)
+    def params_at(
+        self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        return self.params(context, x, generator)
 
 
 class MADE(Network):

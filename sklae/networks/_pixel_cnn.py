@@ -63,7 +63,9 @@ class _PixelDecoder(InTurnDecoder):
         params = self._of(maps, nn.functional.pad(x, (0, 1))[..., self.window]).flatten(-2)[..., self.order]
         return params + linear[0] if linear else params
 
-    def params_at(self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor) -> torch.Tensor:
+    def params_at(
+        self, context: Any, x: torch.Tensor, step: int, params: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         maps, *linear = context
         seen = nn.functional.pad(x, (0, 1))[..., self.window[step]]
         place, outputs = self.place[step], self._of(maps[..., step, :], seen)

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import NotFittedError
 from support import LISTED, QUICK, TRANSFORMERS, global_generators, make_table, quick
 from torch.distributions import Normal
 from toys import ae, vae
@@ -77,6 +78,15 @@ def test_codes_on_no_circle_are_joined_by_a_line(end):
     share = np.linspace(0, 1, 5)[:, None]
     start, end = np.array([[1.0, 0.0]]), np.array([end])
     np.testing.assert_allclose(verbs._great_circle(start, end, share), verbs._line(start, end, share), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e200, 1e300])
+def test_great_circles_of_enormous_codes_are_those_of_usual_ones_enlarged(size):
+    a, b = np.random.RandomState(0).normal(size=(2, 5, 1, 3))
+    share = np.linspace(0, 1, 5)[:, None]
+    with np.errstate(all="raise"):
+        path = verbs._great_circle(size * a, size * b, share)
+    np.testing.assert_allclose(path / size, verbs._great_circle(a, b, share), rtol=1e-9)
 
 
 def test_spherical_and_linear_paths_part(model):
@@ -417,3 +427,36 @@ def test_the_moments_of_a_flow_are_cached_nowhere():
         z, other = q.push(noise), p.push(noise)
         torch.testing.assert_close(q.path_log_prob(z, noise), q.log_prob(z), rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(p.path_log_prob(other, noise), p.log_prob(other), rtol=1e-4, atol=1e-4)
+
+
+# -- rows that are far out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", [ae, vae])
+def test_the_largest_number_has_finite_codes_rows_and_scores(make, dtype):
+    fitted = make(n_components=2).fit(0.01 * X)
+    rows = X[:2].astype(dtype)
+    rows[0, 1] = np.finfo(dtype).max
+    for verb in ("transform", "reconstruct", "score_samples"):
+        assert np.isfinite(getattr(fitted, verb)(rows)).all(), verb
+    usual = fitted.score_samples(X[:2])
+    assert fitted.score_samples(rows)[0] < usual[0]
+    assert fitted.score_samples(rows)[1] == pytest.approx(usual[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "full_covariance"])
+def test_the_largest_number_has_finite_divergences_and_densities(posterior):
+    fitted = vae(n_components=2, posterior=posterior).fit(0.01 * X)
+    rows = X[:2].copy()
+    rows[0, 1] = np.finfo(np.float64).max
+    assert np.isfinite(fitted.posterior_kl(rows)).all()
+    assert np.isfinite(fitted.posterior_log_prob(np.zeros((3, 2)), rows)).all()
+    assert np.isfinite(fitted.prior_log_prob(np.full((1, 2), 1e300))).all()
+
+
+@pytest.mark.parametrize("verb", ["transform", "encode", "sample_posterior", "posterior_kl", "score_samples"])
+def test_verbs_of_what_is_not_fitted_say_so(verb):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(VAETransformer(), verb)(X)

@@ -114,3 +114,12 @@ def test_codes_are_levels_where_they_are_named():
     X[::5, 0] = np.nan
     filled = AEImputer(categorical_features=[0], random_state=0).fit_transform(X)
     assert set(filled[::5, 0]) <= {1.0, 2.0, 5.0}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("scale", [1.0, 1e-300])
+def test_limits_far_from_the_data_hold_for_draws(scale):
+    X = scale * np.random.RandomState(0).uniform(size=(100, 3))
+    X[np.random.RandomState(1).uniform(size=X.shape) < 0.2] = np.nan
+    filled = AEImputer(min_value=1e9, sample_posterior=True, random_state=0).fit_transform(X)
+    np.testing.assert_array_equal(filled[np.isnan(X)], 1e9)

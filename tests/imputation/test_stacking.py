@@ -7,7 +7,7 @@ from scipy.stats import kstest
 
 from sklae import AEImputer
 from sklae._imputation.account import Account
-from sklae._imputation.stacking import Stack
+from sklae._imputation.stacking import Stack, energy_weights
 from sklae._imputation.support import Support
 from sklae._imputation.views import NormalScores
 from sklae._linear.gaps import GappyRows
@@ -61,6 +61,14 @@ def test_what_helps_in_one_column_is_used_there():
     weights = stacked(truth, first, second).weights
     assert (weights.argmax(axis=1) == [0, 1]).all()
     assert weights.max(axis=1).min() > 0.85
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_models_that_are_all_far_off_have_weights():
+    truth = np.random.RandomState(0).normal(size=(60, 2))
+    draws = [1e9 + np.random.RandomState(i).normal(size=(4, 60, 2)) for i in (1, 2)]
+    weights = energy_weights(Cells(np.array([0, 0])), truth, draws, np.array([1, 1]))
+    assert weights.sum() == pytest.approx(1.0)
 
 
 def test_few_held_out_cells_say_nothing():

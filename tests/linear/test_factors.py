@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import StandardScaler
 
-from sklae._linear.factors import Noise, choose_rank, factor_analysis, principal_components
+from sklae._linear.factors import Noise, _largest, choose_rank, factor_analysis, principal_components
 
 WINE = StandardScaler().fit_transform(load_wine().data)
 DIGITS = load_digits().data
@@ -95,6 +95,16 @@ def test_many_inputs_are_no_other_matter():
     pca = PCA(5, svd_solver="full").fit(X)
     rebuilt = model.mean + (X - model.mean) @ model.weights.T @ model.loadings.T
     np.testing.assert_allclose(rebuilt, pca.inverse_transform(pca.transform(X)), atol=1e-6)
+
+
+def test_many_equal_eigenvalues_are_found_all():
+    """Those of a category's indicators, of which no level occurs twice."""
+    n = 80
+    for k in (2, 7):
+        values, vectors = _largest(np.stack([np.eye(n) - 1.0 / n, np.eye(n) / n - 1.0 / n**2]), k)
+        assert values.shape == (2, k)
+        np.testing.assert_allclose(values[0], 1.0)
+        np.testing.assert_allclose(vectors[0].T @ vectors[0], np.eye(k), atol=1e-9)
 
 
 def test_inputs_that_do_not_vary_take_no_part():

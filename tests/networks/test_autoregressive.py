@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from support import seeded
+from support import global_generators, seeded
 
 from sklae import VAETransformer
 from sklae.likelihoods import Blocks, Gaussian, Mixed
@@ -125,6 +125,17 @@ def test_gaps_and_conditions():
         assert np.isfinite(vae.score_samples(X)).all()
         assert np.isfinite(vae.reconstruct(X)).all()
         assert vae.sample(2, 0, condition=X[:3, [4]]).shape[-1] == 5
+
+
+@pytest.mark.parametrize("network", [MADE((8,)), MADE((8,), dropout=0.5)], ids=repr)
+def test_columns_in_turn_draw_from_the_generator(network):
+    """A critic has rows decoded in training, in which dropout draws."""
+    before = global_generators()
+    first, again = (
+        VAETransformer(2, network=network, critic="data", max_iter=2, random_state=0).fit(BITS) for _ in range(2)
+    )
+    assert global_generators() == before
+    np.testing.assert_array_equal(first.transform(BITS), again.transform(BITS))
 
 
 def test_windows_are_odd():

@@ -36,3 +36,13 @@ def test_rows_score_alone_as_among_others(dtype, settings):
     both = pd.concat([train, new], ignore_index=True)
     together = detector.score_samples(both)
     check()
+
+
+def test_three_rows_score_alone_as_among_others():
+    X = np.array(
+        [[3.25, 1.0, 0.0022887548339186603, 1.0], [3.25, 0.0, 0.18, -1.0], [3.25, 0.0, 0.3590193584594863, 1.0]]
+    )
+    X[1, 2] = 0.1833271337589074
+    detector = AEOutlierDetector(random_state=25, support_fraction=0.9).fit(X)
+    alone = [detector.score_samples(row[None])[0] for row in X]
+    np.testing.assert_allclose(detector.score_samples(X), alone, rtol=1e-9)

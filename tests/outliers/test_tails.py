@@ -39,6 +39,15 @@ def test_the_order_is_kept_everywhere(sample, values):
     assert (np.diff(surprise) >= 0).all()
 
 
+@pytest.mark.parametrize("positive", [True, False])
+def test_rounding_makes_no_steps(positive):
+    values = np.arange(1.0, 31.0)
+    tail = Tail.fit(np.concatenate([values, values * (1.0 + 1e-15), values * (1.0 - 1e-15)]), positive=positive)
+    for value in values:
+        near = tail(value * (1.0 + np.array([-1e-14, -1e-15, 0.0, 1e-15, 1e-14])))
+        assert np.ptp(near) < 1e-9
+
+
 def test_the_order_is_strict_beyond_all_and_between_close_values():
     sample = np.random.RandomState(0).lognormal(size=300)
     tail = Tail.fit(sample, positive=True)
