@@ -241,7 +241,8 @@ class _ProductModule(nn.Module):
         mean, raw_scale = experts.unflatten(-1, (n_blocks, -1)).chunk(2, dim=-1)
         precision = present[..., None] * _scales(raw_scale).square().clamp(min=1e-12).reciprocal()
         total = 1.0 + precision.sum(-2)  # 1: the standard normal's own
-        return DiagonalCodes((precision * mean).sum(-2) / total, total.rsqrt())
+        share = precision / total[..., None, :]  # of means far out: their products with precisions would overflow
+        return DiagonalCodes((share * mean).sum(-2), total.rsqrt())
 
 
 class ProductOfExperts(Posterior):

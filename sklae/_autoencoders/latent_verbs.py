@@ -294,7 +294,7 @@ class LatentVerbs(Verbs):
 
 def _tell_far(known: np.ndarray, layout: Layout) -> None:
     """Warn of known values further outside what fit has seen than that range is wide."""
-    low, high = layout.seen_range
+    low, high = layout.scaling.seen_range()
     outside = np.fmax(low - known, known - high)
     far = np.flatnonzero((outside > high - low).any(axis=0) & layout.varies)
     if len(far):

@@ -10,7 +10,16 @@ import numpy as np
 
 from sklae._tables.columns import Columns
 from sklae._tables.frame_cells import append_columns, arranged, blank, take_cells, without
-from sklae._tables.frames import columns_at, dtypes_of, is_frame, is_gap, kinds_of, table_of, values_of
+from sklae._tables.frames import (
+    columns_at,
+    dtypes_of,
+    is_frame,
+    is_gap,
+    kinds_of,
+    refuse_odd_frames,
+    table_of,
+    values_of,
+)
 from sklae._tables.table import frame_of, unmasked
 
 __all__ = ["Container", "unmarked"]
@@ -24,6 +33,7 @@ def unmarked(X: Any, missing_values: Any) -> Any:
     ValueError
         If text is to stand for gaps in a table that has none.
     """
+    refuse_odd_frames(X)
     X = unmasked(X)
     if is_gap(missing_values):
         return X

@@ -174,8 +174,10 @@ class Ensemble:
             self._learn_levels(self.observe(table))
         observed = self.observe(table)
         with np.errstate(invalid="ignore"):
-            self.lowest = np.fmin.reduce(observed, axis=0)
-            self.highest = np.fmax.reduce(observed, axis=0)
+            lowest, highest = np.fmin.reduce(observed, axis=0), np.fmax.reduce(observed, axis=0)
+        # a column may have no value among the rows that were drawn
+        self.lowest = np.where(np.isnan(lowest), -np.inf, lowest)
+        self.highest = np.where(np.isnan(highest), np.inf, highest)
         has_unit = layout.varies & (self.deviation > 0)
         self.spread = np.where(has_unit, self.deviation, _FLOOR * np.maximum(np.abs(layout.mean), 1.0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.frame_cells import replace_columns, restore
-from sklae._tables.frames import is_frame, is_gap, is_other_float, refuse_odd_frames
+from sklae._tables.frames import float_bits, is_frame, is_gap, is_other_float, refuse_odd_frames
 from sklae._tables.table import Table, frame_of, read
 from sklae._tables.unknown_levels import refuse_other_types, tell_unknown
 
@@ -152,7 +153,7 @@ class Categories:
             if kind == "integer":
                 columns[i] = _integers(table[i], self.dtypes[i])
             elif kind == "numeric" and self.dtypes and is_other_float(self.dtypes[i], table[i].dtype):
-                columns[i] = [None if value != value else value for value in table[i].tolist()]
+                columns[i] = _floats(table[i], self.dtypes[i])
         return restore(X, columns, self.dtypes or (None,) * len(self.kinds)) if columns else X
 
     def _decode_array(self, table: np.ndarray) -> np.ndarray:
@@ -276,6 +277,12 @@ class CategoriesReader:
 
     def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:
         there = [value for value in values if not is_gap(value)]
+        if any(isinstance(value, Real) and math.isinf(value) for value in there):
+            name = i if self.names is None else repr(self.names[i])
+            raise ValueError(
+                f"Got infinite values among the categories of column {name}; expected finite levels. Replace them, or "
+                "mark them as missing with NaN."
+            )
         self.n_rows[i] = self.n_rows.get(i, 0) + len(values)
         self.n_values[i] = self.n_values.get(i, 0) + len(there)
         levels = self.order.setdefault(i, [])
@@ -376,6 +383,15 @@ def _integers(values: np.ndarray, dtype: Any) -> list[Any]:
     rounded = np.clip(np.rint(values.astype(np.float64)), float(low), float(high))
     # the largest integers are no floats: their neighbour above would not fit
     return [None if value != value else min(int(value), high) for value in rounded.tolist()]
+
+
+def _floats(values: np.ndarray, dtype: Any) -> list[Any]:
+    """Return the nearest finite floats that the dtype holds, None for gaps."""
+    most = float(np.finfo(_FLOATS.get(float_bits(dtype), np.float64)).max)
+    return [None if value != value else value for value in np.clip(values, -most, most).tolist()]
+
+
+_FLOATS: dict[int, Any] = {16: np.float16, 32: np.float32}
 
 
 def _range_of(dtype: Any) -> tuple[int, int]:

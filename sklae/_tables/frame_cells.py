@@ -123,11 +123,11 @@ def _aligned(mask: Any, series: Any) -> Any:
 
 
 #: How the names of dtypes begin whose cells are no numbers to NumPy, or are lost where there are gaps.
-_NOT_READ = ("decimal", "object", "int128")
+_NOT_READ = ("decimal", "object", "int128", "categor", "enum", "sparse")
 
 
 def as_floats(X: Any) -> Any:
-    """Return the table with floats in place of decimals, objects and wide integers, not all of which NumPy reads."""
+    """Return the table with floats in place of decimals, objects and the like, not all of which NumPy reads."""
     kinds = zip(X.columns, X.dtypes, strict=True) if is_frame(X) else ()
     names = [name for name, dtype in kinds if str(dtype).lower().startswith(_NOT_READ)]
     if not names:
@@ -137,7 +137,7 @@ def as_floats(X: Any) -> Any:
 
 
 def _floats(column: Any) -> Any:
-    if column.dtype != nw.Object:
+    if column.dtype.is_numeric():
         return column.cast(nw.Float64())
     values = [None if is_gap(value) else float(value) for value in column.to_list()]
     return _series_like(column, values, _float_dtype(column))

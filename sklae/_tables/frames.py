@@ -18,6 +18,7 @@ __all__ = [
     "dtype_of",
     "dtypes_of",
     "empty_like",
+    "float_bits",
     "has_values",
     "is_frame",
     "is_gap",
@@ -202,6 +203,12 @@ def is_other_float(dtype: Any, own: np.dtype) -> bool:
     if isinstance(dtype, nw.dtypes.DType):  # there is but one of each width
         name = name.lower()
     return name != str(own) and any(word in name.lower() for word in ("float", "double"))
+
+
+def float_bits(dtype: Any) -> int:
+    """Return the width of a dtype of floats, of any library, by its name."""
+    name = str(dtype).lower()
+    return 16 if "half" in name or "16" in name else 32 if "32" in name or name.startswith("float[") else 64
 
 
 def values_of(X: Any, position: int) -> list[Any]:

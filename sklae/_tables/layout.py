@@ -152,12 +152,6 @@ class Layout:
         return self.scaling.maximum
 
     @property
-    def seen_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest values seen in ``fit``, in the user's units."""
-        scaling = self.scaling
-        return tuple(bound * scaling.scale + scaling.offset for bound in (scaling.minimum, scaling.maximum))
-
-    @property
     def fill(self) -> np.ndarray:
         """The encoded values that stand in for missing ones."""
         return self.scaling.fill

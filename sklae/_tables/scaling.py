@@ -41,6 +41,11 @@ class Scaling:
     maximum: np.ndarray
     fill: np.ndarray
 
+    def seen_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the largest values seen in ``fit``, in the user's units."""
+        low, high = (bound * self.scale + self.offset for bound in (self.minimum, self.maximum))
+        return low, high
+
     def select(self, indices: np.ndarray) -> Scaling:
         """Return that of some of the columns."""
         return Scaling(**{name: values[indices] for name, values in vars(self).items()})

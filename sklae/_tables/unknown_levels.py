@@ -39,15 +39,17 @@ def refuse_other_types(name: Any, levels: Sequence[Any], values: Sequence[Any]) 
 def tell_unknown(
     name: Any, levels: Sequence[Any], values: Sequence[Any], is_unknown: np.ndarray, *, most: float
 ) -> None:
-    """Warn of a column in which more than this share of the values is unknown."""
+    """Warn of a column in which more than this share of the values is unknown, or some look like a level."""
     n_unknown, n_values = int(is_unknown.sum()), sum(not is_gap(value) for value in values)
-    if not n_unknown or n_unknown <= most * n_values or (most > 0 and n_values < _FEW_VALUES):
-        return
     unknown = [values[i] for i in np.flatnonzero(is_unknown).tolist()]
-    hint = "Check how the table was read, or fit to one that has these."
     known = {_plain(level) for level in levels}
-    if any(_plain(value) in known for value in unknown):
-        hint = "Some differ from levels by blanks or by case alone: strip and convert the column as before fit."
+    are_alike = any(_plain(value) in known for value in unknown)
+    are_few = n_unknown <= most * n_values or (most > 0 and n_values < _FEW_VALUES)
+    if not n_unknown or (are_few and not are_alike):
+        return
+    hint = "Check how the table was read, or fit to one that has these."
+    if are_alike:
+        hint = "Some differ from levels by type, blanks or case alone: strip and convert the column as before fit."
     examples = ", ".join(sorted({_shown(value) for value in unknown})[:3])
     warn(
         f"Got {n_unknown} of {n_values} values in column {name!r} that fit has not seen, such as {examples}; expected "
@@ -68,8 +70,8 @@ def _type(value: Any) -> str:
     return f"values of type {type(value).__name__}"
 
 
-def _plain(value: Any) -> Any:
-    return value.strip().casefold() if isinstance(value, str) else None
+def _plain(value: Any) -> str:
+    return str(value).strip().casefold()
 
 
 def _shown(value: Any) -> str:

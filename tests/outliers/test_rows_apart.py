@@ -46,3 +46,11 @@ def test_three_rows_score_alone_as_among_others():
     detector = AEOutlierDetector(random_state=25, support_fraction=0.9).fit(X)
     alone = [detector.score_samples(row[None])[0] for row in X]
     np.testing.assert_allclose(detector.score_samples(X), alone, rtol=1e-9)
+
+
+def test_expected_values_are_told_where_the_rows_drawn_have_none():
+    rng = np.random.RandomState(0)
+    for seed in range(3):
+        table = np.where(rng.uniform(size=(30, 3)) < 0.6, np.nan, rng.normal(size=(30, 3)))
+        detector = AEOutlierDetector(anomaly_score="elbo", max_samples=2, random_state=seed).fit(table)
+        assert np.isfinite(np.asarray(detector.explain(table[:3], return_expected=True)[1], dtype=float)).all()

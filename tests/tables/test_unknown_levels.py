@@ -220,3 +220,65 @@ def test_text_stands_for_gaps_among_text():
         warnings.simplefilter("error")
         filled = AEImputer(missing_values="?", random_state=0).fit_transform(X.assign(zip=X["zip"].mask(X["b"], "?")))
     assert "?" not in set(filled["zip"])
+
+
+# -- what the fuzz found ------------------------------------------------------------------------------------
+
+
+def test_values_that_look_like_levels_are_told_however_few():
+    table = pd.DataFrame({"k": ["3", "a"] * 10, "b": np.arange(20.0)})
+    model = quick(AutoencoderTransformer).fit(table)
+    for odd in (3, "A", " a"):
+        with pytest.warns(UserWarning, match=r"Got 1 of 2 values in column 'k'.*by type, blanks or case alone"):
+            model.transform(pd.DataFrame({"k": ["a", odd], "b": [0.0, 0.0]}))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "Float32", "float[pyarrow]"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_narrow_columns_hold_no_infinity(dtype):
+    table = pd.DataFrame({"a": pd.array(X["x"].to_numpy(np.float32), dtype=dtype), "b": X["x"] * 2.0})
+    model = quick(VAETransformer).fit(table)
+    far = model.reconstruct(table.assign(b=1e300))
+    assert far["a"].dtype == table["a"].dtype
+    assert np.isfinite(far["a"].to_numpy(np.float64)).all()
+
+
+def test_infinite_levels_are_refused():
+    table = np.column_stack([X["x"], np.arange(N) % 3])
+    table[0, 1] = np.inf
+    for given_table in (table, pd.DataFrame(table)):
+        with pytest.raises(ValueError, match=r"Got infinite values among the categories of column .*finite levels"):
+            VAETransformer(1, categorical_features=[1]).fit(given_table)
+
+
+def test_numbers_among_declared_text_are_numbers():
+    model = quick(AutoencoderTransformer).fit(pd.DataFrame({"a": [1, 2, 3, 4] * 5, "b": np.arange(20.0)}))
+    kinds = pd.Categorical([1, 2], categories=[1, 2, "unused"])
+    found = model.transform(pd.DataFrame({"a": kinds, "b": pd.array([0.0, 1.0], dtype="Float64")}))
+    np.testing.assert_array_equal(found, model.transform(pd.DataFrame({"a": [1, 2], "b": [0.0, 1.0]})))
+
+
+@pytest.mark.filterwarnings("error")
+def test_sparse_columns_are_read_in_silence():
+    model = quick(AutoencoderTransformer).fit(pd.DataFrame({"a": [1.0, 0.0, 3.0, 0.0] * 5, "b": np.arange(20.0)}))
+    model.transform(pd.DataFrame({"a": pd.arrays.SparseArray([1.0, 0.0]), "b": [0.0, 1.0]}))
+
+
+def test_names_that_occur_twice_are_refused_before_gaps_are_looked_for():
+    table = pd.DataFrame(np.ones((4, 2)), columns=["c", "c"])
+    with pytest.raises(ValueError, match="Got column names that occur twice"):
+        AEImputer(missing_values=-1).fit(table)
+
+
+class Dask:
+    """What tells a frame of Dask."""
+
+    columns, dtypes, npartitions = ["a"], [np.dtype(float)], 2
+
+    def compute(self):
+        raise AssertionError
+
+
+def test_frames_that_are_not_in_memory_are_refused():
+    with pytest.raises(ValueError, match=r"Got a Dask of Dask; expected a frame with its rows\. Call its compute\(\)"):
+        AutoencoderTransformer().fit(Dask())
