@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +75,13 @@ class GappyRows:
 
     def blocks(self, chosen: np.ndarray | None = None) -> list[Block]:
         """Return all rows, or those of a mask, in blocks."""
-        order = self._order if chosen is None else self._order[chosen[self._order]]
+        return self._all if chosen is None or chosen.all() else self._blocks(self._order[chosen[self._order]])
+
+    @cached_property
+    def _all(self) -> list[Block]:
+        return self._blocks(self._order)
+
+    def _blocks(self, order: np.ndarray) -> list[Block]:
         n_gaps = self._n_gaps[order]
         start = int(np.searchsorted(n_gaps, 0, "right"))
         nothing = np.zeros((0, 0), dtype=bool)
