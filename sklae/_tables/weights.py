@@ -50,9 +50,6 @@ class RowWeights(NamedTuple):
         n_rows = num_samples(X)
         expected = f"expected one finite number at or above 0 for each of the {n_rows} rows, and not only zeros."
         remedy = "Pass weights in the order of the rows, or None to count all alike."
-        shape = np.shape(sample_weight)
-        if shape not in ((), (n_rows,)):
-            raise ValueError(f"Got sample_weight of shape {shape}; {expected} {remedy}")
         try:
             weights = check_sample_weight(unmasked(sample_weight), np.empty((n_rows, 1)), dtype=np.float64)
         except (ValueError, TypeError) as error:
@@ -79,3 +76,17 @@ class RowWeights(NamedTuple):
                 "same order."
             )
         return table if self.rows is None else rows_of(table, self.rows, self.n_rows)
+
+    @property
+    def _counts(self) -> np.ndarray:
+        return np.isin(np.arange(self.n_rows), np.arange(self.n_rows) if self.rows is None else self.rows)
+
+    def others(self, table: Any) -> Any:
+        """Return the rows of a table that don't count."""
+        return rows_of(table, np.flatnonzero(~self._counts), self.n_rows)
+
+    def merge(self, counted: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return the values of all rows, from those of the rows that count and of the others."""
+        values, counts = np.empty(self.n_rows), self._counts
+        values[counts], values[~counts] = counted, others
+        return values

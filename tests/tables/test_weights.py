@@ -25,9 +25,9 @@ REFUSED = {
     "an infinite number": (np.inf, r"Got sample_weight with inf; expected"),
     "too few": (
         [1, 1, 1],
-        r"Got sample_weight of shape \(3,\); expected one finite number .* 4 rows, .*Pass weights in",
+        r"Got sample_weight that can't be used \(.*shape == \(3,\).*\); expected one .* 4 rows, .*Pass weights in",
     ),
-    "a column": (np.ones((4, 1)), r"Got sample_weight of shape \(4, 1\); expected one finite number"),
+    "a column": (np.ones((4, 1)), r"Got sample_weight that can't be used \(.* 2D array.*\); expected"),
     "text": (["a", "b", "c", "d"], r"Got sample_weight that can't be used \(.*\); expected one finite number"),
     "masked": (np.ma.array([1, 1, 1, 1], mask=[0, 0, 0, 1]), r"Got sample_weight that can't be used \(.*NaN"),
 }
@@ -88,7 +88,7 @@ def test_equal_weights_are_none(weights):
     assert counts.of(X) is X
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20).filter(any), st.floats(1e-3, 1e3))
+@given(st.lists(st.just(0.0) | st.floats(1e-6, 1e6), min_size=1, max_size=20).filter(any), st.floats(1e-3, 1e3))
 def test_weights_have_mean_one_in_any_unit(weights, unit):
     table = np.zeros((len(weights), 2))
     first, second = (RowWeights.read(np.array(weights) * times, table) for times in (1.0, unit))
