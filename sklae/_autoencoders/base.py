@@ -88,7 +88,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             How much each row counts, at or above 0; only ratios matter. None: all alike. A row of weight 0 is as good
             as absent; others count in the scaling, the linear start and the loss, also that of rows held out. What is
-            computed of a batch as a whole (free bits, MMD, KL sparsity and the like) counts rows alike. Not with a
+            computed of a batch as a whole (MMD, KL sparsity and the like) counts rows alike. Not with a
             source of rows.
         X_val : array-like or frame of shape (n_validation_samples, n_features), default=None
             Validation rows of one's own: their terms are in ``net_.history`` as ``valid_…``, and

@@ -111,8 +111,8 @@ class Objective(nn.Module):
         """Whether the loss of several models at once is a reconstruction error of each, and nothing else."""
         return self.divergence is None and self.critic is None and self.penalty is None
 
-    def terms(self, output: Output, target: Rows) -> dict[str, torch.Tensor]:
-        """Return each term by name, one value a row (batch statistics: one value).
+    def terms(self, output: Output, target: Rows, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return each term by name, one value a row (batch statistics: one value), times how much the row counts.
 
         ``reconstruction`` is -log p(x | z), without constants that nothing learned changes.
         """
@@ -120,7 +120,7 @@ class Objective(nn.Module):
         terms = {"reconstruction": _reconstruction(output.model, output.given, x, target.observed)}
         # a critic without a divergence has codes to draw for, too
         has_codes = self.divergence is not None or self.critic is not None
-        codes = output.codes(self.n_rows, self.epoch) if has_codes else None
+        codes = output.codes(self.n_rows, self.epoch)._replace(weight=weight) if has_codes else None
         if self.divergence is not None and codes is not None:
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
@@ -136,7 +136,7 @@ class Objective(nn.Module):
             terms |= self.critic(self._judged(output, target, codes))
         if self.penalty is not None:
             terms["penalty"] = self.penalty(_coded(output, x, target.observed))
-        return terms
+        return weighted(terms, weight)
 
     def codes_cut_off(self, output: Output) -> Codes:
         """Return a batch's codes, and the prior as it is now, cut off from the model: what its opponents see."""

@@ -12,7 +12,6 @@ from skorch.callbacks import Callback
 from skorch.utils import TeeGenerator
 
 from sklae._model.module import Output
-from sklae._model.objective import weighted
 from sklae._training.batches import Batch, as_rows
 from sklae._training.callbacks import StopTraining
 from sklae._training.optimizers import clip_gradients
@@ -148,7 +147,7 @@ class LeanLoop(NeuralNet):
 
     def _step(self, batch: Batch, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
         output = self.infer(batch.rows, generator=generator, **fit_params)
-        terms = weighted(self.criterion_.terms(output, batch.target), batch.weight)
+        terms = self.criterion_.terms(output, batch.target, batch.weight)
         return {"loss": self.criterion_.loss(terms), "y_pred": output, "terms": terms}
 
     def infer(self, x: Any, **fit_params: Any) -> Output:

@@ -12,7 +12,6 @@ import torch
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 
-from sklae._model.objective import weighted
 from sklae._tables.layout import Rows
 from sklae._training.batches import Batch, EncodedRows
 from sklae._training.loop import record_terms
@@ -153,7 +152,7 @@ def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, b
     """Take one step for all nets, and return the loss of each."""
     rows, target = (Rows.concatenate([getattr(batch, name) for batch in batches]) for name in ("rows", "target"))
     weights = [batch.weight for batch in batches if batch.weight is not None]
-    terms = weighted(objective.terms(module(*rows), target), torch.cat(weights) if weights else None)
+    terms = objective.terms(module(*rows), target, torch.cat(weights) if weights else None)
     optimizer.zero_grad()
     losses = terms["reconstruction"].view(len(batches), -1).mean(1)
     losses.sum().backward()  # each net has the gradient of its own loss

@@ -102,6 +102,15 @@ def test_batches_of_weighted_rows_estimate_the_weighted_mean():
     assert all(term["batch"].item() == 2.0 for term in terms)
 
 
+@pytest.mark.parametrize("params", [{"capacity": 50.0}, {"free_bits": 100.0}], ids=str)
+def test_allowances_are_of_the_weighted_mean(params):
+    """What is added to the KL term is measured from the same mean: a light row gains nothing by telling more."""
+    model = VAETransformer(2, **AT_START, batch_size=len(TABLE), **params).fit(TABLE, sample_weight=WEIGHTS)
+    epoch = model.net_.history[-1]
+    expected = 50.0 - epoch["train_kl"] if "capacity" in params else 200.0
+    assert epoch["train_kl"] + epoch[f"train_{next(iter(params))}"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_histories_hold_weighted_means():
     model = AutoencoderTransformer(2, **AT_START).fit(TABLE[["y", "z"]], sample_weight=WEIGHTS)
     kept = TABLE[["y", "z"]][KEPT]
