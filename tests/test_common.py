@@ -44,16 +44,7 @@ NOT_APPLICABLE = {
         "check_estimators_data_not_an_array",  # run by check_classifier_data_not_an_array
         "check_outlier_corruption",  # run by check_outliers_train
     },
-    "sample_weight is no parameter of fit": {
-        "check_all_zero_sample_weights_error",
-        "check_sample_weight_equivalence_on_dense_data",
-        "check_sample_weight_equivalence_on_sparse_data",
-        "check_sample_weights_list",
-        "check_sample_weights_not_an_array",
-        "check_sample_weights_not_overwritten",
-        "check_sample_weights_pandas_series",
-        "check_sample_weights_shape",
-    },
+    "sparse matrices are refused": {"check_sample_weight_equivalence_on_sparse_data"},
     "no classifier": {
         "check_class_weight_balanced_classifiers",
         "check_class_weight_balanced_linear_classifier",
@@ -92,6 +83,15 @@ NOT_APPLICABLE = {
         "check_array_api_mixed_inputs",
         "check_array_api_same_namespace",
     },
+}
+
+# Checks that may fail, by the reason: what users pass on as `expected_failed_checks`. Where no step is better than the
+# linear start, and of an imputer, which gives rows without gaps back as they are, they pass.
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "repeated rows make other batches, held-out rows and folds than weighted ones: the loss is the same, the path "
+        "to its minimum is not"
+    ),
 }
 
 # Instances for the checks one by one: what users meet first.
@@ -220,7 +220,9 @@ def _yielded():
         seen = {}
         for instance, check in estimator_checks_generator(estimator):
             seen[_name(check)] = number = seen.get(_name(check), 0) + 1
-            yield pytest.param(instance, check, id=f"{name}-{_name(check)}-{number}")
+            reason = EXPECTED_FAILURES.get(_name(check))
+            marks = [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
+            yield pytest.param(instance, check, id=f"{name}-{_name(check)}-{number}", marks=marks)
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(_yielded()))
@@ -234,6 +236,8 @@ def test_check_of_default_instance(estimator, check):
 def test_all_checks_with_part(name):
     failed = {}
     for estimator, check in estimator_checks_generator(WITH_PARTS[name]):
+        if _name(check) in EXPECTED_FAILURES:
+            continue
         try:
             _run(check, estimator)
         except (Exception, pytest.fail.Exception) as error:

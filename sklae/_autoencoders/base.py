@@ -16,6 +16,7 @@ from sklae._autoencoders.training import Training
 from sklae._autoencoders.training_rows import FitInput
 from sklae._autoencoders.verbs import Verbs
 from sklae._tables.table import read
+from sklae._tables.weights import RowWeights
 from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
@@ -73,7 +74,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None, X_clean: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, X_val: Any = None, X_clean: Any = None) -> Self:
         """Fit the autoencoder.
 
         Parameters
@@ -84,6 +85,11 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             and the frame's own missing values mark gaps.
         y : ignored
             Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts, at or above 0; only ratios matter. None: all alike. A row of weight 0 is as good
+            as absent; others count in the scaling, the linear start and the loss, also that of rows held out. What is
+            computed of a batch as a whole (MMD, KL sparsity and the like) counts rows alike. Not with a
+            source of rows.
         X_val : array-like or frame of shape (n_validation_samples, n_features), default=None
             Validation rows of one's own: their terms are in ``net_.history`` as ``valid_…``, and
             ``early_stopping`` watches them instead of a part of X.
@@ -115,11 +121,13 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             If training was interrupted; the best weights so far stay.
         """
         with atomic(self) as before:
-            training, given = Training(self), FitInput(read(X), X_val, X_clean)
+            counts = RowWeights.read(sample_weight, X)
+            X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")
+            training, given = Training(self), FitInput(read(X), X_val, X_clean, weights=counts.weights)
             continues = self.warm_start and hasattr(self, "net_")
             training.run(training.resume(given) if continues else training.start(given))
             try:
-                training.fit_code_density(given.X)
+                training.fit_code_density(given.X, given.weights)
             except KeyboardInterrupt:
                 # what was trained stays, as after a break in training; but it gets out, for the density is missing
                 before.clear()
@@ -142,7 +150,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
 
     @available_if(_can_continue)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, *, categories: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, categories: Any = None) -> Self:
         """Train for one epoch on the given rows, continuing from where the last call ended.
 
         The first call fixes the columns, their levels and their scaling: other levels are gaps later, with a warning.
@@ -154,6 +162,8 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
         X : array-like or frame of shape (n_samples, n_features)
         y : ignored
             Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts beside the others of this call, as in `fit`.
         categories : mapping of str or int to list, default=None
             Columns' names (or positions) and levels that may come later, as a classifier's ``classes``; read by the
             first call.
@@ -176,7 +186,9 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
         """
         with atomic(self):
             self.__dict__.pop("code_density_", None)  # of codes as they were
-            training, given = Training(self, is_whole=False), FitInput(read(X), levels=categories or {})
+            counts = RowWeights.read(sample_weight, X)
+            training = Training(self, is_whole=False)
+            given = FitInput(read(counts.of(X)), levels=categories or {}, weights=counts.weights)
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))
         return self
 

@@ -23,6 +23,7 @@ __all__ = [
     "check_count",
     "check_device",
     "check_factory",
+    "check_iterators",
     "check_module",
     "check_prior",
     "check_sample_from",
@@ -76,6 +77,16 @@ def check_device(device: str) -> str:
             "device='auto' to take the best one."
         ) from error
     return device
+
+
+def check_iterators(net_params: dict[str, Any] | None) -> None:
+    """Refuse batches of the user's own making, which know of no weights."""
+    own = sorted({"iterator_train", "iterator_valid"} & set(net_params or ()))
+    if own:
+        raise ValueError(
+            f"Got sample_weight with net_params of {own}, whose batches have no weights; expected sklae's own batches. "
+            "Leave one of the two out."
+        )
 
 
 def check_prior(prior: Any, divergence: Any) -> Any:

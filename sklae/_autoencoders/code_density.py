@@ -12,10 +12,11 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
+from sklearn.utils.validation import has_fit_parameter
 
 from sklae._tables.layout import Layout
 from sklae._training.plain import plain, with_tensors
-from sklae._utils.random import draw_seed, generate, torch_generator
+from sklae._utils.random import draw_seed, generate, resampled, torch_generator
 from sklae._utils.torch_settings import torch_settings
 from sklae.priors import Flow
 
@@ -25,7 +26,9 @@ __all__ = ["AGGREGATES", "MOST_CODES", "draw_codes", "fit_code_density"]
 MOST_CODES = 10_000
 
 
-def fit_code_density(sample_from: Any, codes: np.ndarray, random_state: np.random.RandomState) -> Any:
+def fit_code_density(
+    sample_from: Any, codes: np.ndarray, random_state: np.random.RandomState, weights: np.ndarray | None = None
+) -> Any:
     """Fit a density to codes.
 
     Parameters
@@ -35,16 +38,22 @@ def fit_code_density(sample_from: Any, codes: np.ndarray, random_state: np.rando
     codes : ndarray of shape (n_samples, n_components)
         At most 10,000 of them are used.
     random_state : RandomState
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each code counts. Densities whose ``fit`` takes no ``sample_weight`` get codes as often as they count.
     """
-    if len(codes) > MOST_CODES:
-        codes = codes[random_state.permutation(len(codes))[:MOST_CODES]]
+    takes_weights = not isinstance(sample_from, str) and has_fit_parameter(sample_from, "sample_weight")
+    if weights is not None and not takes_weights:
+        codes = codes[resampled(weights, min(len(codes), MOST_CODES), random_state.uniform())]
+    elif len(codes) > MOST_CODES:
+        chosen = random_state.permutation(len(codes))[:MOST_CODES]
+        codes, weights = codes[chosen], None if weights is None else weights[chosen]
     if isinstance(sample_from, str):
         return AGGREGATES[sample_from](codes, random_state)
     density = clone(sample_from)
     # left to itself, None means NumPy's global generator
     unset = [name for name, value in density.get_params().items() if _is_seed(name) and value is None]
     density.set_params(**{name: draw_seed(random_state) for name in unset})
-    return density.fit(codes)
+    return density.fit(codes, sample_weight=weights) if takes_weights and weights is not None else density.fit(codes)
 
 
 def _is_seed(name: str) -> bool:

@@ -152,8 +152,8 @@ class Training:
             if problem:
                 warn(problem, ConvergenceWarning)
 
-    def fit_code_density(self, X: Any) -> None:
-        """Fit what `sample` draws codes from, if it is not the prior."""
+    def fit_code_density(self, X: Any, weights: np.ndarray | None = None) -> None:
+        """Fit what `sample` draws codes from, if it is not the prior; ``weights`` say how much each row of X counts."""
         estimator = self.estimator
         vars(estimator).pop("code_density_", None)
         if not self._fits_density:
@@ -163,7 +163,7 @@ class Training:
         tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, MOST_CODES, random_state))
         try:
             codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
-            estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state)
+            estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state, weights)
         except Exception:  # all or nothing: training went on with the net as it was
             if self._before is not None:
                 self._before.restore(estimator.net_)

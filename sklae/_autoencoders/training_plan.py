@@ -94,7 +94,7 @@ class TrainingPlan:
             net = AutoencoderNet(Autoencoder, **settings).initialize()
             check_module(net.module_, net.criterion_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
-            start_from_rows(net, rows.sample)
+            start_from_rows(net, rows.sample, rows.weights)
         return net
 
     def _module_parts(self, rows: TrainingRows, parts: Parts) -> dict[str, Any]:

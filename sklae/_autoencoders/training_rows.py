@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from sklae._autoencoders.checks import check_support
+from sklae._autoencoders.checks import check_iterators, check_support
 from sklae._autoencoders.defaults import default_n_held_out
 from sklae._tables.columns import Columns
 from sklae._tables.layout import Layout, LayoutReader, Rows
@@ -39,6 +40,8 @@ class FitInput(NamedTuple):
         Train on at most so many random rows of X. Columns and their scales are learned from all.
     levels : mapping or None
         Of a piece of a stream: what levels of columns there are, whether they occur in it or not.
+    weights : ndarray of shape (n_samples,) or None
+        How much each row of X counts, above 0 and of mean 1; None: all alike.
     """
 
     X: Any
@@ -47,6 +50,7 @@ class FitInput(NamedTuple):
     columns: Columns | None = None
     max_rows: int | None = None
     levels: Mapping[Any, Sequence[Any]] | None = None
+    weights: np.ndarray | None = None
 
     @property
     def is_piece(self) -> bool:
@@ -64,12 +68,15 @@ class TrainingRows(NamedTuple):
     valid : EncodedRows or None
     held_out : bool
         Whether rows to validate on were taken from those to train on.
+    weights : ndarray or None
+        How much each row of `sample` counts; None: all alike.
     """
 
     layout: Layout
     train: EncodedRows | StreamedRows
     valid: EncodedRows | None
     held_out: bool = False
+    weights: np.ndarray | None = None
 
     def sample(self) -> list[Rows]:
         """Return rows for what is learned from them before the first step, those held out after the others."""
@@ -104,6 +111,8 @@ class RowReader:
 
     def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
         """Return what to train on, in a given layout or in one that is learned from all training rows."""
+        if given.weights is not None:
+            check_iterators(self.estimator.net_params)
         columns = given.columns if layout is None else layout.columns
         if columns is None:
             first = given.X if given.X_clean is None else given.X_clean
@@ -133,14 +142,20 @@ class RowReader:
             )
         rows, rows_valid = self._split(len(table), has_validation=valid is not None)
         if layout is None:
-            layout = self.reader(columns, is_piece=given.is_piece).read(table if clean is None else clean)
+            reader = self.reader(columns, is_piece=given.is_piece)
+            layout = reader.read(table if clean is None else clean, weights=given.weights)
         encode = RowEncoder(layout, self.likelihood)
-        train = encode(table, clean, self._some_of(len(table), rows, given.max_rows))
+        rows = self._some_of(len(table), rows, given.max_rows)
+        weights = _of_rows(given.weights, rows)
+        train = encode(table, clean, rows, weights)
         if valid is not None:
-            return TrainingRows(layout, train, encode(valid))
+            return TrainingRows(layout, train, encode(valid), weights=weights)
         if rows_valid is None:
-            return TrainingRows(layout, train, None)
-        return TrainingRows(layout, train, encode(table, clean, rows_valid), held_out=True)
+            return TrainingRows(layout, train, None, weights=weights)
+        held_out = _of_rows(given.weights, rows_valid)
+        everything = None if weights is None or held_out is None else np.concatenate([weights, held_out])
+        valid_rows = encode(table, clean, rows_valid, held_out)
+        return TrainingRows(layout, train, valid_rows, held_out=True, weights=everything)
 
     def reader(self, columns: Columns, *, is_piece: bool = False) -> LayoutReader:
         """Return what learns a layout of these columns from the rows it is shown, or from the first of more."""
@@ -252,21 +267,30 @@ class RowEncoder:
         self.supports = [(part.support, indices) for part, indices in likelihood.leaves(layout.columns)]
 
     def __call__(
-        self, table: np.ndarray, clean: np.ndarray | None = None, rows: np.ndarray | None = None
+        self,
+        table: np.ndarray,
+        clean: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ) -> EncodedRows:
-        """Return rows of a table (all for None), and what they are damaged versions of."""
+        """Return rows of a table (all for None), what they are damaged versions of, and how much each counts."""
         inputs = self.layout.encode(table, rows=rows)
         targets = inputs if clean is None else self.layout.encode(clean, rows=rows)
         check_support(targets, self.supports)
         bounds = self.layout.clip_bounds
         if bounds is not None:
             targets.x.clamp_(*bounds)
-        return EncodedRows(inputs, targets)
+        weight = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+        return EncodedRows(inputs, targets, weight)
 
 
 def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
     """Return what reads a table, or a source of rows."""
     return SourceReader if isinstance(X, RowSource) else RowReader
+
+
+def _of_rows(weights: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray | None:
+    return weights if weights is None or rows is None else weights[rows]
 
 
 def _where(leaves: Leaves, chosen: Callable[[Likelihood], bool]) -> np.ndarray:

@@ -16,6 +16,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.conditions import read_condition
 from sklae._tables.layout import Layout
 from sklae._tables.validation import check_table
+from sklae._tables.weights import RowWeights
 from sklae._training.net import AutoencoderNet
 from sklae._utils.compat import available_if
 from sklae._utils.memory import check_fits
@@ -133,7 +134,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.model_.score(self._check_input(X))
 
     @available_if(lambda self: self._can_score())
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean of `score_samples`, in nats per row.
 
         Parameters
@@ -141,12 +142,15 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X : array-like or frame of shape (n_samples, n_features)
         y : ignored
             Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts; None: all alike.
 
         Returns
         -------
         score : float
         """
-        return float(np.mean(self.score_samples(X)))
+        counts = RowWeights.read(sample_weight, X)
+        return float(np.average(self.score_samples(counts.of(X)), weights=counts.weights))
 
     @available_if(lambda self: self._can_sample())
     def sample(self, n_samples: int = 1, random_state: Any = None, *, condition: Any = None, noise: bool = True) -> Any:

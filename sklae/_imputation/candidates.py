@@ -77,9 +77,10 @@ class Parts:
         first = cls(joint, [own for j, own in coded.items() if j not in joined])
         return first, cls(numbers, list(coded.values())) if coded else None
 
-    def rows(self, seen: np.ndarray) -> LevelRows:
-        """Return rows, from their cells as they are seen."""
-        return LevelRows(GappyRows(seen[:, self.joint]), [np.nan_to_num(seen[:, own]) for own in self.categories])
+    def rows(self, seen: np.ndarray, weights: np.ndarray | None = None) -> LevelRows:
+        """Return rows, from their cells as they are seen, and how much each counts."""
+        levels = [np.nan_to_num(seen[:, own]) for own in self.categories]
+        return LevelRows(GappyRows(seen[:, self.joint]), levels, weights)
 
 
 class SeenRows:
@@ -89,10 +90,13 @@ class SeenRows:
     ----------
     cells : ndarray of shape (n_samples, n_cells)
         NaN in gaps.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts in a fit; None: all alike.
     """
 
-    def __init__(self, cells: np.ndarray):
+    def __init__(self, cells: np.ndarray, weights: np.ndarray | None = None):
         self.cells = cells
+        self.weights = weights
         self._seen: dict[View, np.ndarray] = {}
         self._rows: dict[tuple[View, Parts], LevelRows] = {}
 
@@ -101,7 +105,7 @@ class SeenRows:
         if view not in self._seen:
             self._seen[view] = view.see(self.cells)
         if (view, parts) not in self._rows:
-            self._rows[view, parts] = parts.rows(self._seen[view])
+            self._rows[view, parts] = parts.rows(self._seen[view], self.weights)
         return self._rows[view, parts]
 
 
@@ -179,7 +183,7 @@ class Candidate(ABC):
         view : View
             Its own, or one of the same kind.
         weights : ndarray of shape (n_samples,) or None, default=None
-            How often each row counts.
+            How often each row counts by chance, beside its own weight.
         """
         return dataclasses.replace(self, view=view, model=self.again(rows.by(view, self.parts), weights))
 
@@ -217,7 +221,7 @@ class OneNormal(Candidate):
             tol=_TOL if weights is None else _REDRAW_TOL,
             start=self.model.normals[0],
             ridge=self.prior.ridge,
-            weights=weights,
+            weights=rows.counts(weights),
             max_iter=_MORE_ITERATIONS,
         )
         return Mixture.of_one(normal, rows)
@@ -266,17 +270,17 @@ def _set_levels(out: np.ndarray, expected: np.ndarray, cells: Cells, column: int
     out[:, own] = np.arange(len(own)) == chosen[:, None]
 
 
-def unrelated_columns(cells: Cells, visible: np.ndarray) -> Candidate:
+def unrelated_columns(cells: Cells, visible: np.ndarray, weights: np.ndarray | None = None) -> Candidate:
     """Return a candidate that expects means and frequencies, whatever else a row holds."""
     joint, _ = Parts.of(cells)
     view = Plain()
-    rows = joint.rows(visible)
-    normal = Normal.fit(rows.numbers, shrinkage=1.0, max_iter=1)
+    rows = joint.rows(visible, weights)
+    normal = Normal.fit(rows.numbers, shrinkage=1.0, max_iter=1, weights=weights)
     return OneNormal("means", view, joint, Mixture.of_one(normal, rows), Prior(normal, 1.0, np.zeros(len(joint.joint))))
 
 
 def fit_candidates(
-    cells: Cells, visible: np.ndarray, truth: np.ndarray, seed: int
+    cells: Cells, visible: np.ndarray, truth: np.ndarray, seed: int, weights: np.ndarray | None = None
 ) -> Iterator[tuple[Candidate, np.ndarray]]:
     """Fit candidates to cells, and yield each with what it expects of rows with cells held out; a normal comes first.
 
@@ -288,11 +292,14 @@ def fit_candidates(
     truth : ndarray of shape (n_samples, n_cells)
         What was held out; NaN elsewhere.
     seed : int
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts; None: all alike.
     """
     joint, classes = Parts.of(cells)
     is_number = ~cells.is_coded[cells.owner]
     to_judge = ~np.isnan(truth).all(axis=1)
-    everything, judged = SeenRows(visible), SeenRows(visible[to_judge])
+    of_judged = None if weights is None else weights[to_judge]
+    everything, judged = SeenRows(visible, weights), SeenRows(visible[to_judge], of_judged)
     views: tuple[type[View], ...] = (Plain, NormalScores) if is_number.any() else (Plain,)
     for kind in views:
         view = kind.fit(visible, np.flatnonzero(is_number))
@@ -343,13 +350,19 @@ def _best_normal(
         ridge = np.where(is_number[parts.joint], least, _NUMBER_RIDGE)
         tol = _TOL if shrinkage > _FINE else _FINE_TOL
         normal = Normal.fit(
-            rows.numbers, shrinkage=shrinkage, tol=tol, start=start, ridge=ridge, max_iter=_MOST_ITERATIONS
+            rows.numbers,
+            shrinkage=shrinkage,
+            tol=tol,
+            start=start,
+            ridge=ridge,
+            weights=rows.weights,
+            max_iter=_MOST_ITERATIONS,
         )
         start = normal
         prior = Prior(normal, shrinkage, ridge)
         candidate = OneNormal(name, view, parts, Mixture.of_one(normal, rows), prior)
         expected = candidate.expect(judged)
-        error = _error(truth, expected)
+        error = _error(truth, expected, judged.weights)
         if best is None or error < best[0]:
             best, n_worse = (error, candidate, expected), 0
         else:
@@ -377,8 +390,10 @@ def _numbers_of_normals(n_rows: int, parts: Parts, *, is_joint: bool) -> Sequenc
     return [n for n in _N_NORMALS if n <= most and (is_joint or n >= _LEAST_CLASSES)]
 
 
-def _error(truth: np.ndarray, expected: np.ndarray) -> float:
-    missed = np.abs(expected - truth)[~np.isnan(truth)]
+def _error(truth: np.ndarray, expected: np.ndarray, weights: np.ndarray | None) -> float:
+    known = ~np.isnan(truth)
+    missed = np.abs(expected - truth)[known]
     if not len(missed):
         return 0.0
-    return float(np.mean(np.where(missed < _HUBER, missed**2, 2 * _HUBER * missed - _HUBER**2)))
+    errors = np.where(missed < _HUBER, missed**2, 2 * _HUBER * missed - _HUBER**2)
+    return float(np.average(errors, weights=None if weights is None else weights[np.nonzero(known)[0]]))

@@ -15,7 +15,7 @@ from sklae._tables.categories import Categories
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells, Space
 from sklae._utils.quasi_random import antithetic_draws
-from sklae._utils.random import some_rows
+from sklae._utils.random import resampled, some_rows
 from sklae.likelihoods import Gaussian, Mixed
 from sklae.networks import MLP
 
@@ -84,11 +84,17 @@ class ConditionalModel:
         )
         self.settings = settings
 
-    def fit(self, table: np.ndarray, start: Candidate, truth: np.ndarray | None) -> ConditionalModel:
-        """Train on rows with gaps; ``truth`` are cells of gaps that are known, to stop by."""
+    def fit(
+        self, table: np.ndarray, start: Candidate, truth: np.ndarray | None, weights: np.ndarray | None = None
+    ) -> ConditionalModel:
+        """Train on rows with gaps; ``truth`` are cells of gaps that are known, to stop by.
+
+        ``weights`` say how much each row counts; of what to stop by, as often.
+        """
         self.start = start
         cells = self.space.of(table)
-        pairs = self._pairs(cells)
+        pairs, rows = self._pairs(cells)
+        own = None if weights is None else weights[rows]
         n_steps = int(np.clip(cells.shape[0] * self.width, _LEAST_STEPS, _MOST_STEPS))
         settings = {
             "n_components": min(16, self.width),
@@ -110,17 +116,20 @@ class ConditionalModel:
         held_out = None
         if truth is not None:
             held_out = self._rows(cells, self._fill(cells), truth)
-            held_out = held_out[~np.isnan(held_out[:, : self.width]).all(axis=1)]
+            known = np.flatnonzero(~np.isnan(held_out[:, : self.width]).all(axis=1))
+            if weights is not None and len(known):
+                known = known[resampled(weights[known], len(known), 0.5)]
+            held_out = held_out[known]
             if not len(held_out):
                 held_out = None
                 vae.set_params(early_stopping=False)
         training = Training(vae)
-        training.run(training.start(FitInput(pairs, held_out, columns=self.columns)))
+        training.run(training.start(FitInput(pairs, held_out, columns=self.columns, weights=own)))
         self.autoencoder = vae
         return self
 
-    def _pairs(self, cells: np.ndarray) -> np.ndarray:
-        """Return rows with further cells hidden, beside what these hold."""
+    def _pairs(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows with further cells hidden, beside what these hold, and which rows they are."""
         affordable = min(_BUDGET / max(cells.shape[1], 1) ** 3, _MOST_NUMBERS / self.columns.n_total)
         n_pairs = int(np.clip(affordable, _LEAST_PAIRS, _MOST_PAIRS))
         n_copies = max(1, min(_MOST_COPIES, n_pairs // len(cells)))
@@ -134,19 +143,19 @@ class ConditionalModel:
         # where values, or levels, are rare, none may have been hidden
         values = np.where(hidden, self.space.cells.collapse(targets), np.nan)
         lacking = np.flatnonzero(~(np.fmin.reduce(values) < np.fmax.reduce(values)))
-        ends = [self._ends(cells, int(j)) for j in lacking]
-        targets = np.concatenate([targets, *ends])
+        rows = np.concatenate([rows, *(self._ends(cells, int(j)) for j in lacking)])
+        targets = cells[rows]
         hidden = np.concatenate([hidden, np.repeat(np.eye(self.width, dtype=bool)[lacking], 2, axis=0)])
         seen = np.where(hidden[:, self.space.cells.owner], np.nan, targets)
-        return self._rows(seen, self._fill(seen), targets)
+        return self._rows(seen, self._fill(seen), targets), rows
 
     def _fill(self, cells: np.ndarray) -> np.ndarray:
         return self.start.expect(SeenRows(cells))
 
     def _ends(self, cells: np.ndarray, column: int) -> np.ndarray:
-        """Return a row with the least and one with the largest value of a column."""
+        """Return the positions of a row with the least and of one with the largest value of a column."""
         values = self.space.cells.collapse(cells)[:, column]
-        return cells[[np.nanargmin(values), np.nanargmax(values)]]
+        return np.array([np.nanargmin(values), np.nanargmax(values)])
 
     def _columns_of(self, cells: np.ndarray) -> np.ndarray:
         return cells[:, self.space.cells.first]
@@ -196,10 +205,10 @@ class GivenModel:
             own["random_state"] = settings["random_state"]
         self.autoencoder: Any = autoencoder.set_params(**own)
 
-    def fit(self, table: np.ndarray) -> GivenModel:
-        """Train on rows with gaps."""
+    def fit(self, table: np.ndarray, weights: np.ndarray | None = None) -> GivenModel:
+        """Train on rows with gaps, each as much as it counts."""
         training = Training(self.autoencoder)
-        training.run(training.start(FitInput(table, columns=self.columns.of_codes())))
+        training.run(training.start(FitInput(table, columns=self.columns.of_codes(), weights=weights)))
         return self
 
     def expect(self, table: np.ndarray) -> np.ndarray:

@@ -51,7 +51,12 @@ class Draws:
         self.candidates, self.chances = candidates, chances / chances.sum()
 
     def judge(
-        self, models: Sequence[Candidate], visible: np.ndarray, truth: np.ndarray, seed: int
+        self,
+        models: Sequence[Candidate],
+        visible: np.ndarray,
+        truth: np.ndarray,
+        seed: int,
+        weights: np.ndarray | None = None,
     ) -> tuple[list[Candidate], np.ndarray]:
         """Return models to draw from, and how likely each is, by cells that were held out of rows' visible ones.
 
@@ -67,28 +72,36 @@ class Draws:
 
         sizes = np.array([model.size for model in models])
         drawn = [draws(model) for model in models]
-        chances = energy_weights(self.space.cells, known, drawn, sizes)
+        chances = energy_weights(self.space.cells, known, drawn, sizes, weights)
         chosen = []
         for i in np.flatnonzero(chances).tolist():
             others = [dataclasses.replace(models[i], spread=spread) for spread in _SPREADS]
             each = [drawn[i], *(draws(other) for other in others)]
-            scores = [energy_score(self.space.cells, known, one) for one in each]
+            scores = [energy_score(self.space.cells, known, one, weights) for one in each]
             chosen.append([models[i], *others][int(np.argmin(scores))])
         return chosen, chances[chances > 0]
 
-    def prepare(self, cells: np.ndarray, n_draws: int, rng: np.random.RandomState, *, verbose: bool) -> None:
+    def prepare(
+        self,
+        cells: np.ndarray,
+        n_draws: int,
+        rng: np.random.RandomState,
+        *,
+        verbose: bool,
+        weights: np.ndarray | None = None,
+    ) -> None:
         """Fit one model for each draw to a table of which rows count more or less by chance.
 
         That is the Bayesian bootstrap (Rubin, Annals of Statistics 9:130, 1981), so that draws differ as much as models
-        of other samples would.
+        of other samples would. ``weights`` say how much each row counts beside that.
         """
-        everything = SeenRows(cells)
+        everything = SeenRows(cells, weights)
         chosen = rng.choice(len(self.candidates), size=n_draws, p=self.chances)
         for i in progress(chosen.tolist(), "models to draw from", verbose=verbose):
-            weights = rng.exponential(size=len(cells))
-            weights *= len(cells) / weights.sum()
+            times = rng.exponential(size=len(cells))
+            times *= len(cells) / times.sum()
             one = self.candidates[i]
-            self.redrawn.append(one.refit(everything, one.view, weights))
+            self.redrawn.append(one.refit(everything, one.view, times))
 
     def model(self, which: int) -> Candidate:
         """Return the model of a draw."""

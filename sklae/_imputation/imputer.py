@@ -14,10 +14,10 @@ from sklae._autoencoders.base import BaseAutoencoder
 from sklae._imputation.account import Account
 from sklae._imputation.container import Container, unmarked
 from sklae._imputation.models import ImputationModels
-from sklae._imputation.support import check_limits
-from sklae._tables.columns import Columns
+from sklae._imputation.support import check_limits, find_constants
 from sklae._tables.table import read
 from sklae._tables.validation import check_table
+from sklae._tables.weights import RowWeights
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import (
     Interval,
@@ -185,7 +185,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
         """Learn how columns go together.
 
         Parameters
@@ -194,6 +194,10 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
             Rows, with gaps or without.
         y : ignored
             Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts, at or above 0; only ratios matter. None: all alike. A row of weight 0 is as good
+            as absent; others count in scales, in each model's fit, and in the errors on cells held out by which models
+            are chosen and weighed. Ranges, quantiles and what was seen of a column are those of all rows above 0.
 
         Returns
         -------
@@ -208,6 +212,8 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
         """
         with atomic(self):
             self._check_parameters()
+            counts = RowWeights.read(sample_weight, X)
+            X = counts.of(X)
             gapped = read(unmarked(X, self.missing_values))
             columns = Container.read_columns(X, gapped, self.categorical_features)
             encoded = columns.categories.encode(gapped)
@@ -221,18 +227,18 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
             self._tell_dropped()
             if self.add_indicator:
                 self._container.check_indicators()
-            self._modelled, self._constants = _find_constants(table, columns)
+            self._modelled, self._constants = find_constants(table, columns)
             self._least, self._most = check_limits(self.min_value, self.max_value, table.shape[1])
-            self._models = self._fit_models(table[:, self._modelled]) if len(self._modelled) else None
+            self._models = self._fit_models(table[:, self._modelled], counts.weights) if len(self._modelled) else None
             self.estimators_: list[Any] = [] if self._models is None else self._models.autoencoders
             self.autoencoder_: Any = self.estimators_[0] if self.estimators_ else None
         return self
 
-    def _fit_models(self, table: np.ndarray) -> ImputationModels:
+    def _fit_models(self, table: np.ndarray, weights: np.ndarray | None) -> ImputationModels:
         columns = self._container.shown(self._modelled)
         limits = self._least[self._modelled], self._most[self._modelled]
         random_state = random_state_for(self.random_state)
-        models = ImputationModels(self, columns, table, limits, self._n_draws(), random_state)
+        models = ImputationModels(self, columns, table, limits, self._n_draws(), random_state, weights)
         if isinstance(self.autoencoder, BaseAutoencoder):
             names = getattr(self, "feature_names_in_", None)
             models.show_columns(columns, None if names is None else names[self._modelled])
@@ -382,13 +388,3 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _find_constants(table: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """Return which columns to model, and what to fill those with that don't vary (NaN: nothing)."""
-    low, high = np.fmin.reduce(table), np.fmax.reduce(table)
-    is_number = ~np.isin(np.arange(table.shape[1]), list(columns.categories.levels))
-    constants = np.where(low == high, low, np.where(is_number & np.isnan(low), 0.0, np.nan))
-    # constant pixels belong to their image; constant categories have too few levels for a likelihood
-    modelled = (low < high) | (is_number & (low == high))
-    return np.flatnonzero(modelled & (low < high).any()), constants

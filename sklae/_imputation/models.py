@@ -47,6 +47,8 @@ class ImputationModels:
     n_draws : int
         How many draws of each row there are to be; 0: none.
     random_state : RandomState
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts; None: all alike.
 
     Attributes
     ----------
@@ -66,8 +68,9 @@ class ImputationModels:
         limits: tuple[np.ndarray, np.ndarray],
         n_draws: int,
         random_state: np.random.RandomState,
+        weights: np.ndarray | None = None,
     ):
-        space = self.space = Space(columns, table)
+        space = self.space = Space(columns, table, weights)
         self.support = Support(table, space.cells, *limits, np.array(columns.kinds) == "integer")
         self.stack = Stack(space.cells)
         self.candidates: list[Candidate] = []
@@ -78,33 +81,36 @@ class ImputationModels:
         cells = self.space.of(table)
         rows = self._some_rows(cells, random_state)
         if not imputer.linear_start:
-            start = unrelated_columns(space.cells, cells[rows])
-            self._fit_autoencoder(imputer, columns, table, np.full_like(cells, np.nan), start, random_state)
+            start = unrelated_columns(space.cells, cells[rows], _of_rows(weights, rows))
+            self._fit_autoencoder(imputer, columns, table, np.full_like(cells, np.nan), start, random_state, weights)
             self.stack.single()
             return
         held_out = self._choose_held_out(table, random_state)
         visible, truth = self._apart(cells, held_out)
-        candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state))
+        own = _of_rows(weights, rows)
+        candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state), own)
         found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
         models, expected = [model for model, _ in found], [filled for _, filled in found]
         names = [model.name for model in models]
         judged = rows[~np.isnan(truth[rows]).all(axis=1)]
         if imputer.autoencoder is not None:
             seen = np.where(held_out, np.nan, table)
-            self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state)
+            self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state, weights)
             expected.append(self._expect_of_autoencoder(seen[judged]))
             names.append("autoencoder")
-        self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names)
+        of_judged = _of_rows(weights, judged)
+        self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names, of_judged)
         self.account = self.stack.account
-        refit = _Refit(space, cells[rows])
+        refit = _Refit(space, cells[rows], own)
         self.candidates = [refit(models[i]) for i in self.stack.used.tolist() if i < len(models)]
         if not n_draws:
             weights = self.stack.weights.mean(axis=0)[: len(self.candidates)]
             self.draws.believe(self.candidates or [refit(models[0])], weights if len(weights) else np.ones(1))
             return
-        chosen, chances = self.draws.judge(models, visible[judged], truth[judged], draw_seed(random_state))
+        seed = draw_seed(random_state)
+        chosen, chances = self.draws.judge(models, visible[judged], truth[judged], seed, of_judged)
         self.draws.believe([refit(model) for model in chosen], chances)
-        self.draws.prepare(cells[rows], n_draws, random_state, verbose=self._verbose)
+        self.draws.prepare(cells[rows], n_draws, random_state, verbose=self._verbose, weights=own)
 
     # -- fitting ----------------------------------------------------------------------------------------
 
@@ -136,6 +142,7 @@ class ImputationModels:
         truth: np.ndarray,
         start: Candidate,
         rng: np.random.RandomState,
+        weights: np.ndarray | None,
     ) -> None:
         """Fit what the user asked for."""
         if not isinstance(imputer.autoencoder, BaseAutoencoder):
@@ -143,14 +150,12 @@ class ImputationModels:
             for _ in range(n_models):
                 settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
                 network = ConditionalModel(self.space, columns, width, rng, settings)
-                self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None))
+                self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None, weights))
         else:
-            self.given = self._fit_given(imputer, columns, seen, rng)
-
-    def _fit_given(self, imputer: Any, columns: Columns, table: np.ndarray, rng: np.random.RandomState) -> GivenModel:
-        settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
-        own = clone(imputer.autoencoder)
-        return GivenModel(self.space, columns, own, settings, imputer.n_importance_samples).fit(table)
+            settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
+            own = clone(imputer.autoencoder)
+            given = GivenModel(self.space, columns, own, settings, imputer.n_importance_samples)
+            self.given = given.fit(seen, weights)
 
     def _expect_of_autoencoder(self, table: np.ndarray) -> np.ndarray:
         models = [self.given] if self.given is not None else self.networks
@@ -213,11 +218,12 @@ class _Refit:
     ----------
     space : Space
     cells : ndarray of shape (n_samples, n_cells)
+    weights : ndarray of shape (n_samples,) or None
     """
 
-    def __init__(self, space: Space, cells: np.ndarray):
+    def __init__(self, space: Space, cells: np.ndarray, weights: np.ndarray | None):
         self.numbers = np.flatnonzero(~space.cells.is_coded[space.cells.owner])
-        self.rows = SeenRows(cells)
+        self.rows = SeenRows(cells, weights)
         self._views: dict[type[View], View] = {}
 
     def __call__(self, candidate: Candidate) -> Candidate:
@@ -225,6 +231,10 @@ class _Refit:
         if kind not in self._views:
             self._views[kind] = kind.fit(self.rows.cells, self.numbers)
         return candidate.refit(self.rows, self._views[kind])
+
+
+def _of_rows(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if weights is None else weights[rows]
 
 
 def _varies(cells: np.ndarray) -> np.ndarray:

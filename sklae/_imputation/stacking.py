@@ -50,7 +50,14 @@ class Stack:
     def __init__(self, cells: Cells):
         self.cells = cells
 
-    def fit(self, truth: np.ndarray, given: Sequence[np.ndarray], names: Sequence[str], parts: Sequence[str]) -> Stack:
+    def fit(
+        self,
+        truth: np.ndarray,
+        given: Sequence[np.ndarray],
+        names: Sequence[str],
+        parts: Sequence[str],
+        counts: np.ndarray | None = None,
+    ) -> Stack:
         """Learn the weights.
 
         Parameters
@@ -61,13 +68,17 @@ class Stack:
             What each model expects.
         names, parts : sequence of str
             Of the columns, and of the models.
+        counts : ndarray of shape (n_samples,) or None, default=None
+            How much each row counts; None: all alike.
         """
+        self._counts = np.ones(len(truth)) if counts is None else counts
         everything = np.stack(given)
         self._learn(truth, everything, np.arange(len(given)))
         kept = np.flatnonzero(self.weights.mean(axis=0) >= _LEAST_WEIGHT)
         if len(kept) < len(given):
             self._learn(truth, everything[kept], kept)
         self.account = self._make_account(truth, everything, names, parts)
+        del self._counts  # of training rows
         return self
 
     def single(self) -> Stack:
@@ -113,7 +124,7 @@ class Stack:
             place = self.cells.first[j]
             errors = truth[rows, place] - given[:, rows, place]
             typical = np.maximum(np.abs(errors.mean(axis=0)), 1e-9)
-            products.append((errors * np.minimum(1.0, _HUBER / typical)) @ errors.T)
+            products.append((errors * np.minimum(1.0, _HUBER / typical) * self._counts[rows]) @ errors.T)
         n_cells, total = sum(rows.sum() for rows in known), np.sum(products, axis=0)
         common = _least_squares(total, np.zeros(len(given)))
         pull = _PULL * _PRIOR_CELLS * np.diag(total).min() / n_cells
@@ -127,9 +138,11 @@ class Stack:
         self, columns: np.ndarray, known: list[np.ndarray], truth: np.ndarray, given: np.ndarray
     ) -> np.ndarray:
         chances = [self._true_chances(j, rows, truth, given) for j, rows in zip(columns.tolist(), known, strict=True)]
+        counts = [self._counts[rows] for rows in known]
         even = np.full(len(given), 1.0 / len(given))
-        common = _likeliest(np.concatenate(chances, axis=1), even, 1e-9)
-        return np.stack([_likeliest(own, common + 1e-6, _PRIOR_CELLS) for own in chances])
+        common = _likeliest(np.concatenate(chances, axis=1), np.concatenate(counts), even, 1e-9)
+        pairs = zip(chances, counts, strict=True)
+        return np.stack([_likeliest(own, times, common + 1e-6, _PRIOR_CELLS) for own, times in pairs])
 
     def known(self, column: int, truth: np.ndarray) -> np.ndarray:
         """Return the rows in which a column's value was held out."""
@@ -160,14 +173,22 @@ class Stack:
             if not rows.any():
                 continue
             if self.cells.is_coded[j]:
-                errors[j] = -np.log(self._true_chances(j, rows, truth, cells[None])).mean()
+                missed = -np.log(self._true_chances(j, rows, truth, cells[None]))[0]
+                errors[j] = np.average(missed, weights=self._counts[rows])
             else:
                 place = self.cells.first[j]
-                errors[j] = np.sqrt(((cells[rows, place] - truth[rows, place]) ** 2).mean())
+                missed = (cells[rows, place] - truth[rows, place]) ** 2
+                errors[j] = np.sqrt(np.average(missed, weights=self._counts[rows]))
         return errors
 
 
-def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray], sizes: np.ndarray) -> np.ndarray:
+def energy_weights(
+    cells: Cells,
+    truth: np.ndarray,
+    draws: Sequence[np.ndarray],
+    sizes: np.ndarray,
+    counts: np.ndarray | None = None,
+) -> np.ndarray:
     """Return weights of models to draw from: those whose mixture has the least energy score on held-out cells.
 
     The score of a distribution for a value y is E|X - y| - E|X - X'| / 2 (Gneiting and Raftery, JASA 102:359, 2007),
@@ -183,6 +204,8 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray],
     draws : sequence of ndarray of shape (n_draws, n_samples, n_columns)
         Of each model.
     sizes : ndarray of shape (n_models,)
+    counts : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts; None: all alike.
 
     Returns
     -------
@@ -190,7 +213,7 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray],
     """
     if (~np.isnan(truth)).sum() < _LEAST_CELLS:
         return np.eye(len(draws))[0]
-    missed, apart = _distances(cells, truth, draws)
+    missed, apart = _distances(cells, truth, draws, counts)
     scores = missed - 0.5 * np.diagonal(apart).T
     worse = scores - scores[scores.mean(axis=1).argmin()]
     as_good = worse.mean(axis=1) <= worse.std(axis=1) / np.sqrt(scores.shape[1])
@@ -208,16 +231,21 @@ def energy_weights(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray],
     return np.where(weights < _LEAST_WEIGHT, 0.0, weights) / weights[weights >= _LEAST_WEIGHT].sum()
 
 
-def energy_score(cells: Cells, truth: np.ndarray, draws: np.ndarray) -> float:
+def energy_score(cells: Cells, truth: np.ndarray, draws: np.ndarray, counts: np.ndarray | None = None) -> float:
     """Return the mean energy score of draws, as `energy_weights` has it; 0 where too few cells were held out."""
     if (~np.isnan(truth)).sum() < _LEAST_CELLS:
         return 0.0
-    missed, apart = _distances(cells, truth, [draws])
+    missed, apart = _distances(cells, truth, [draws], counts)
     return float((missed[0] - 0.5 * apart[0, 0]).mean())
 
 
-def _distances(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return each model's mean distance to true values, (n_models, n_cells), and to each model, (..., n_cells)."""
+def _distances(
+    cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray], counts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each model's mean distance to true values, (n_models, n_cells), and to each model, (..., n_cells).
+
+    Times how much each cell counts, so that means over cells are weighted.
+    """
     rows, columns = np.nonzero(~np.isnan(truth))
     coded, values = cells.is_coded[columns], [one[:, rows, columns] for one in draws]
 
@@ -228,7 +256,11 @@ def _distances(cells: Cells, truth: np.ndarray, draws: Sequence[np.ndarray]) -> 
     # a draw is compared with the other models' draws, and with its own model's others
     turned = [np.roll(one, 1, axis=0) for one in values]
     apart = np.array([[distance(one, other) for other in turned] for one in values])
-    return missed, 0.5 * (apart + apart.swapaxes(0, 1))
+    apart = 0.5 * (apart + apart.swapaxes(0, 1))
+    if counts is None:
+        return missed, apart
+    times = counts[rows] / counts[rows].mean()
+    return missed * times, apart * times
 
 
 def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:
@@ -242,12 +274,16 @@ def _least_squares(products: np.ndarray, pull: np.ndarray) -> np.ndarray:
     return weights / max(weights.sum(), 1e-12)
 
 
-def _likeliest(chances: np.ndarray, prior: np.ndarray, n_prior: float) -> np.ndarray:
-    """Return the weights of a mixture of models that makes true levels likeliest, by expectation maximisation."""
+def _likeliest(chances: np.ndarray, counts: np.ndarray, prior: np.ndarray, n_prior: float) -> np.ndarray:
+    """Return the weights of a mixture of models that makes true levels likeliest, by expectation maximisation.
+
+    ``counts`` say how much each of the levels counts.
+    """
     weights = prior / prior.sum()
     for _ in range(_EM_ITERATIONS):
         shares = chances * weights[:, None]
         shares /= np.maximum(shares.sum(axis=0), 1e-12)
+        shares *= counts
         weights = shares.sum(axis=1) + n_prior * prior / prior.sum()
         weights /= weights.sum()
     return weights

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells
 from sklae._utils.thinning import thinned
 
-__all__ = ["Support", "check_limits"]
+__all__ = ["Support", "check_limits", "find_constants"]
 
 # Expected values lie within the seen range and as much again on either side: true values lie there, too, now and then,
 # and beyond it a linear model's guess is worse than the limit.
@@ -103,3 +104,13 @@ def _one_each(name: str, value: Any, none: float, n_columns: int) -> np.ndarray:
             f"Got {name} of shape {limits.shape}; expected a number, or one for each of the {n_columns} columns."
         )
     return np.broadcast_to(limits, n_columns).copy()
+
+
+def find_constants(table: np.ndarray, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns to model, and what to fill those with that don't vary (NaN: nothing)."""
+    low, high = np.fmin.reduce(table), np.fmax.reduce(table)
+    is_number = ~np.isin(np.arange(table.shape[1]), list(columns.categories.levels))
+    constants = np.where(low == high, low, np.where(is_number & np.isnan(low), 0.0, np.nan))
+    # constant pixels belong to their image; constant categories have too few levels for a likelihood
+    modelled = (low < high) | (is_number & (low == high))
+    return np.flatnonzero(modelled & (low < high).any()), constants

@@ -178,7 +178,13 @@ def _maximize(
     return psi, loadings, spread
 
 
-def choose_rank(X: np.ndarray, n_components: int, noise: Noise, random_state: np.random.RandomState) -> int:
+def choose_rank(
+    X: np.ndarray,
+    n_components: int,
+    noise: Noise,
+    random_state: np.random.RandomState,
+    weights: np.ndarray | None = None,
+) -> int:
     """Return how many factors, up to so many, predict rows best that were left out: by cross-validation.
 
     Parameters
@@ -188,21 +194,26 @@ def choose_rank(X: np.ndarray, n_components: int, noise: Noise, random_state: np
     noise : Noise
     random_state : RandomState
         For the folds.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts.
     """
     if len(X) < 2 * _N_FOLDS:
         return n_components
+    counts = np.ones(len(X)) if weights is None else weights
     fold = random_state.permutation(np.arange(len(X)) % _N_FOLDS)
-    left_out = [X[fold == i] for i in range(_N_FOLDS)]
-    means = np.stack([X[fold != i].mean(axis=0) for i in range(_N_FOLDS)])
+    left_out = [(X[fold == i], counts[fold == i]) for i in range(_N_FOLDS)]
+    rests = [(X[fold != i], None if weights is None else weights[fold != i]) for i in range(_N_FOLDS)]
+    means = np.stack([np.average(rows, axis=0, weights=own) for rows, own in rests])
     width = X.shape[1]
-    covariances = np.stack([np.cov(X[fold != i].T, bias=True).reshape(width, width) for i in range(_N_FOLDS)])
+    covariances = np.stack([np.cov(rows.T, bias=True, aweights=own).reshape(width, width) for rows, own in rests])
     covariances[:, np.arange(width), np.arange(width)] += _LEAST_NOISE
     best, best_rank = -np.inf, n_components
     n_iterations = min(_TRIAL_ITERATIONS, _n_iterations(width))
     for rank in [rank for rank in _RANKS if rank < n_components] + [n_components]:
         found = zip(*_maximize(covariances, rank, noise, n_iterations), strict=True)
         likelihood = sum(
-            _log_likelihood(rows - mean, *model).sum() for rows, mean, model in zip(left_out, means, found, strict=True)
+            (own * _log_likelihood(rows - mean, *model)).sum()
+            for (rows, own), mean, model in zip(left_out, means, found, strict=True)
         )
         if likelihood > best:
             best, best_rank = likelihood, rank

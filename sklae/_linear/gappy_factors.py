@@ -45,22 +45,23 @@ class GappyFactors:
 
         Columns are of about unit variance.
         """
-        numbers = rows.numbers
-        n_seen = np.maximum((~numbers.missing).sum(axis=0), 1)
-        mean = numbers.values.sum(axis=0) / n_seen
-        centered = np.where(numbers.missing, 0.0, numbers.values - mean)
+        numbers, times = rows.numbers, rows.counts()[:, None]
+        n_seen = np.sum(~numbers.missing * times, axis=0)
+        n_seen = np.where(n_seen > 0, n_seen, 1.0)
+        mean = (numbers.values * times).sum(axis=0) / n_seen
+        centered = np.where(numbers.missing, 0.0, numbers.values - mean) * np.sqrt(times)
         _, size, axes = np.linalg.svd(centered, full_matrices=False)
         k = min(n_factors, len(size))
         loadings = axes[:k].T * size[:k] / np.sqrt(max(len(centered), 1))
         variance = (centered**2).sum(axis=0) / n_seen
         noise = np.maximum(variance - (loadings**2).sum(axis=1), _LEAST_NOISE)
-        counts = [one.sum(axis=0) + 1e-6 for one in rows.levels]
+        counts = [one.sum(axis=0) + 1e-6 for one in rows.counted_levels()]
         start = cls(mean, loadings, noise, [(one / one.sum())[None] for one in counts])
         return start.refined(rows, max_iter)
 
     def refined(self, rows: LevelRows, max_iter: int, weights: np.ndarray | None = None) -> GappyFactors:
-        """Return factors that fit rows better, from these; ``weights`` say how often each row counts."""
-        weights = np.ones(len(rows.numbers)) if weights is None else weights
+        """Return factors that fit rows better, from these; ``weights`` say how often each counts, beside its own."""
+        weights = rows.counts(weights)
         found = self
         for _ in range(max_iter):
             step = found._step(rows, weights)

@@ -36,10 +36,27 @@ class LevelRows(NamedTuple):
     numbers : GappyRows
     levels : list of ndarray of shape (n_samples, n_levels)
         Of each category: 1 for the level that a row has, 0 for others and in gaps.
+    weights : ndarray of shape (n_samples,) or None
+        How much each row counts in a fit; None: all alike.
     """
 
     numbers: GappyRows
     levels: list[np.ndarray]
+    weights: np.ndarray | None = None
+
+    def counts(self, times: np.ndarray | None = None) -> np.ndarray:
+        """Return how often each row counts, (n_samples,), those of chance included."""
+        own = np.ones(len(self.numbers)) if self.weights is None else self.weights
+        return own if times is None else own * times
+
+    def frequencies(self) -> list[np.ndarray]:
+        """Return of each category the shares of its levels."""
+        counts = [np.maximum(one.sum(axis=0), 1e-6) for one in self.counted_levels()]
+        return [one / one.sum() for one in counts]
+
+    def counted_levels(self) -> list[np.ndarray]:
+        """Return of each category the levels, as often as each row counts."""
+        return self.levels if self.weights is None else [self.weights[:, None] * one for one in self.levels]
 
 
 class Expected(NamedTuple):
@@ -103,7 +120,7 @@ class Mixture:
     @classmethod
     def of_one(cls, normal: Normal, rows: LevelRows) -> Mixture:
         """Return a normal as a mixture; categories have their frequencies."""
-        return cls(np.ones(1), [normal], [_frequencies(one)[None] for one in rows.levels])
+        return cls(np.ones(1), [normal], [one[None] for one in rows.frequencies()])
 
     @classmethod
     def grouped(cls, n_normals: int, base: Normal, rows: LevelRows, prior: Prior, seed: int) -> Mixture:
@@ -113,15 +130,15 @@ class Mixture:
         for given in everything:
             filled[given.block.rows] = base.mean + given.deviations
         points = [filled]
-        for one in rows.levels:
+        for one, shares in zip(rows.levels, rows.frequencies(), strict=True):
             known = one.any(axis=1, keepdims=True)
-            points.append(_LEVEL_WEIGHT * np.where(known, one, _frequencies(one)))
+            points.append(_LEVEL_WEIGHT * np.where(known, one, shares))
         kmeans = KMeans(n_normals, n_init=1, max_iter=_KMEANS_ITERATIONS, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer different rows than groups
-            group = kmeans.fit_predict(np.hstack(points))
+            group = kmeans.fit_predict(np.hstack(points), sample_weight=rows.weights)
         shares = np.where(np.arange(n_normals) == group[:, None], 0.9, 0.0) + 0.1 / n_normals
-        return cls._maximize([(base, everything)] * n_normals, shares, rows, prior, np.ones(len(filled)))
+        return cls._maximize([(base, everything)] * n_normals, shares, rows, prior, rows.counts())
 
     def refined(self, rows: LevelRows, prior: Prior, max_iter: int, weights: np.ndarray | None = None) -> Mixture:
         """Return a mixture that fits rows better, by expectation maximisation.
@@ -133,9 +150,9 @@ class Mixture:
             What components are pulled to.
         max_iter : int
         weights : ndarray of shape (n_samples,) or None, default=None
-            How often each row counts.
+            How often each row counts, beside its own weight.
         """
-        weights = np.ones(len(rows.numbers)) if weights is None else weights
+        weights = rows.counts(weights)
         mixture, before, shares = self, -np.inf, np.ones((len(rows.numbers), len(self.normals)))
         for iteration in range(max_iter):
             whole = iteration % _APART == 0 or iteration == max_iter - 1
@@ -202,8 +219,8 @@ class Mixture:
             covariance[np.diag_indices(width)] += prior.ridge
             normals.append(Normal(mean, covariance))
         levels = []
-        for one in rows.levels:
-            common = _PRIOR_ROWS * _frequencies(one)
+        for one, frequencies in zip(rows.levels, rows.frequencies(), strict=True):
+            common = _PRIOR_ROWS * frequencies
             counts = shares.T @ one + common
             levels.append(counts / counts.sum(axis=1, keepdims=True))
         return cls((sizes + 1.0) / (sizes.sum() + n_normals), normals, levels)
@@ -295,8 +312,3 @@ def pick(chances: np.ndarray, chooser: np.ndarray) -> np.ndarray:
     """Return for each row, of chances (n_rows, n_choices), the choice that a uniform number falls on."""
     ends = chances.cumsum(axis=1)
     return (chooser[:, None] * ends[:, -1:] > ends[:, :-1]).sum(axis=1)
-
-
-def _frequencies(levels: np.ndarray) -> np.ndarray:
-    counts = np.maximum(levels.sum(axis=0), 1e-6)
-    return counts / counts.sum()

@@ -134,11 +134,12 @@ class Normal:
         max_iter : int, default=200
         """
         rows = X if isinstance(X, GappyRows) else GappyRows(X)
+        independent = _independent(rows, weights) if start is None or ridge is None else start
         weights = np.ones(len(rows)) if weights is None else weights
         if start is None:
-            start = _independent(rows)
+            start = independent
         if ridge is None:
-            ridge = _RIDGE * max(1.0, float(_independent(rows).covariance.max(initial=0.0)))
+            ridge = _RIDGE * max(1.0, float(independent.covariance.max(initial=0.0)))
         diagonal = np.diag_indices(rows.width)
         normal, blocks, n_rows = start, rows.blocks(), weights.sum()
         for _ in range(max_iter):
@@ -254,9 +255,11 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
     return 0.5 * (matrix + matrix.T)
 
 
-def _independent(rows: GappyRows) -> Normal:
+def _independent(rows: GappyRows, weights: np.ndarray | None) -> Normal:
     """Return the means and variances of columns."""
-    n_seen = np.maximum((~rows.missing).sum(axis=0), 1)
-    mean = rows.values.sum(axis=0) / n_seen
-    squares = np.where(rows.missing, 0.0, rows.values - mean) ** 2
+    times = 1.0 if weights is None else weights[:, None]
+    n_seen = np.sum(~rows.missing * times, axis=0)
+    n_seen = np.where(n_seen > 0, n_seen, 1.0)
+    mean = (rows.values * times).sum(axis=0) / n_seen
+    squares = np.where(rows.missing, 0.0, rows.values - mean) ** 2 * times
     return Normal(mean, np.diag(np.maximum(squares.sum(axis=0) / n_seen, _RIDGE)))

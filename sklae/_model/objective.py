@@ -22,7 +22,7 @@ from sklae.likelihoods import Likelihood
 from sklae.penalties import CodedRows, Penalty
 from sklae.schedules import WeightSchedule, value_at
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "weighted"]
 
 # At weight 1 codes are kept from spreading, too, which costs up to 3 nats on digits of 8 x 8. At 0 a Vamp prior on
 # binarised MNIST stays collapsed: 208 nats after 800 steps, against 146 at weight 1, and 168 at this one.
@@ -111,8 +111,8 @@ class Objective(nn.Module):
         """Whether the loss of several models at once is a reconstruction error of each, and nothing else."""
         return self.divergence is None and self.critic is None and self.penalty is None
 
-    def terms(self, output: Output, target: Rows) -> dict[str, torch.Tensor]:
-        """Return each term by name, one value a row (batch statistics: one value).
+    def terms(self, output: Output, target: Rows, weight: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """Return each term by name, one value a row (batch statistics: one value), times how much the row counts.
 
         ``reconstruction`` is -log p(x | z), without constants that nothing learned changes.
         """
@@ -120,7 +120,7 @@ class Objective(nn.Module):
         terms = {"reconstruction": _reconstruction(output.model, output.given, x, target.observed)}
         # a critic without a divergence has codes to draw for, too
         has_codes = self.divergence is not None or self.critic is not None
-        codes = output.codes(self.n_rows, self.epoch) if has_codes else None
+        codes = output.codes(self.n_rows, self.epoch)._replace(weight=weight) if has_codes else None
         if self.divergence is not None and codes is not None:
             if output.z.ndim > 2:
                 terms = _importance_weighted(terms["reconstruction"], codes)
@@ -136,7 +136,7 @@ class Objective(nn.Module):
             terms |= self.critic(self._judged(output, target, codes))
         if self.penalty is not None:
             terms["penalty"] = self.penalty(_coded(output, x, target.observed))
-        return terms
+        return weighted(terms, weight)
 
     def codes_cut_off(self, output: Output) -> Codes:
         """Return a batch's codes, and the prior as it is now, cut off from the model: what its opponents see."""
@@ -144,10 +144,12 @@ class Objective(nn.Module):
             codes = output.codes(self.n_rows, self.epoch)
         return codes._replace(z=codes.z.detach())
 
-    def opponent_loss(self, opponent: Any, output: Output, target: Rows, codes: Codes) -> torch.Tensor:
+    def opponent_loss(
+        self, opponent: Any, output: Output, target: Rows, codes: Codes, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return what an opponent minimises: a mean over rows, of codes that are cut off from the model."""
         seen = self._judged(output, target, codes) if opponent is self.critic else codes
-        return opponent.opponent_loss(seen).mean()
+        return weighted({"loss": opponent.opponent_loss(seen)}, weight)["loss"].mean()
 
     def _judged(self, output: Output, target: Rows, codes: Codes) -> Judged:
         """Return what a critic sees of rows, and of what the model makes of them."""
@@ -179,6 +181,17 @@ class Objective(nn.Module):
     def forward(self, output: Output, target: Rows) -> torch.Tensor:
         """Return the loss, as a PyTorch criterion does."""
         return self.loss(self.terms(output, target))
+
+
+def weighted(terms: dict[str, torch.Tensor], weight: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Return terms of rows times the rows' weights; statistics of a batch are as they were.
+
+    Weights have mean 1 over all rows, not in each batch: the mean over a batch of such products is an unbiased estimate
+    of the weighted mean over all rows, whereas a batch's own weighted mean is a ratio, and is not.
+    """
+    if weight is None:
+        return terms
+    return {name: term * weight if term.ndim else term for name, term in terms.items()}
 
 
 def _weigh(terms: dict[str, Any], weights: dict[str, float]) -> Any:

@@ -13,7 +13,7 @@ from sklae._linear.factors import LinearModel, Noise, choose_rank, factor_analys
 from sklae._linear.normal import Normal
 from sklae._model.module import Autoencoder
 from sklae._tables.layout import Rows
-from sklae._utils.random import some_rows
+from sklae._utils.random import resampled, some_rows
 from sklae.networks._base import beside
 
 __all__ = ["can_start_as_linear", "draw_codes", "start_as_linear"]
@@ -40,8 +40,10 @@ def can_start_as_linear(model: Autoencoder) -> bool:
     return all(getattr(network, "can_become_affine", False) for network in model.networks)
 
 
-def draw_codes(model: Autoencoder, parts: Sequence[Rows], generator: torch.Generator) -> torch.Tensor:
-    """Draw a code for each row, (n_rows, n_components), float64."""
+def draw_codes(
+    model: Autoencoder, parts: Sequence[Rows], generator: torch.Generator, weights: np.ndarray | None = None
+) -> torch.Tensor:
+    """Draw as many codes as there are rows, (n_rows, n_components), float64: of each row as many as it counts."""
     device = next(model.parameters()).device
     codes = []
     was_training = model.training
@@ -52,24 +54,34 @@ def draw_codes(model: Autoencoder, parts: Sequence[Rows], generator: torch.Gener
                 q = model.encode(*rows.take(slice(first, first + _CODES_AT_ONCE)).to(device))
                 codes.append(q.push(torch.randn(q.mean.shape, generator=generator).to(device)).double())
     model.train(was_training)
-    return torch.cat(codes)
+    drawn = torch.cat(codes)
+    if weights is None:
+        return drawn
+    offset = torch.rand((), generator=generator, dtype=torch.float64).item()
+    return drawn[torch.as_tensor(resampled(weights, len(drawn), offset), device=drawn.device)]
 
 
-def start_as_linear(model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState) -> bool:
+def start_as_linear(
+    model: Autoencoder,
+    parts: Sequence[Rows],
+    random_state: np.random.RandomState,
+    weights: np.ndarray | None = None,
+) -> bool:
     """Make a model the linear one of rows, in one part or several, and return whether that can be.
 
     A plain autoencoder becomes PCA, with codes of variance 1 (or, rectified, one for each sign of half as many
     components); a variational one factor analysis, whose bound is its
     likelihood. Both are fitted to what the encoder is given of rows: numbers, and indicators of levels; of numbers to
     what a linear regression on conditions leaves. Which values were observed has no weight at first. It takes networks,
-    a posterior and a likelihood that can start so; the model is left as it is where one can't.
+    a posterior and a likelihood that can start so; the model is left as it is where one can't. ``weights`` say how much
+    each row counts, of mean 1.
     """
     if not can_start_as_linear(model):
         return False
-    mean, covariance = _moments(model, parts, random_state)
+    mean, covariance = _moments(model, parts, random_state, weights)
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         return False  # values past what the encoder can take: the first loss will say so
-    linear = _fit_linear(model, parts, mean, covariance, random_state)
+    linear = _fit_linear(model, parts, mean, covariance, random_state, weights)
     affine = model.likelihood.start(linear)
     if affine is None:
         return False
@@ -91,6 +103,7 @@ def _fit_linear(
     mean: np.ndarray,
     covariance: np.ndarray,
     random_state: np.random.RandomState,
+    weights: np.ndarray | None,
 ) -> LinearModel:
     density, n_columns = model.likelihood, parts[0].x.shape[1]
     n_levels, column = density.n_levels(n_columns), density.input_columns(n_columns)
@@ -107,7 +120,7 @@ def _fit_linear(
         unit = _units(n_levels, column, np.diag(covariance))
         linear = _components(model, mean, covariance, unit, random_state)
     else:
-        rank = _choose_rank(model, parts, left, noise, random_state)
+        rank = _choose_rank(model, parts, left, noise, random_state, weights)
         linear = factor_analysis(mean, covariance, model.n_components, noise, rank=rank)
     return linear.given(regression, mean_condition) if len(mean_condition) else linear
 
@@ -131,7 +144,12 @@ def _regression(covariance: np.ndarray, is_number: np.ndarray) -> np.ndarray:
 
 
 def _choose_rank(
-    model: Autoencoder, parts: Sequence[Rows], left: np.ndarray, noise: Noise, random_state: np.random.RandomState
+    model: Autoencoder,
+    parts: Sequence[Rows],
+    left: np.ndarray,
+    noise: Noise,
+    random_state: np.random.RandomState,
+    weights: np.ndarray | None,
 ) -> int:
     """Return how many components start with loadings: of many rows all, of few those that are not learned by heart."""
     width, n_rows = len(noise.group), sum(len(rows.x) for rows in parts)
@@ -139,7 +157,7 @@ def _choose_rank(
     if _have_gaps(parts) or n_rows > most_rows:
         return model.n_components
     values = np.concatenate(list(_inputs(model, parts))) @ left.T
-    return choose_rank(values, min(model.n_components, width), noise, random_state)
+    return choose_rank(values, min(model.n_components, width), noise, random_state, weights)
 
 
 def _units(n_levels: np.ndarray, column: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -153,50 +171,60 @@ def _have_gaps(parts: Sequence[Rows]) -> bool:
 
 
 def _moments(
-    model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState
+    model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and covariance of the encoder's inputs and, after them, conditions; around gaps by likelihood."""
     if _have_gaps(parts):
-        mean, covariance = _moments_around_gaps(model, parts, random_state)
+        mean, covariance = _moments_around_gaps(model, parts, random_state, weights)
     else:
-        mean, covariance = _plain_moments(model, parts)
+        mean, covariance = _plain_moments(model, parts, weights)
     constant = np.diag(covariance) <= _LEAST_VARIANCE
     covariance[constant], covariance[:, constant] = 0.0, 0.0
     return mean, covariance
 
 
 def _moments_around_gaps(
-    model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState
+    model: Autoencoder, parts: Sequence[Rows], random_state: np.random.RandomState, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     width = model.likelihood.n_inputs(parts[0].x.shape[1])
     n_most = int(np.clip(_BUDGET / width**3, _LEAST_ROWS, 10 * _LEAST_ROWS))
     values = np.concatenate(list(_inputs(model, parts)))
-    values = values[some_rows(len(values), n_most, random_state)]
+    chosen = some_rows(len(values), n_most, random_state)
+    values, weights = values[chosen], None if weights is None else weights[chosen]
     there = ~np.isnan(values)
-    mean = np.where(there, values, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    if weights is None:
+        mean = np.where(there, values, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    else:
+        seen = weights @ there
+        mean = weights @ np.where(there, values, 0.0) / np.where(seen > 0, seen, 1.0)
     filled = np.where(there, values, mean)
-    covariance = np.cov(filled.T, bias=True).reshape(len(mean), len(mean))
+    covariance = np.cov(filled.T, bias=True, aweights=weights).reshape(len(mean), len(mean))
     varies = np.diag(covariance) > _LEAST_VARIANCE
     if width <= _MOST_AROUND_GAPS and varies.any():
-        scale = filled.std(axis=0)[varies]
-        normal = Normal.fit((values[:, varies] - mean[varies]) / scale, tol=_CLOSE if width > _WIDE else _CLOSER)
+        scale = (filled.std(axis=0) if weights is None else np.sqrt(np.diag(covariance)))[varies]
+        tol = _CLOSE if width > _WIDE else _CLOSER
+        normal = Normal.fit((values[:, varies] - mean[varies]) / scale, tol=tol, weights=weights)
         mean[varies] += scale * normal.mean
         covariance[np.ix_(varies, varies)] = scale[:, None] * normal.covariance * scale
     return mean, covariance
 
 
-def _plain_moments(model: Autoencoder, parts: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
+def _plain_moments(
+    model: Autoencoder, parts: Sequence[Rows], weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     total: np.ndarray | float = 0.0
     products: np.ndarray | float = 0.0
     origin, n_rows = None, 0
     for values in _inputs(model, parts):
         origin = values.mean(axis=0) if origin is None else origin
         moved = values - origin
+        times = moved if weights is None else moved * weights[n_rows : n_rows + len(values), None]
         n_rows += len(values)
-        total, products = total + moved.sum(axis=0), products + moved.T @ moved
-    shift = np.asarray(total) / n_rows
+        total, products = total + times.sum(axis=0), products + times.T @ moved
+    n_counted = n_rows if weights is None else weights.sum()
+    shift = np.asarray(total) / n_counted
     assert origin is not None
-    return origin + shift, np.asarray(products) / n_rows - np.outer(shift, shift)
+    return origin + shift, np.asarray(products) / n_counted - np.outer(shift, shift)
 
 
 def _inputs(model: Autoencoder, parts: Sequence[Rows]) -> Iterator[np.ndarray]:

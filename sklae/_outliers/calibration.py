@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklae._tables.weights import RowWeights
+
 __all__ = ["Calibration", "KnownRows"]
 
 _MULTIPLIER_SEED = 0x5EED
@@ -23,15 +25,23 @@ class Calibration:
         Of all training rows, each as if it had been left out, in their order: what a share of outliers is meant of.
     held_out : ndarray of shape (n_calibration,) or None
         Of rows that were not fitted, sorted; None where there were none.
+    counts : RowWeights
+        How much each training row counts where a share of them is meant. Of weight 0, it is judged, but does not count.
     """
 
     training: np.ndarray
     held_out: np.ndarray | None
+    counts: RowWeights = RowWeights(0)  # noqa: RUF009 - immutable
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Scores of the training rows that count."""
+        return self.counts.of(self.training)
 
     @property
     def usual(self) -> np.ndarray:
         """What new rows are compared with, sorted: held-out rows where there are some, else those of training."""
-        return np.sort(self.training) if self.held_out is None else self.held_out
+        return np.sort(self.counted) if self.held_out is None else self.held_out
 
     def require_held_out(self, wanted: str) -> np.ndarray:
         """Return the scores of held-out rows; AttributeError that says what for, where there are none."""

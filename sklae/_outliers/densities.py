@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -46,12 +47,21 @@ class Density(ABC):
         """Return how much each dimension has of it, (n_points, n_dimensions), of either sign."""
 
 
-def left_out(density: Density, points: np.ndarray, folds: list[np.ndarray]) -> np.ndarray:
-    """Return the strangeness of points for densities that were fitted without them, fold by fold."""
+def left_out(
+    density: Density,
+    points: np.ndarray,
+    folds: list[np.ndarray],
+    count: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the strangeness of points for densities that were fitted without them, fold by fold.
+
+    ``count(points, rows)`` returns those at some positions, as often as they count; None: once.
+    """
     strangeness = density.strangeness(points)
     for fold in folds:
         rest = np.delete(np.arange(len(points)), fold)
-        strangeness[fold] = type(density).fit(points[rest], like=density).strangeness(points[fold])
+        others = points[rest] if count is None else count(points, rest)
+        strangeness[fold] = type(density).fit(others, like=density).strangeness(points[fold])
     return strangeness
 
 

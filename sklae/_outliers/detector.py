@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,7 +17,7 @@ from sklae._outliers.calibration import Calibration, KnownRows
 from sklae._outliers.combination import Joint
 from sklae._outliers.defaults import default_autoencoder
 from sklae._outliers.ensemble import Ensemble, fit_left_out, fit_members, residual_scale, seed_members
-from sklae._outliers.folds import make_folds
+from sklae._outliers.folds import hold_out, make_folds
 from sklae._outliers.scores import EVIDENCE, Learned, OfAutoencoders
 from sklae._outliers.spaces import PointSpace
 from sklae._outliers.trimming import clique, suspicion
@@ -28,11 +26,13 @@ from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
+from sklae._tables.weights import RowWeights
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._utils.component import NestedParameters
 from sklae._utils.persistent import Persistent
-from sklae._utils.random import draw_seed, random_state_for, some_rows
+from sklae._utils.progress import stage
+from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
 from sklae._utils.warnings import warn
 
 __all__ = ["AEOutlierDetector"]
@@ -214,7 +214,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, *, X_val: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, X_val: Any = None) -> Self:
         """Fit the autoencoders, what is usual, and the threshold.
 
         Parameters
@@ -223,6 +223,11 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             Training rows; NaN marks a missing value.
         y : ignored
             Present for the API.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts, at or above 0; only ratios matter. None: all alike. A row of weight 0 is as good
+            as absent, but for its label. The autoencoder, the fence and ``contamination`` are weighted; distributions
+            and surprises, which know no weights, are learned from rows drawn as often as they count. Where neighbours
+            are looked for, which rows to trust, `p_values` and a ``contamination`` with ``eval`` count rows alike.
         X_val : array-like or frame of shape (n_validation_samples, n_features), default=None
             Rows for `p_values` to compare with: normal ones, and none that are in X.
 
@@ -240,9 +245,11 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         with atomic(self):
             own = None if self.autoencoder is None else self.autoencoder.random_state
             rng = random_state_for(own if self.random_state is None else self.random_state)
-            X = read(X)
+            counts, given = RowWeights.read(sample_weight, X), X
+            X = read(counts.of(given))
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), [X])
             everything = table = self._read(X, columns, reset=True)
+            uncounted = None if counts.rows is None else self._read(counts.others(given), columns, reset=False)
             if isinstance(self.max_samples, Integral) and int(self.max_samples) > len(table):
                 warn(
                     f"Got max_samples={self.max_samples} and {len(table)} rows; expected at most as many. All rows are "
@@ -250,18 +257,22 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
                     UserWarning,
                 )
             held_out = None if X_val is None else self._read(X_val, columns, reset=False, name="X_val")
-            rows = np.arange(len(table))
+            rows, weights = np.arange(len(table)), counts.weights
             if held_out is None and self.validation_fraction is not None:
-                rows, kept = self._split(len(table), self.validation_fraction, rng)
+                rows, kept = hold_out(len(table), self.validation_fraction, rng)
                 table, held_out = everything[rows], everything[kept]
+                weights = None if weights is None else weights[rows]
             fitted = X if len(rows) == len(everything) else rows_of(frame_of(X), rows, len(everything))
-            with _stage(self.verbose, "the autoencoder"):
-                self._fit_autoencoders(fitted, table, columns, rng)
-            with _stage(self.verbose, "what is usual"):
-                self._fit_evidence(fitted, table, rows, rng)
-            with _stage(self.verbose, "the threshold"):
+            with stage(self, "learned the autoencoder"):
+                self._fit_autoencoders(fitted, table, columns, rng, weights)
+            with stage(self, "learned what is usual"):
+                self._fit_evidence(fitted, table, rows if counts.rows is None else counts.rows[rows], rng, weights)
+            with stage(self, "learned the threshold"):
                 known = None if held_out is None else np.sort(self._score_table(held_out))
-                self._calibration = Calibration(self._score_table(everything), known)
+                scores = self._score_table(everything)
+                if uncounted is not None:
+                    scores = counts.merge(scores, self._score_table(uncounted))
+                self._calibration = Calibration(scores, known, counts)
             self.offset_ = self._offset_by(self.contamination)
         return self
 
@@ -284,24 +295,15 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             )
         return names
 
-    def _split(self, n_samples: int, fraction: float, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to fit and those to hold out."""
-        n_held_out = math.ceil(fraction * n_samples)
-        if n_samples - n_held_out < 2:
-            raise ValueError(
-                f"Got {n_samples} rows and validation_fraction={self.validation_fraction}; expected at least 2 rows to "
-                "fit. Pass more rows, or a smaller fraction."
-            )
-        order = rng.permutation(n_samples)
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
     def _n_samples(self, n_rows: int, default: int) -> int:
         if isinstance(self.max_samples, str):
             return min(n_rows, default)
         share = not isinstance(self.max_samples, Integral)
         return max(2, min(n_rows, math.ceil(self.max_samples * n_rows) if share else int(self.max_samples)))
 
-    def _fit_autoencoders(self, X: Any, table: np.ndarray, columns: Columns, rng: np.random.RandomState) -> None:
+    def _fit_autoencoders(
+        self, X: Any, table: np.ndarray, columns: Columns, rng: np.random.RandomState, weights: np.ndarray | None
+    ) -> None:
         n_rows = self._n_samples(len(table), _MOST_ROWS if self.autoencoder is None else len(table))
         model = self.autoencoder
         if model is None:
@@ -318,11 +320,13 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             )
         members = [clone(model) for _ in range(self.n_estimators)]
         seed_members(members, rng)
-        fit_members(members, X, columns=columns, max_rows=n_rows)
+        fit_members(members, X, columns=columns, max_rows=n_rows, weights=weights)
         self.estimators_ = members
         self.autoencoder_ = members[0]
 
-    def _fit_evidence(self, X: Any, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState) -> None:
+    def _fit_evidence(
+        self, X: Any, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState, weights: np.ndarray | None
+    ) -> None:
         """Learn residuals' scales, which rows to trust, and what is usual.
 
         ``positions`` are those of the table's rows in what the user passed.
@@ -330,12 +334,14 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         width = max(table.shape[1], len(self.autoencoder_.model_.cells.owner))
         most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // width))
         rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
-        sample = table[rows].astype(np.float64)
+        sample, own = table[rows].astype(np.float64), None if weights is None else weights[rows]
+        counted = None if own is None else resampled(own, len(rows), 0.5)
         self.max_samples_ = len(sample)
         ensemble = Ensemble(self.estimators_, sample)
         space = PointSpace(ensemble)
         seen = space.see(sample)
-        self.residual_scale_ = residual_scale(ensemble, sample, seen.expected)
+        usual = seen if counted is None else seen.take(counted)
+        self.residual_scale_ = residual_scale(ensemble, usual.table, usual.expected)
         folds = make_folds(self.cv, len(sample), rng)
         left_out = self._distrusted(seen.points[:, : len(ensemble.cells.owner)], rng)
         self.left_out_ = positions[rows[left_out]]
@@ -349,11 +355,13 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             of_sample = rows_of(frame_of(X), rows, len(table))
             n_copies = max(1, _MANY_ROWS // len(rows)) if self.autoencoder is None else 1
             fitted = [
-                fit_left_out(member, of_sample, len(rows), folds, rng, n_copies=n_copies) for member in self.estimators_
+                fit_left_out(member, of_sample, len(rows), folds, rng, n_copies=n_copies, weights=own)
+                for member in self.estimators_
             ]
             fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=False)]
         self._joint = Joint(parts, space)
-        anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))
+        learned = Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng), counted)
+        anomaly = self._joint.fit(learned)
         self._known = KnownRows(sample, -anomaly) if folds else None
 
     def _distrusted(self, points: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
@@ -383,12 +391,3 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-@contextmanager
-def _stage(verbose: int, name: str) -> Iterator[None]:
-    """Say what was learned, and how long it took, where asked to."""
-    start = time.perf_counter()
-    yield
-    if verbose:
-        print(f"[AEOutlierDetector] learned {name} in {time.perf_counter() - start:.1f} s")

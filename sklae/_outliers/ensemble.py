@@ -41,7 +41,12 @@ def seed_members(members: Sequence[BaseAutoencoder], random_state: np.random.Ran
 
 
 def fit_members(
-    members: Sequence[BaseAutoencoder], X: Any, *, columns: Columns | None = None, max_rows: int | None = None
+    members: Sequence[BaseAutoencoder],
+    X: Any,
+    *,
+    columns: Columns | None = None,
+    max_rows: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> None:
     """Fit all, in one batched pass where their parts allow it, else one after the other.
 
@@ -54,17 +59,19 @@ def fit_members(
         Read already, from a table that X is a part of.
     max_rows : int or None, default=None
         Train on at most so many random rows. Columns and their scales are learned from all.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts.
     """
     validate_params(members[0])
     first, *others = trainings = [Training(member) for member in members]
-    rows = first.start(FitInput(X, columns=columns, max_rows=max_rows))
+    rows = first.start(FitInput(X, columns=columns, max_rows=max_rows, weights=weights))
     for other in others:
         other.start_like(members[0], rows)
     if not _train_in_one_pass(trainings, [rows] * len(trainings)):
         for training in trainings:
             training.run(rows)
     for training in trainings:
-        training.fit_code_density(X)
+        training.fit_code_density(X, weights)
 
 
 def fit_left_out(
@@ -75,6 +82,7 @@ def fit_left_out(
     random_state: np.random.RandomState,
     *,
     n_copies: int = 1,
+    weights: np.ndarray | None = None,
 ) -> list[BaseAutoencoder]:
     """Fit one more autoencoder for each fold of rows, to all others; in one batched pass where their parts allow it.
 
@@ -89,6 +97,8 @@ def fit_left_out(
     n_copies : int, default=1
         How many epochs of the member's are one, over as many copies of the rows: of few rows, what surrounds an epoch
         costs more than its steps.
+    weights : ndarray of shape (n_rows,) or None, default=None
+        How much each row counts.
 
     Returns
     -------
@@ -102,7 +112,7 @@ def fit_left_out(
     n_kept = n_rows - max(len(fold) for fold in folds)  # as many for each, to be stacked
     rests = [np.tile(np.delete(np.arange(n_rows), fold)[-n_kept:], n_copies) for fold in folds]
     rows = [
-        training.start_after(member, FitInput(rows_of(frame_of(X), rest, n_rows)))
+        training.start_after(member, _rows_to_fit(X, rest, n_rows, weights))
         for training, rest in zip(trainings, rests, strict=True)
     ]
     with warnings.catch_warnings():
@@ -113,6 +123,11 @@ def fit_left_out(
             if training.run(part):
                 return others[:number]
     return others
+
+
+def _rows_to_fit(X: Any, rows: np.ndarray, n_rows: int, weights: np.ndarray | None) -> FitInput:
+    own = None if weights is None else weights[rows]
+    return FitInput(rows_of(frame_of(X), rows, n_rows), weights=own)
 
 
 def _train_in_one_pass(trainings: Sequence[Training], rows: Sequence[TrainingRows]) -> bool:

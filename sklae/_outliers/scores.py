@@ -44,6 +44,8 @@ class Learned(NamedTuple):
     fold_ensembles : list of Ensemble
         For each fold, autoencoders that were fitted without it; as many as were trained.
     seed : int
+    counted : ndarray of int or None
+        Positions of the rows, each as often as it counts; None: each once. Distributions are learned from these.
     """
 
     seen: Seen
@@ -52,6 +54,14 @@ class Learned(NamedTuple):
     folds: list[np.ndarray]
     fold_ensembles: list[Ensemble]
     seed: int
+    counted: np.ndarray | None = None
+
+    def as_counted(self, values: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return what belongs to the rows (or to some of them) as often as each counts."""
+        if self.counted is None:
+            return values if rows is None else values[rows]
+        chosen = self.counted if rows is None else self.counted[np.isin(self.counted, rows)]
+        return values[chosen] if len(chosen) else values[rows]
 
 
 class Evidence(ABC):
@@ -117,8 +127,8 @@ class _OneNumber(Evidence):
         self.learn(learned)
         fitted = self.strangeness(learned.seen)
         left_out = self.strangeness_left_out(learned, fitted.copy())
-        self.tail = Tail.fit(self.usual_strangeness(fitted, left_out), positive=self.positive)
-        terms = self.terms(learned.seen.take(learned.trusted))
+        self.tail = Tail.fit(learned.as_counted(self.usual_strangeness(fitted, left_out)), positive=self.positive)
+        terms = self.terms(learned.seen.take(learned.as_counted(np.arange(len(fitted)), learned.trusted)))
         self.usual = np.zeros(terms.shape[1]) if self.positive else terms.mean(axis=0)
         return left_out
 
@@ -195,10 +205,10 @@ class _OfDensity(_OneNumber):
     density_class: ClassVar[type[Density]]
 
     def learn(self, learned: Learned) -> None:
-        self.density = self.density_class.fit(self._cells(learned.seen), seed=learned.seed)
+        self.density = self.density_class.fit(learned.as_counted(self._cells(learned.seen)), seed=learned.seed)
 
     def strangeness_left_out(self, learned: Learned, fitted: np.ndarray) -> np.ndarray:
-        return left_out(self.density, self._cells(learned.seen), learned.folds)
+        return left_out(self.density, self._cells(learned.seen), learned.folds, learned.as_counted)
 
     def strangeness(self, seen: Seen) -> np.ndarray:
         return self.density.strangeness(self._cells(seen))
@@ -256,7 +266,7 @@ class Neighbors(Evidence):
                 distance = search.mean_distance(seen)
                 if view.learns and len(points) < _ROWS_EACH * points.shape[1]:
                     distance = _distances_left_out(type(view), points, references, learned.folds, distance)
-                tail = Tail.fit(distance[compared], positive=True)
+                tail = Tail.fit(learned.as_counted(distance, compared), positive=True)
                 searches.append((share / len(views), search, tail))
                 surprise += share / len(views) * tail(distance)
             self.views.append((view, searches))

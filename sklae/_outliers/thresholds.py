@@ -21,22 +21,34 @@ def is_rate(value: Any) -> bool:
     return isinstance(value, (float, np.floating)) and bool(0 < value < 1)
 
 
-def fence(scores: np.ndarray) -> float:
+def fence(scores: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Return a boxplot's lower fence (Tukey, Exploratory Data Analysis, 1977), but below it at most a tenth of scores.
 
     Where no score is above zero, it is taken on the square roots of their magnitudes, which are less skewed. More than
-    a tenth lie beyond a fence where scores come in few values, or in two heaps.
+    a tenth lie beyond a fence where scores come in few values, or in two heaps. ``weights`` say how much each counts.
     """
     roots = np.sqrt(np.maximum(-scores, 0.0)) if scores.max() <= 0 else -scores
-    lower, upper = np.percentile(roots[np.isfinite(roots)], [25, 75])
+    finite = np.isfinite(roots)
+    lower, upper = _percentiles(roots[finite], [25.0, 75.0], None if weights is None else weights[finite])
     edge = upper + _WHISKER * (upper - lower)
     found = -float(edge**2 if scores.max() <= 0 else edge)
-    return min(found, by_share(scores, _MOST_FLAGGED))
+    return min(found, by_share(scores, _MOST_FLAGGED, weights))
 
 
-def by_share(scores: np.ndarray, contamination: float) -> float:
-    """Return the threshold below which a share of the scores lies."""
-    return float(np.percentile(scores, 100.0 * contamination))
+def by_share(scores: np.ndarray, contamination: float, weights: np.ndarray | None = None) -> float:
+    """Return the threshold below which a share of the scores, or of their weight, lies."""
+    return float(_percentiles(scores, [100.0 * contamination], weights)[0])
+
+
+def _percentiles(values: np.ndarray, q: list[float], weights: np.ndarray | None) -> np.ndarray:
+    """Return percentiles, interpolated as NumPy does it by default: each value has half its weight on either side."""
+    if weights is None:
+        return np.percentile(values, q)
+    order = np.argsort(values, kind="stable")
+    values, weights = values[order], weights[order]
+    middles = np.cumsum(weights) - 0.5 * weights
+    reach = middles[-1] - middles[0]
+    return np.interp(np.array(q) / 100.0, (middles - middles[0]) / reach if reach > 0 else middles, values)
 
 
 def by_false_alarm_rate(scores: np.ndarray, rate: float) -> float:

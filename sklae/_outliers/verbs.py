@@ -232,10 +232,11 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def _offset_by(self, contamination: Any) -> float:
         if hasattr(contamination, "eval"):
-            return by_thresholder(self._calibration.training, contamination)
+            return by_thresholder(self._calibration.counted, contamination)
+        weights = self._calibration.counts.weights
         if isinstance(contamination, str):
-            return fence(self._calibration.training)
-        return by_share(self._calibration.training, contamination)
+            return fence(self._calibration.counted, weights)
+        return by_share(self._calibration.counted, contamination, weights)
 
     def _new_offset(
         self, X: Any, y: Any, contamination: Any, score: Any, rate: Any, cost: Any, pos_label: Any

@@ -67,7 +67,7 @@ class Grid:
         high[:-1] = np.minimum(high[:-1], low[1:])  # but for rounding, it is there already
         total = np.cumsum(counts)
         share = np.diff(total[last], prepend=0) / total[-1]
-        return cls(low, high, share, step, decimals, int(total[-1]))
+        return cls(low, high, share, step, decimals, round(total[-1]))
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         """Return values with what rounding made of decimals undone."""
@@ -88,13 +88,16 @@ class GridReader:
 
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
-        self.values, self.counts = np.empty(0), np.empty(0, dtype=np.int64)
+        self.values: np.ndarray = np.empty(0)
+        self.counts: np.ndarray = np.empty(0)
 
-    def update(self, values: np.ndarray) -> None:
-        """Take in values, gaps among them."""
-        new, counts = np.unique(values[~np.isnan(values)].astype(np.float64), return_counts=True)
+    def update(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take in values, gaps among them, each as often as its weight says."""
+        there = ~np.isnan(values)
+        new, places = np.unique(values[there].astype(np.float64), return_inverse=True)
+        counts = np.bincount(places, np.ones(len(places)) if weights is None else weights[there], len(new))
         every, places = np.unique(np.concatenate([self.values, new]), return_inverse=True)
-        self.counts = np.bincount(places, np.concatenate([self.counts, counts]), len(every)).astype(np.int64)
+        self.counts = np.bincount(places, np.concatenate([self.counts, counts]), len(every))
         self.values = every
 
     def finish(self) -> Grid:

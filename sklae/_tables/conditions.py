@@ -67,8 +67,8 @@ class ConditionsReader:
         self.levels: list[np.ndarray] = [np.empty(0) for _ in self.is_category]
         self.moments = Moments(len(self.is_category))
 
-    def update(self, table: np.ndarray) -> None:
-        """Take in rows of a validated table."""
+    def update(self, table: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take in rows of a validated table, each as often as its weight says."""
         values = self.columns.conditioning(table).astype(np.float64)
         if not values.shape[1]:
             return
@@ -76,9 +76,10 @@ class ConditionsReader:
         for i, column in enumerate(values.T):
             if self.is_category[i]:
                 self.levels[i] = np.union1d(self.levels[i], column[~gaps[:, i]])
-        count = (~gaps).sum(0)
-        mean = np.where(gaps, 0.0, values).sum(0) / np.maximum(count, 1)
-        self.moments.merge(count, mean, np.where(gaps, 0.0, (values - mean) ** 2).sum(0))
+        times = 1.0 if weights is None else weights[:, None]
+        count = np.sum(~gaps * times, axis=0)
+        mean = (np.where(gaps, 0.0, values) * times).sum(0) / np.where(count > 0, count, 1.0)
+        self.moments.merge(count, mean, (np.where(gaps, 0.0, (values - mean) ** 2) * times).sum(0))
 
     def finish(self) -> Conditions:
         """Return how conditions are encoded."""

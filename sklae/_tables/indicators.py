@@ -64,6 +64,15 @@ def _fences(table: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndar
     return middle - reach, middle + reach
 
 
+def _moments(table: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if weights is None:
+        return np.nanmean(table, axis=0), np.nanstd(table, axis=0)
+    counts = np.where(np.isnan(table), 0.0, weights[:, None])
+    total = counts.sum(axis=0)
+    mean = np.nansum(table * counts, axis=0) / total
+    return mean, np.sqrt(np.nansum((table - mean) ** 2 * counts, axis=0) / total)
+
+
 class Space:
     """Tables as cells: numbers in standard deviations from their mean, an indicator for each level.
 
@@ -72,17 +81,20 @@ class Space:
     columns : Columns
     table : ndarray of shape (n_samples, n_columns)
         Numbers and codes; NaN in gaps. Each column has a value.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        How much each row counts; None: all alike.
     """
 
-    def __init__(self, columns: Columns, table: np.ndarray):
+    def __init__(self, columns: Columns, table: np.ndarray, weights: np.ndarray | None = None):
         self.cells = Cells(columns.n_levels())
         numbers = ~self.cells.is_coded
         self._low, self._high = _fences(table, numbers)
         table = np.clip(table, self._low, self._high)
         size = np.nanmax(np.abs(table), axis=0)  # squares of the largest numbers overflow
         size = np.where(numbers & (size > 0), size, 1.0)
-        deviation = np.where(numbers, size * np.nanstd(table / size, axis=0), 1.0)
-        self.mean = np.where(numbers, size * np.nanmean(table / size, axis=0), 0.0)
+        mean, deviation = _moments(table / size, weights)
+        deviation = np.where(numbers, size * deviation, 1.0)
+        self.mean = np.where(numbers, size * mean, 0.0)
         self.deviation = np.where(deviation > 0, deviation, 1.0)
 
     def of(self, table: np.ndarray) -> np.ndarray:

@@ -104,9 +104,17 @@ class Layout:
     grids: tuple[Grid | None, ...]
 
     @classmethod
-    def fit(cls, X: np.ndarray, *, rows: np.ndarray | None, columns: Columns | None = None, **settings: Any) -> Layout:
+    def fit(
+        cls,
+        X: np.ndarray,
+        *,
+        rows: np.ndarray | None,
+        columns: Columns | None = None,
+        weights: np.ndarray | None = None,
+        **settings: Any,
+    ) -> Layout:
         """Learn from the given rows of X (all of them for None); further settings are those of `LayoutReader`."""
-        return LayoutReader(Columns.fit(X) if columns is None else columns, **settings).read(X, rows)
+        return LayoutReader(Columns.fit(X) if columns is None else columns, **settings).read(X, rows, weights)
 
     def select(self, indices: np.ndarray) -> Layout:
         """Return the layout of some of the modelled columns, as one block, without conditions."""
@@ -255,14 +263,17 @@ class LayoutReader:
         self.dtype: np.dtype | None = None
         self.moments = Moments(width)
         self.conditions = ConditionsReader(columns)
-        self.counts = [np.zeros(n, dtype=np.int64) for n in self.n_levels]
+        self.counts = [np.zeros(n) for n in self.n_levels]
         self.grids: dict[int, GridReader] = {}
 
-    def read(self, X: np.ndarray, rows: np.ndarray | None = None) -> Layout:
-        """Return the layout of the given rows of a table (all of them for None), in bounded memory."""
-        for chunk, _ in _chunks(X, rows):
-            self._update_data(chunk)
-        self.conditions.update(X if rows is None else X[rows])
+    def read(self, X: np.ndarray, rows: np.ndarray | None = None, weights: np.ndarray | None = None) -> Layout:
+        """Return the layout of the given rows of a table (all of them for None), in bounded memory.
+
+        ``weights`` say how often each of these rows counts.
+        """
+        for chunk, place in _chunks(X, rows):
+            self._update_data(chunk, None if weights is None else weights[place])
+        self.conditions.update(X if rows is None else X[rows], weights)
         if rows is not None:  # levels and ranges that only validation rows have
             for chunk, _ in _chunks(X, None):
                 self.update_range(chunk)
@@ -273,17 +284,19 @@ class LayoutReader:
         self._update_data(table)
         self.conditions.update(table)
 
-    def _update_data(self, table: np.ndarray) -> None:
+    def _update_data(self, table: np.ndarray, weights: np.ndarray | None = None) -> None:
         if self.dtype is None:
             self.dtype = table.dtype
             self.grids = {int(i): GridReader(table.dtype) for i in np.flatnonzero(self.has_grid)}
         values = self.columns.modelled(table)
-        self.moments.update(values)
+        self.moments.update(values, weights)
         for i in np.flatnonzero(self.n_levels).tolist():
             codes = values[:, i]
-            self.counts[i] += np.bincount(codes[~np.isnan(codes)].astype(np.int64), minlength=self.n_levels[i])
+            there = ~np.isnan(codes)
+            times = None if weights is None else weights[there]
+            self.counts[i] += np.bincount(codes[there].astype(np.int64), times, minlength=self.n_levels[i])
         for i, grid in self.grids.items():
-            grid.update(values[:, i])
+            grid.update(values[:, i], weights)
 
     def update_range(self, table: np.ndarray) -> None:
         """Take in only how far rows reach."""
@@ -303,8 +316,8 @@ class LayoutReader:
             conditions=self.conditions.finish(),
             dtype=self.dtype,
             scaling=scaling,
-            frequencies=tuple(count / max(count.sum(), 1) for count in self.counts),
-            has_missing=bool((moments.count < moments.n_rows)[scaling.varies].any()),
+            frequencies=tuple(count / (count.sum() or 1.0) for count in self.counts),
+            has_missing=bool(moments.has_gaps[scaling.varies].any()),
             clip=self.clip,
             clips=self.clips,
             blocks=self.blocks,

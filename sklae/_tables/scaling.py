@@ -74,26 +74,27 @@ class Moments:
     """
 
     def __init__(self, n_features: int):
-        self.n_rows = 0
         self.count, self.mean, self.squares = np.zeros((3, n_features))
+        self.has_gaps = np.zeros(n_features, dtype=bool)
         self.low, self.high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
 
-    def update(self, chunk: np.ndarray) -> None:
-        """Take in a chunk of rows."""
+    def update(self, chunk: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take in a chunk of rows, each as often as its weight says."""
         # in one memory order, whatever the table's: sums depend on it in their last bits
         chunk = np.ascontiguousarray(chunk, dtype=np.float64)
         observed = ~np.isnan(chunk)
-        count = observed.sum(axis=0)
+        self.has_gaps |= ~observed.all(axis=0)
+        times = None if weights is None else weights[:, None]
+        count = observed.sum(axis=0) if times is None else np.sum(observed * times, axis=0)
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.sum(chunk, axis=0, where=observed) / np.maximum(count, 1)
-            squares = np.sum((chunk - mean) ** 2, axis=0, where=observed)
+            mean = np.sum(_times(chunk, times), axis=0, where=observed) / _divisor(count)
+            squares = np.sum(_times((chunk - mean) ** 2, times), axis=0, where=observed)
             self.merge(count, mean, squares)
-        self.n_rows += len(chunk)
         self.update_range(chunk)
 
     def merge(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
         """Take in what was summed up: of each column the number of values, their mean and its squared misses."""
-        total = np.maximum(self.count + count, 1)
+        total = _divisor(self.count + count)
         shift = mean - self.mean
         self.squares += squares + shift**2 * (self.count * count / total)
         self.mean += shift * (count / total)
@@ -106,7 +107,7 @@ class Moments:
 
     def deviation(self) -> np.ndarray:
         """Return the standard deviation, biased, as `StandardScaler` has it."""
-        return np.sqrt(self.squares / np.maximum(self.count, 1))
+        return np.sqrt(self.squares / _divisor(self.count))
 
     def _pool(self, columns: np.ndarray) -> tuple[float, float]:
         """Return mean and deviation of all values of some columns."""
@@ -198,3 +199,12 @@ class Moments:
             maximum=np.where(varies, (self.high - offset) / scale, fill),
             fill=fill,
         )
+
+
+def _times(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return values if weights is None else values * weights
+
+
+def _divisor(count: np.ndarray) -> np.ndarray:
+    """Return counts to divide by: weighted ones may lie below 1."""
+    return np.where(count > 0, count, 1.0)

@@ -29,10 +29,13 @@ class Batch(NamedTuple):
         The inputs.
     target : Rows
         What to reconstruct; the inputs themselves, or others.
+    weight : Tensor of shape (n_rows,) or None
+        How much each row counts, of mean 1 over the dataset; None: all alike.
     """
 
     rows: Rows
     target: Rows
+    weight: torch.Tensor | None = None
 
     @classmethod
     def of(cls, inputs: Any, target: Any = None) -> Batch:
@@ -48,12 +51,14 @@ class Batch(NamedTuple):
     def to(self, device: Any) -> Batch:
         """Return the batch on a device."""
         rows = self.rows.to(device)
-        return Batch(rows, rows if self.target is self.rows else self.target.to(device))
+        weight = None if self.weight is None else self.weight.to(device)
+        return Batch(rows, rows if self.target is self.rows else self.target.to(device), weight)
 
     def take(self, index: slice | torch.Tensor) -> Batch:
         """Return some of the rows, taken once where inputs and target are the same tensors."""
         rows = self.rows.take(index)
-        return Batch(rows, rows if self.target is self.rows else self.target.take(index))
+        weight = None if self.weight is None else self.weight[index]
+        return Batch(rows, rows if self.target is self.rows else self.target.take(index), weight)
 
 
 def as_rows(data: Any) -> Rows:
@@ -75,11 +80,14 @@ class EncodedRows(Dataset):
         The inputs.
     targets : Rows or None, default=None
         What to reconstruct. None: the inputs themselves.
+    weight : Tensor of shape (n_rows,) or None, default=None
+        How much each row counts, beside the others. None: all alike.
     """
 
-    def __init__(self, rows: Rows, targets: Rows | None = None):
+    def __init__(self, rows: Rows, targets: Rows | None = None, weight: torch.Tensor | None = None):
         self.rows = rows
         self.targets = rows if targets is None else targets
+        self.weight = None if weight is None else weight / weight.mean()
         # as PyTorch's own DataLoader can collate it
         there = {name: part for name, part in rows._asdict().items() if part is not None}
         x, observed = self.targets.x, self.targets.observed
@@ -87,7 +95,7 @@ class EncodedRows(Dataset):
 
     @property
     def _whole(self) -> Batch:
-        return Batch(self.rows, self.targets)
+        return Batch(self.rows, self.targets, self.weight)
 
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"

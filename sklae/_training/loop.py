@@ -109,7 +109,7 @@ class LeanLoop(NeuralNet):
         for opponent, optimizer in zip(self.criterion_.opponents, self.opponent_optimizers_, strict=True):
             for _ in range(opponent.n_steps):
                 optimizer.zero_grad()  # of the model's own step
-                loss = self.criterion_.opponent_loss(opponent, step["y_pred"], batch.target, codes)
+                loss = self.criterion_.opponent_loss(opponent, step["y_pred"], batch.target, codes, batch.weight)
                 if not math.isfinite(loss.item()):
                     raise diverged("loss of the model's opponent")
                 loss.backward()
@@ -130,6 +130,8 @@ class LeanLoop(NeuralNet):
     def losses_of(self, dataset: Any, n_copies: int = 1) -> torch.Tensor:
         """Return the loss of each row, (n_rows,), with the noise and the weights that epochs are compared by.
 
+        Of rows that have weights, times these, so that the mean is the weighted one.
+
         ``n_copies`` says how often the dataset repeats its rows: it is the mean over these.
         """
         was_training = self.module_.training
@@ -145,7 +147,7 @@ class LeanLoop(NeuralNet):
 
     def _step(self, batch: Batch, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
         output = self.infer(batch.rows, generator=generator, **fit_params)
-        terms = self.criterion_.terms(output, batch.target)
+        terms = self.criterion_.terms(output, batch.target, batch.weight)
         return {"loss": self.criterion_.loss(terms), "y_pred": output, "terms": terms}
 
     def infer(self, x: Any, **fit_params: Any) -> Output:

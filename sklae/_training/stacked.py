@@ -150,8 +150,9 @@ def _run_epoch(
 
 def _step(module: nn.Module, objective: Any, optimizer: torch.optim.Optimizer, batches: Sequence[Batch]) -> list[float]:
     """Take one step for all nets, and return the loss of each."""
-    rows, target = (Rows.concatenate([getattr(batch, name) for batch in batches]) for name in Batch._fields)
-    terms = objective.terms(module(*rows), target)
+    rows, target = (Rows.concatenate([getattr(batch, name) for batch in batches]) for name in ("rows", "target"))
+    weights = [batch.weight for batch in batches if batch.weight is not None]
+    terms = objective.terms(module(*rows), target, torch.cat(weights) if weights else None)
     optimizer.zero_grad()
     losses = terms["reconstruction"].view(len(batches), -1).mean(1)
     losses.sum().backward()  # each net has the gradient of its own loss

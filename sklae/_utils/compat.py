@@ -8,6 +8,8 @@ from sklearn.utils._set_output import _get_adapter_from_container as container_a
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "BaseComposition",
@@ -19,8 +21,10 @@ __all__ = [
     "StrOptions",
     "available_if",
     "check_feature_names_in",
+    "check_sample_weight",
     "container_adapter",
     "fit_context",
+    "num_samples",
     "safe_indexing",
     "validate_params",
     "wrap_transformed",

@@ -9,7 +9,7 @@ import torch
 from scipy.special import ndtri
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["RowUniforms", "draw_seed", "generate", "random_state_for", "some_rows", "torch_generator"]
+__all__ = ["RowUniforms", "draw_seed", "generate", "random_state_for", "resampled", "some_rows", "torch_generator"]
 
 _LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -41,6 +41,16 @@ def torch_generator(random_state: Any, device: Any = "cpu") -> torch.Generator:
 def some_rows(n_rows: int, n_wanted: int, random_state: np.random.RandomState) -> np.ndarray:
     """Return positions of rows, all or so many at random, in order."""
     return np.arange(n_rows) if n_wanted >= n_rows else np.sort(random_state.permutation(n_rows)[:n_wanted])
+
+
+def resampled(weights: np.ndarray, n_wanted: int, offset: float) -> np.ndarray:
+    """Return positions of rows, in order, each as often as its share of the weights says, to within one.
+
+    For what takes no weights. ``offset``, in (0, 1), says where the first one lies (systematic sampling).
+    """
+    ends = np.cumsum(weights)
+    found = np.searchsorted(ends, (offset + np.arange(n_wanted)) * (ends[-1] / n_wanted), side="right")
+    return np.minimum(found, len(weights) - 1)
 
 
 _aten = torch.ops.aten

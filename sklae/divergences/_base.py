@@ -39,6 +39,8 @@ class Codes(NamedTuple):
         ``log_q()`` is the log-density of the codes drawn under their posteriors (`RowCodes.path_log_prob`).
     epoch : float, default=0.0
         How many epochs have been trained.
+    weight : Tensor of shape (n_samples,) or None, default=None
+        How much each row counts, of mean 1 over all training rows; None: all alike.
     """
 
     q: RowCodes
@@ -49,6 +51,11 @@ class Codes(NamedTuple):
     generator: torch.Generator | None
     log_q: Callable[[], torch.Tensor]
     epoch: float = 0.0
+    weight: torch.Tensor | None = None
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mean of rows' values, (n_samples, ...), each times its weight: as the loss takes it of terms."""
+        return (values if self.weight is None else (values.T * self.weight).T).mean(0)
 
     def draw_from_prior(self) -> torch.Tensor:
         """Draw as many codes from the prior as there are rows."""

@@ -86,8 +86,8 @@ class _KLModule(DivergenceModule):
             components, free = codes.q.component_kl(codes.prior), self.free_bits
             if components is None:  # not split by component: the allowance holds for their sum
                 components, free = kl[:, None], free * codes.z.shape[-1]
-            terms["free_bits"] = components.mean(0).clamp(min=free).sum() - kl.mean()
+            terms["free_bits"] = codes.mean(components).clamp(min=free).sum() - codes.mean(kl)
         if self.capacity is not None:
-            mean = kl.mean()
+            mean = codes.mean(kl)
             terms["capacity"] = (mean - value_at(self.capacity, codes.epoch)).abs() - mean
         return terms
