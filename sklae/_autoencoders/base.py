@@ -19,9 +19,12 @@ from sklae._autoencoders.verbs import Verbs
 from sklae._tables.table import read
 from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
+from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, fit_context
 from sklae._utils.component import choices
+from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
+from sklae.exceptions import InterruptedFitWarning
 from sklae.likelihoods import LIKELIHOODS, Likelihood
 from sklae.networks import ACTIVATIONS, NETWORKS, Network
 from sklae.penalties import PENALTIES, Penalty
@@ -103,28 +106,32 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             occur twice, infinite values and sparse matrices.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
-
         KeyboardInterrupt
-            While ``sample_from`` is fitted, after training: what was trained stays, without `sample`.
+            If the fit was interrupted before an epoch was complete, for the second time, or inside a search, a
+            pipeline or another estimator. The estimator is then as it was before the call.
 
         Warns
         -----
         ConvergenceWarning
             If ``max_iter`` epochs ran and the loss was still falling.
         InterruptedFitWarning
-            If training was interrupted; the best weights so far stay.
+            If the fit was interrupted later than that, by a program that called it itself; the best weights so far
+            stay.
         """
-        with atomic(self) as before:
-            training, given = Training(self), FitInput(read(X), X_val, X_clean)
-            continues = self.warm_start and hasattr(self, "net_")
-            training.run(training.resume(given) if continues else training.start(given))
+        keeps, training = called_by_user(), Training(self)
+        with atomic(self, training.undo):
+            given, continues = FitInput(read(X), X_val, X_clean), self.warm_start and hasattr(self, "net_")
+            training.run(training.resume(given) if continues else training.start(given), keeps=keeps)
             try:
                 training.fit_code_density(given.X)
             except KeyboardInterrupt:
-                # what was trained stays, as after a break in training; but it gets out, for the density is missing
-                before.clear()
-                before.update(vars(self))
-                raise
+                if not keeps:
+                    raise
+                warn(
+                    "The fit was interrupted after training; kept what was trained, without sample_from. To sample, "
+                    "fit it again.",
+                    InterruptedFitWarning,
+                )
         return self
 
     def _can_continue(self) -> bool:
@@ -164,10 +171,13 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
+        KeyboardInterrupt
+            If it was interrupted. The estimator is then as it was before the call.
         """
-        with atomic(self):
+        training = Training(self, is_whole=False)
+        with atomic(self, training.undo):
             self.__dict__.pop("code_density_", None)  # of codes as they were
-            training, given = Training(self, is_whole=False), FitInput(read(X))
+            given = FitInput(read(X))
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))
         return self
 

@@ -234,6 +234,8 @@ class AEOutlierDetector(Detection, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the training loss turns non-finite. The detector is then as it was before the call.
+        KeyboardInterrupt
+            If the fit was interrupted. The detector is then as it was before the call.
         """
         with atomic(self):
             own = None if self.autoencoder is None else self.autoencoder.random_state
@@ -349,7 +351,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
             fitted = [
                 fit_left_out(member, of_sample, len(rows), folds, rng, n_copies=n_copies) for member in self.estimators_
             ]
-            fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=False)]
+            fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=True)]
         self._joint = Joint(parts, space)
         anomaly = self._joint.fit(Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng)))
         self._known = KnownRows(sample, -anomaly) if folds else None

@@ -14,6 +14,7 @@ from skorch.utils import TeeGenerator
 from sklae._model.module import Output
 from sklae._training.batches import Batch, as_rows
 from sklae._training.callbacks import StopTraining
+from sklae._training.interrupts import Interrupts
 from sklae._training.optimizers import clip_gradients
 from sklae.exceptions import DivergenceError
 
@@ -37,9 +38,10 @@ class LeanLoop(NeuralNet):
     """
 
     max_grad_norm: float | None
+    _interrupts = Interrupts()
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
+        """Call the callbacks with this hook; one that raises KeyboardInterrupt after an epoch ends training."""
         if method_name == "on_train_begin":
             self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
         getattr(self, method_name)(self, **cb_kwargs)
@@ -47,7 +49,7 @@ class LeanLoop(NeuralNet):
             for callback in self.listeners(method_name):
                 getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
-            if method_name == "on_epoch_end":
+            if method_name == "on_epoch_end" and not self._interrupts.n_signals:
                 raise StopTraining from stop
             raise
 
@@ -69,6 +71,7 @@ class LeanLoop(NeuralNet):
         epoch = self.history.to_list()[-1]
         first = len(epoch["batches"])
         for batch in map(_as_batch, iterator):
+            self._interrupts.check()
             row: dict[str, Any] = {}
             epoch["batches"].append(row)
             for callback in begin:
@@ -161,7 +164,9 @@ class LeanLoop(NeuralNet):
 
 
 def _overrides(callback: Callback, event: str) -> bool:
-    return getattr(type(callback), event, None) is not getattr(Callback, event)
+    """Return whether a hook is the callback's own: of its class, or set on the instance."""
+    hook = getattr(callback, event, None)
+    return hook is not None and getattr(hook, "__func__", hook) is not getattr(Callback, event)
 
 
 def _as_batch(batch: Any) -> Batch:
