@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklae._autoencoders.checks import check_sample_from
+from sklae._autoencoders.checks import check_monitors, check_sample_from
 from sklae._autoencoders.code_density import MOST_CODES, fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_end import TrainingEnd
@@ -20,6 +20,7 @@ from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows
 from sklae._training.interrupts import Interrupts
+from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
@@ -61,6 +62,7 @@ class Training:
         estimator = self.estimator
         vars(estimator).pop("net_", None)
         check_sample_from(estimator.sample_from)
+        check_net_params(estimator.net_params)
         self._draw_seeds()
         parts: Parts = estimator.__sklae_parts__()
         if not self.is_whole:
@@ -95,7 +97,9 @@ class Training:
         """Return what to train a fitted estimator on."""
         self._before = TrainingState(self.estimator.net_)
         likelihood = self.estimator.net_.module__likelihood  # the one that was fitted, whatever was set since
-        return self._read(given, likelihood, self.estimator.layout_)
+        rows = self._read(given, likelihood, self.estimator.layout_)
+        check_monitors(self.estimator.net_.callbacks_, validates=rows.valid is not None)
+        return rows
 
     def undo(self) -> None:
         """Make the net of a fitted estimator what it was before it was resumed."""

@@ -20,8 +20,8 @@ __all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining"]
 _REACH = 4.5
 
 
-class StopTraining(Exception):  # noqa: N818 - not an error
-    """A callback asked training to stop."""
+class StopTraining(KeyboardInterrupt):
+    """A callback asked training to stop; an interrupt to skorch, whose own callbacks stop it so."""
 
 
 class Monitor(Callback):
@@ -96,7 +96,8 @@ class Monitor(Callback):
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         row = net.history.to_list()[-1]
-        loss = row["valid_final_loss"] if self.validate else row["train_loss"]
+        # skorch's own partial_fit, of a net that had validation rows, has none
+        loss = row.get("valid_final_loss", row["train_loss"]) if self.validate else row["train_loss"]
         changing = len(net.history) <= self.settles
         if changing and not self.validate:  # the loss of validation rows compares throughout, that of others does not
             self.best_ = self.best_of_run_ = math.inf

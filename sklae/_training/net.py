@@ -134,12 +134,11 @@ class AutoencoderNet(LeanLoop):
         iterator = self.iterator_train if training else self.iterator_valid
         if iterator is not Batches:
             return super().get_iterator(dataset, training)
-        size = self.get_params_for("iterator_train" if training else "iterator_valid").get(
-            "batch_size", self.batch_size
-        )
-        generator = self.shuffle_ if training else None
-        size = len(dataset) if size == -1 else size
-        return Batches(dataset, size, shuffle=training, generator=generator, device=self.device)
+        settings = {"batch_size": self.batch_size, "generator": self.shuffle_, "device": self.device}
+        settings |= self.get_params_for("iterator_train" if training else "iterator_valid")
+        if settings["batch_size"] == -1:
+            settings["batch_size"] = len(dataset)
+        return Batches(dataset, **settings)
 
     # -- training -------------------------------------------------------------------------------------
 

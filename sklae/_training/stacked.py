@@ -13,7 +13,7 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 
 from sklae._tables.layout import Rows
-from sklae._training.batches import Batch, EncodedRows
+from sklae._training.batches import Batch, EncodedRows, SeenBatch
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import record_terms
 from sklae._training.net import AutoencoderNet, diverged
@@ -130,7 +130,7 @@ def _run_epoch(
         for net, epoch, batch in zip(nets, epochs, batches, strict=True):
             epoch["batches"].append({})
             for callback in net.listeners("on_batch_begin"):
-                callback.on_batch_begin(net, batch=batch, training=True)
+                callback.on_batch_begin(net, batch=SeenBatch(batch), training=True)
         optimizer.param_groups[0]["lr"] = nets[0].optimizer_.param_groups[0]["lr"]
         losses = _step(module, nets[0].criterion_, optimizer, batches)
         for epoch, loss in zip(epochs, losses, strict=True):
