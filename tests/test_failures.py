@@ -1,4 +1,4 @@
-"""Nothing is left half done: a call that fails changes nothing, and one that is interrupted keeps the best so far."""
+"""Nothing is left half done: a call that fails changes nothing."""
 
 import pickle
 import warnings
@@ -11,6 +11,7 @@ from skorch.callbacks import EarlyStopping
 from support import make_table
 from toys import MAKERS, SLACK, Spy, X, ae, epochs, fingerprint, inner, outputs, raise_at, same, vae, with_gaps
 
+from sklae._autoencoders.training import Training
 from sklae.exceptions import DivergenceError, InterruptedFitWarning
 from sklae.networks import MLP
 
@@ -131,37 +132,16 @@ def test_a_refused_refit_with_other_columns_keeps_the_old_model(maker, reason, o
     assert same(outputs(estimator, frame), wanted)
 
 
-def _fit_interrupted(estimator):
-    try:
-        with pytest.warns(InterruptedFitWarning, match="interrupted"):
-            return estimator.fit(X)
-    except KeyboardInterrupt:  # would end the whole run
-        pytest.fail("the interrupt got out of fit")
+@pytest.mark.parametrize("make", [ae, vae])
+def test_a_failure_after_training_leaves_the_model_as_it_was(make, monkeypatch):
+    estimator = make(warm_start=True).fit(X)
 
+    def strike(*args, **kwargs):
+        raise MemoryError
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_interrupt_keeps_a_usable_model(maker, epoch, early_stopping):
-    estimator = _fit_interrupted(
-        maker(max_iter=5, early_stopping=early_stopping, callbacks=[raise_at(epoch, KeyboardInterrupt)])
-    )
-    model = inner(estimator)
-    assert all(np.isfinite(values).all() for values in outputs(estimator, X).values())
-    assert len(model.loss_curve_) == model.n_iter_ == epoch - 1  # epochs that were finished
-    assert len(getattr(model, "validation_scores_", [])) == (model.n_iter_ if early_stopping else 0)
-    assert not any(p.grad is not None for p in model.net_.module_.parameters())
-    model.set_params(early_stopping=False)
-    model.net_.callbacks_[:] = [pair for pair in model.net_.callbacks_ if not isinstance(pair[1], Spy)]
-    assert model.partial_fit(X).n_iter_ == epoch
-    assert len(model.loss_curve_) == epoch
-
-
-def test_an_interrupt_keeps_the_best_epoch():
-    settings = {"learning_rate_init": 1e-2, "network": MLP((8,), linear_path=False)}
-    estimator = _fit_interrupted(ae(max_iter=9, callbacks=[raise_at(4, KeyboardInterrupt)], **settings))
-    assert estimator.loss_curve_ == sorted(estimator.loss_curve_, reverse=True)  # the last epoch is the best
-    wanted = ae(max_iter=3, **settings).fit(X)
-    assert np.array_equal(estimator.transform(X), wanted.transform(X))
+    monkeypatch.setattr(Training, "conclude", strike)
+    for verb in ("fit", "partial_fit"):
+        _assert_unharmed(estimator, lambda verb=verb: getattr(estimator, verb)(X), MemoryError)
 
 
 def test_early_stopping_by_skorch_is_no_interrupt(maker):

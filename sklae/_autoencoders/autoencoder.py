@@ -89,6 +89,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         L2 penalty of the weights ("adamw": decoupled).
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
     max_iter : int or "auto", default="auto"
         The largest number of epochs. "auto": as many as take 2,000 steps, or 6 a row where that is less, and at least
         20; with "lbfgs" 200.
@@ -110,7 +112,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     callbacks : list or None, default=None
         skorch callbacks, or (name, callback) pairs; copied before use.
     net_params : dict or None, default=None
-        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``.
+        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``, of "sgd" ``{"optimizer__momentum": 0.5}``.
     device : str, default="cpu"
         "cpu", "cuda", "mps" or "auto".
     random_state : int, RandomState instance or None, default=None
@@ -192,6 +194,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         learning_rate_init: float = 3e-3,
         weight_decay: float = 0.0,
         batch_size: Any = "auto",
+        shuffle: bool = True,
         max_iter: int | str = "auto",
         tol: float = 1e-4,
         n_iter_no_change: float | str = "auto",
@@ -223,6 +226,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.learning_rate_init = learning_rate_init
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change

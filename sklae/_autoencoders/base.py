@@ -19,10 +19,13 @@ from sklae._tables.table import read
 from sklae._tables.weights import RowWeights
 from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
+from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
 from sklae._utils.component import NestedParameters, choices
 from sklae._utils.persistent import Persistent
+from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
+from sklae.exceptions import InterruptedFitWarning
 from sklae.likelihoods import LIKELIHOODS, Likelihood
 from sklae.networks import ACTIVATIONS, NETWORKS, Network
 from sklae.penalties import PENALTIES, Penalty
@@ -54,6 +57,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "n_iter_no_change": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
@@ -109,30 +113,35 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             occur twice, infinite values and sparse matrices.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
-
         KeyboardInterrupt
-            While ``sample_from`` is fitted, after training: what was trained stays, without `sample`.
+            If the fit was interrupted before an epoch was complete, for the second time, or inside a search, a
+            pipeline or another estimator. The estimator is then as it was before the call.
 
         Warns
         -----
         ConvergenceWarning
             If ``max_iter`` epochs ran and the loss was still falling.
         InterruptedFitWarning
-            If training was interrupted; the best weights so far stay.
+            If the fit was interrupted later than that, by a program that called it itself; the best weights so far
+            stay.
         """
-        with atomic(self) as before:
+        keeps, training = called_by_user(), Training(self)
+        with atomic(self, training.undo):
             counts = RowWeights.read(sample_weight, X)
             X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")
-            training, given = Training(self), FitInput(read(X), X_val, X_clean, weights=counts.weights)
+            given = FitInput(read(X), X_val, X_clean, weights=counts.weights)
             continues = self.warm_start and hasattr(self, "net_")
-            training.run(training.resume(given) if continues else training.start(given))
+            training.run(training.resume(given) if continues else training.start(given), keeps=keeps)
             try:
                 training.fit_code_density(given.X, given.weights)
             except KeyboardInterrupt:
-                # what was trained stays, as after a break in training; but it gets out, for the density is missing
-                before.clear()
-                before.update(vars(self))
-                raise
+                if not keeps:
+                    raise
+                warn(
+                    "The fit was interrupted after training; kept what was trained, without sample_from. To sample, "
+                    "fit it again.",
+                    InterruptedFitWarning,
+                )
         return self
 
     def _can_continue(self) -> bool:
@@ -178,16 +187,18 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the loss turns non-finite. The estimator is then as it was before the call.
+        KeyboardInterrupt
+            If it was interrupted. The estimator is then as it was before the call.
 
         Warns
         -----
         UserWarning
             For levels that the first call did not know.
         """
-        with atomic(self):
+        training = Training(self, is_whole=False)
+        with atomic(self, training.undo):
             self.__dict__.pop("code_density_", None)  # of codes as they were
             counts = RowWeights.read(sample_weight, X)
-            training = Training(self, is_whole=False)
             given = FitInput(read(counts.of(X)), levels=categories or {}, weights=counts.weights)
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))
         return self

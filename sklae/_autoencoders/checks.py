@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "check_factory",
     "check_iterators",
     "check_module",
+    "check_monitors",
     "check_prior",
     "check_sample_from",
     "check_support",
@@ -57,6 +59,21 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
             raise ValueError(
                 f"Got callbacks with {item!r}; expected skorch callbacks, or (name, callback) pairs. Derive "
                 "your own from skorch.callbacks.Callback."
+            )
+
+
+def check_monitors(callbacks: Sequence[Any], *, validates: bool) -> None:
+    """Refuse callbacks that watch validation rows where there are none."""
+    for item in () if validates else callbacks:
+        callback = item[1] if isinstance(item, (tuple, list)) else item
+        monitor, name = getattr(callback, "monitor", None), type(callback).__name__
+        if isinstance(callback, type) and "monitor" in signature(callback).parameters:
+            monitor, name = signature(callback).parameters["monitor"].default, callback.__name__
+        if isinstance(monitor, str) and monitor.startswith("valid_"):
+            raise ValueError(
+                f"Got callbacks with {name}(monitor={monitor!r}) and no rows to validate on; expected some: hold rows "
+                "out by early_stopping=True, or pass fit(X, X_val=...). Or watch the rows to train on: "
+                f"monitor={monitor.replace('valid_', 'train_', 1)!r}."
             )
 
 

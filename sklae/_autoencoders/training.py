@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklae._autoencoders.checks import check_sample_from
+from sklae._autoencoders.checks import check_monitors, check_sample_from
 from sklae._autoencoders.code_density import MOST_CODES, fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_end import TrainingEnd
@@ -19,6 +19,8 @@ from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows
+from sklae._training.interrupts import Interrupts
+from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
@@ -60,6 +62,7 @@ class Training:
         estimator = self.estimator
         vars(estimator).pop("net_", None)
         check_sample_from(estimator.sample_from)
+        check_net_params(estimator.net_params)
         self._draw_seeds()
         parts: Parts = estimator.__sklae_parts__()
         if not self.is_whole:
@@ -92,10 +95,16 @@ class Training:
 
     def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
-        if self.is_whole and self._fits_density:
-            self._before = TrainingState(self.estimator.net_)
+        self._before = TrainingState(self.estimator.net_)
         likelihood = self.estimator.net_.module__likelihood  # the one that was fitted, whatever was set since
-        return self._read(given, likelihood, self.estimator.layout_)
+        rows = self._read(given, likelihood, self.estimator.layout_)
+        check_monitors(self.estimator.net_.callbacks_, validates=rows.valid is not None)
+        return rows
+
+    def undo(self) -> None:
+        """Make the net of a fitted estimator what it was before it was resumed."""
+        if self._before is not None:
+            self._before.restore(self.estimator.net_)
 
     def _draw_seeds(self) -> None:
         seeds = random_state_for(self.estimator.random_state)
@@ -106,8 +115,11 @@ class Training:
         reader = reader_for(given.X)(self.estimator, likelihood, seed, holds_out=self.plan.holds_out)
         return reader.read(given, layout)
 
-    def run(self, rows: TrainingRows) -> bool:
-        """Train: for all epochs of the plan at most, or (as part of more) for one. Return whether the user stopped."""
+    def run(self, rows: TrainingRows, *, keeps: bool = False) -> None:
+        """Train: for all epochs of the plan at most, or (as part of more) for one.
+
+        An interrupt ends training with the best weights so far where it ``keeps`` them, and is raised where it doesn't.
+        """
         plan, net = self.plan, self.estimator.net_
         net.monitor.watch(validate=plan.validates(rows), **plan.patience(rows, net.batch_size))
         n_copies = plan.n_validation_draws(rows, net.module_)
@@ -118,17 +130,17 @@ class Training:
         with torch_settings(n_threads=1, gradients=True), holding:
             if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
                 first_loss = net.losses_of(rows.train.head(_WATCHED)).mean().item()
-            interrupted = net.train(
-                rows.train, valid, epochs=self.n_epochs(rows), n_copies=n_copies, start_counts=start_counts
-            )
-        self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
-        return interrupted
+            settings = {"epochs": self.n_epochs(rows), "n_copies": n_copies, "start_counts": start_counts}
+            with Interrupts() as interrupts:
+                interrupted = net.train(rows.train, valid, **settings, interrupts=interrupts, keeps=keeps)
+                interrupted |= keeps and interrupts.take()  # one that came after the last batch
+                self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
 
     def n_epochs(self, rows: TrainingRows) -> int:
         """Return how many epochs this run takes at most."""
         return self.plan.n_epochs(len(rows.train), self.estimator.net_.batch_size) if self.is_whole else 1
 
-    def conclude(self, rows: TrainingRows, *, interrupted: bool, first_loss: float = math.inf) -> None:
+    def conclude(self, rows: TrainingRows, *, interrupted: bool = False, first_loss: float = math.inf) -> None:
         """Publish what a training run left in the history, and warn of how it ended."""
         estimator, monitor = self.estimator, self.estimator.net_.monitor
         history = estimator.net_.history.to_list()
@@ -161,13 +173,8 @@ class Training:
         random_state = np.random.RandomState(estimator._seeds[1])
         encode = estimator.layout_.columns.categories.encode
         tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, MOST_CODES, random_state))
-        try:
-            codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
-            estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state, weights)
-        except Exception:  # all or nothing: training went on with the net as it was
-            if self._before is not None:
-                self._before.restore(estimator.net_)
-            raise
+        codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
+        estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state, weights)
 
     @property
     def _fits_density(self) -> bool:

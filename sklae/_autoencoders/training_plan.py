@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from sklae._autoencoders.checks import check_callbacks, check_device, check_module, explain_construction
+from sklae._autoencoders.checks import (
+    check_callbacks,
+    check_device,
+    check_module,
+    check_monitors,
+    explain_construction,
+)
 from sklae._autoencoders.defaults import (
     N_ITERATIONS,
     PATIENCE,
@@ -25,6 +31,7 @@ from sklae._model.objective import Objective
 from sklae._training.batches import n_batches
 from sklae._training.callbacks import EpochClock, Monitor, StepSchedule
 from sklae._training.net import AutoencoderNet
+from sklae._training.net_params import check_callback_names
 from sklae._training.optimizers import SOLVERS, Solver
 from sklae._training.start import start_from_rows
 from sklae._utils.torch_settings import torch_settings
@@ -80,9 +87,12 @@ class TrainingPlan:
             "max_grad_norm": _MAX_GRAD_NORM if estimator.learning_rate == "auto" else None,
             "lr": estimator.learning_rate_init if solver.learning_rate is None else solver.learning_rate,
             "batch_size": batch_size,
+            "iterator_train__shuffle": bool(estimator.shuffle),
             "max_epochs": self.n_epochs(n_samples, batch_size),
             "train_split": None,
-            "callbacks": self._callbacks(n_samples, batch_size, has_schedules=bool(schedules)),
+            "callbacks": self._callbacks(
+                n_samples, batch_size, has_schedules=bool(schedules), has_validation=rows.valid is not None
+            ),
             "verbose": int(estimator.verbose),
             "device": check_device(estimator.device),
             "iterator_valid__batch_size": max(batch_size, _VALIDATION_BATCH_SIZE * self.is_automatic),
@@ -90,8 +100,10 @@ class TrainingPlan:
             **{f"module__{name}": part for name, part in module.items()},
             **(estimator.net_params or {}),
         }
-        with torch_settings(n_threads=1, gradients=True), explain_construction(estimator):
-            net = AutoencoderNet(Autoencoder, **settings).initialize()
+        with torch_settings(n_threads=1, gradients=True):
+            with explain_construction(estimator):
+                net = AutoencoderNet(Autoencoder, **settings).initialize()
+            check_callback_names(estimator.net_params, net)
             check_module(net.module_, net.criterion_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
             start_from_rows(net, rows.sample, rows.weights)
@@ -172,9 +184,10 @@ class TrainingPlan:
         unending = self.is_scheduled and not validates
         return {"tol": estimator.tol * rows.layout.columns.n_total, "patience": np.inf if unending else patience}
 
-    def _callbacks(self, n_samples: int, batch_size: int, *, has_schedules: bool) -> list[Any]:
+    def _callbacks(self, n_samples: int, batch_size: int, *, has_schedules: bool, has_validation: bool) -> list[Any]:
         estimator = self.estimator
         check_callbacks(estimator.callbacks)
+        check_monitors(estimator.callbacks or (), validates=has_validation)
         callbacks = list(copy.deepcopy(estimator.callbacks or ()))  # skorch changes them
         factor = LEARNING_RATES[self.learning_rate]
         if factor is not None:

@@ -124,6 +124,8 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         L2 penalty of the weights ("adamw": decoupled).
     batch_size : int or "auto", default="auto"
         Rows per step. "auto": the power of 2 nearest to a twentieth of the rows, from 32 to 1,024.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new order.
     max_iter : int or "auto", default="auto"
         The largest number of epochs. "auto": as many as take 3,000 steps, 250 a column or 4.5 a row, whatever is
         least, and at least 20.
@@ -145,7 +147,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     callbacks : list or None, default=None
         skorch callbacks, or (name, callback) pairs; copied before use.
     net_params : dict or None, default=None
-        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``.
+        Anything else for the skorch net: ``{"optimizer__amsgrad": True}``, of "sgd" ``{"optimizer__momentum": 0.5}``.
     device : str, default="cpu"
         "cpu", "cuda", "mps" or "auto".
     random_state : int, RandomState instance or None, default=None
@@ -250,6 +252,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         learning_rate_init: float = 6e-3,
         weight_decay: float = 0.0,
         batch_size: Any = "auto",
+        shuffle: bool = True,
         max_iter: int | str = "auto",
         tol: float = 1e-4,
         n_iter_no_change: float | str = "auto",
@@ -289,6 +292,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         self.learning_rate_init = learning_rate_init
         self.weight_decay = weight_decay
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change

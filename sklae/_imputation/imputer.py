@@ -209,6 +209,8 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the training loss turns non-finite. The imputer is then as it was before the call.
+        KeyboardInterrupt
+            If the fit was interrupted. The imputer is then as it was before the call.
         """
         with atomic(self):
             self._check_parameters()

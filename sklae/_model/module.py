@@ -60,13 +60,11 @@ class Output(NamedTuple):
     generator: torch.Generator | None = None
     rows: Rows | None = None
 
-    @property
-    def params(self) -> torch.Tensor:
-        """Parameters of the likelihood, (n_samples, n_outputs), or (n_draws, n_samples, n_outputs).
-
-        The expected rows, where the decoder answers for rows itself: its parameters depend on them.
-        """
-        return self.given.params if isinstance(self.given, RowsGiven) else self.given.mean
+    def expected(self) -> torch.Tensor:
+        """Return the expected rows, (n_samples, n_features), encoded; the mean over draws of codes."""
+        with torch.no_grad():
+            mean = self.given.mean.detach()
+            return mean.mean(0) if mean.ndim == 3 else mean
 
     def encode(self, rows: Rows) -> RowCodes:
         """Return the posteriors of other rows."""

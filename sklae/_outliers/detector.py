@@ -241,6 +241,8 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             For bad input or parameters, before any work.
         DivergenceError
             If the training loss turns non-finite. The detector is then as it was before the call.
+        KeyboardInterrupt
+            If the fit was interrupted. The detector is then as it was before the call.
         """
         with atomic(self):
             own = None if self.autoencoder is None else self.autoencoder.random_state
@@ -358,7 +360,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
                 fit_left_out(member, of_sample, len(rows), folds, rng, n_copies=n_copies, weights=own)
                 for member in self.estimators_
             ]
-            fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=False)]
+            fold_ensembles = [Ensemble(members, sample) for members in zip(*fitted, strict=True)]
         self._joint = Joint(parts, space)
         learned = Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng), counted)
         anomaly = self._joint.fit(learned)

@@ -103,7 +103,6 @@ def fit_left_out(
     Returns
     -------
     fitted : list of BaseAutoencoder
-        Fewer than folds where the user stopped training.
     """
     others = [clone(member).set_params(random_state=draw_seed(random_state)) for _ in folds]
     if n_copies > 1:
@@ -117,11 +116,9 @@ def fit_left_out(
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the member's own fit has warned
-        if _train_in_one_pass(trainings, rows):
-            return others
-        for number, (training, part) in enumerate(zip(trainings, rows, strict=True)):
-            if training.run(part):
-                return others[:number]
+        if not _train_in_one_pass(trainings, rows):
+            for training, part in zip(trainings, rows, strict=True):
+                training.run(part)
     return others
 
 
@@ -138,9 +135,9 @@ def _train_in_one_pass(trainings: Sequence[Training], rows: Sequence[TrainingRow
         return False
     with torch_settings(n_threads=1, gradients=True):
         epochs = trainings[0].n_epochs(rows[0])
-        interrupted = train_together(nets, [part.train for part in rows], epochs=epochs)
+        train_together(nets, [part.train for part in rows], epochs=epochs)
     for training, part in zip(trainings, rows, strict=True):
-        training.conclude(part, interrupted=interrupted)
+        training.conclude(part)
     return True
 
 

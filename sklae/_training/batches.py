@@ -12,7 +12,7 @@ from skorch.dataset import Dataset
 from sklae._tables.layout import Rows
 from sklae._tables.sources import RowSource
 
-__all__ = ["Batch", "Batches", "EncodedRows", "StreamedRows", "as_rows", "n_batches"]
+__all__ = ["Batch", "Batches", "EncodedRows", "SeenBatch", "StreamedRows", "as_rows", "n_batches"]
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
@@ -61,6 +61,33 @@ class Batch(NamedTuple):
         return Batch(rows, rows if self.target is self.rows else self.target.take(index), weight)
 
 
+class SeenBatch(tuple):
+    """A batch as callbacks see it: skorch's pair of inputs and targets, with ``rows`` and ``target`` as attributes.
+
+    Inputs are a tensor, or a dict of tensors where rows have gaps or conditions; targets are a tensor, encoded values
+    with what stands in for gaps.
+    """
+
+    rows: Rows
+    target: Rows
+
+    def __new__(cls, batch: Batch) -> SeenBatch:
+        seen = super().__new__(cls, (as_inputs(batch.rows), batch.target.x))
+        seen.rows, seen.target = batch.rows, batch.target
+        return seen
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.rows.x)
+
+
+def as_inputs(rows: Rows) -> Any:
+    """Return rows as PyTorch's own DataLoader can collate them: a tensor, or a dict of several."""
+    there = {name: part for name, part in rows._asdict().items() if part is not None}
+    return rows.x if len(there) == 1 else there
+
+
 def as_rows(data: Any) -> Rows:
     """Return rows of what skorch's datasets hold."""
     if isinstance(data, Rows):
@@ -88,10 +115,13 @@ class EncodedRows(Dataset):
         self.rows = rows
         self.targets = rows if targets is None else targets
         self.weight = None if weight is None else weight / weight.mean()
-        # as PyTorch's own DataLoader can collate it
-        there = {name: part for name, part in rows._asdict().items() if part is not None}
-        x, observed = self.targets.x, self.targets.observed
-        super().__init__(rows.x if len(there) == 1 else there, x if observed is None else (x, observed))
+        super().__init__(as_inputs(rows), self.targets.x)
+
+    def __getitem__(self, i: Any) -> Any:
+        """Return a row as PyTorch's own DataLoader asks for it: with what was observed of its target."""
+        inputs, x = super().__getitem__(i)
+        observed = self.targets.observed
+        return inputs, x if observed is None else (x, observed[i])
 
     @property
     def _whole(self) -> Batch:

@@ -20,8 +20,8 @@ __all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining"]
 _REACH = 4.5
 
 
-class StopTraining(Exception):  # noqa: N818 - not an error
-    """A callback asked training to stop."""
+class StopTraining(KeyboardInterrupt):
+    """A callback asked training to stop; an interrupt to skorch, whose own callbacks stop it so."""
 
 
 class Monitor(Callback):
@@ -46,6 +46,8 @@ class Monitor(Callback):
     ----------
     best_epoch_ : int
         The epoch of this run that was best; 0 for where it started.
+    interrupted_ : bool
+        Whether the user broke this run off: it ends with the best weights.
     """
 
     def __init__(self, tol: float, patience: float, validate: bool, adaptive: bool, settles: float = 0):
@@ -61,7 +63,7 @@ class Monitor(Callback):
         return math.isinf(self.patience) and not self.validate
 
     def initialize(self) -> Monitor:
-        self.best_ = math.inf
+        self.best_ = self.best_of_run_ = math.inf
         self.stalled_ = 0
         self.converged_ = False
         self.best_epoch_ = self.first_epoch_ = 0
@@ -82,23 +84,27 @@ class Monitor(Callback):
         # and k more are 2k epochs
         if self.converged_ or self.validate:
             self.initialize()
+        self.best_of_run_ = math.inf
+        self.interrupted_ = False
         self.first_epoch_ = len(net.history)
 
     def look_at_start(self, net: Any, losses: torch.Tensor) -> None:
         """Count the weights as they are before the first step as a model, with these losses of the validation rows."""
         self.snapshot_ = clone_tensors(net.learners)
         self.start_ = self.snapshot_, losses
-        self.best_ = self.first_loss_ = losses.mean().item()
+        self.best_ = self.best_of_run_ = self.first_loss_ = losses.mean().item()
 
     def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         row = net.history.to_list()[-1]
-        loss = row["valid_final_loss"] if self.validate else row["train_loss"]
+        # skorch's own partial_fit, of a net that had validation rows, has none
+        loss = row.get("valid_final_loss", row["train_loss"]) if self.validate else row["train_loss"]
         changing = len(net.history) <= self.settles
         if changing and not self.validate:  # the loss of validation rows compares throughout, that of others does not
-            self.best_ = math.inf
+            self.best_ = self.best_of_run_ = math.inf
         self.stalled_ = 0 if changing or loss < self.best_ - self.tol else self.stalled_ + 1
-        if loss < self.best_:
-            self.best_ = loss
+        self.best_ = min(self.best_, loss)
+        if loss < self.best_of_run_:
+            self.best_of_run_ = loss
             self.best_epoch_ = len(net.history) - self.first_epoch_
             self.snapshot_ = clone_tensors(net.learners)
         if self.stalled_ > self.patience and not self._lower_rate(net):
@@ -113,12 +119,12 @@ class Monitor(Callback):
             group["lr"] /= 5.0
         return all(group["lr"] >= 1e-6 for group in net.optimizer_.param_groups)
 
-    def finish(self, net: Any, validation_losses: Callable[[], torch.Tensor], *, interrupted: bool) -> None:
+    def finish(self, net: Any, validation_losses: Callable[[], torch.Tensor]) -> None:
         """Put the best weights back where that is promised, and let go of them.
 
         Where the start is a model, others have to be better by more than a standard error of the gain.
         """
-        if self.snapshot_ is not None and (interrupted or self.validate):
+        if self.snapshot_ is not None and (self.interrupted_ or self.validate):
             load_tensors(net.learners, self.snapshot_)
             if self.start_ is not None and self.best_epoch_ > 0:
                 weights, losses = self.start_

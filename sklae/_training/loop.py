@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,8 +13,9 @@ from skorch.callbacks import Callback
 from skorch.utils import TeeGenerator
 
 from sklae._model.module import Output
-from sklae._training.batches import Batch, as_rows
+from sklae._training.batches import Batch, SeenBatch, as_rows
 from sklae._training.callbacks import StopTraining
+from sklae._training.interrupts import Interrupts
 from sklae._training.optimizers import clip_gradients
 from sklae.exceptions import DivergenceError
 
@@ -37,17 +39,29 @@ class LeanLoop(NeuralNet):
     """
 
     max_grad_norm: float | None
+    _interrupts = Interrupts()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a mix-in whose steps leave the terms of the loss out."""
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "_initialize_accelerator"):
+            raise TypeError(
+                f"Got {cls.__name__} with skorch's AccelerateMixin, which replaces the steps by its own; expected "
+                "sklae's, which draw noise from the net's generators and record each term of the loss. Train with "
+                "device='cuda', without the mix-in."
+            )
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks that override this hook; one that raises KeyboardInterrupt ends training."""
+        """Call the callbacks with this hook; one that raises KeyboardInterrupt after an epoch ends training."""
         if method_name == "on_train_begin":
             self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
         getattr(self, method_name)(self, **cb_kwargs)
         try:
             for callback in self.listeners(method_name):
-                getattr(callback, method_name)(self, **cb_kwargs)
+                with _explained(self, callback):
+                    getattr(callback, method_name)(self, **cb_kwargs)
         except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
-            if method_name == "on_epoch_end":
+            if method_name == "on_epoch_end" and not self._interrupts.n_signals:
                 raise StopTraining from stop
             raise
 
@@ -69,10 +83,12 @@ class LeanLoop(NeuralNet):
         epoch = self.history.to_list()[-1]
         first = len(epoch["batches"])
         for batch in map(_as_batch, iterator):
+            self._interrupts.check()
             row: dict[str, Any] = {}
             epoch["batches"].append(row)
+            seen = SeenBatch(batch)
             for callback in begin:
-                callback.on_batch_begin(self, batch=batch, training=training)
+                callback.on_batch_begin(self, batch=seen, training=training)
             step = step_fn(batch, **fit_params)
             terms = step.pop("terms")
             row[f"{prefix}_loss"] = loss = step["loss"].item()
@@ -81,8 +97,10 @@ class LeanLoop(NeuralNet):
             for name, term in terms.items():
                 row[f"{prefix}_{name}"] = loss if len(terms) == 1 else term.detach().mean().item()
             row[f"{prefix}_batch_size"] = batch.n_rows
+            if end:
+                step["y_pred"] = step["y_pred"].expected()
             for callback in end:
-                callback.on_batch_end(self, batch=batch, training=training, **step)
+                callback.on_batch_end(self, batch=seen, training=training, **step)
         epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
         record_terms(epoch, epoch["batches"][first:], prefix, self.criterion_)
 
@@ -96,7 +114,7 @@ class LeanLoop(NeuralNet):
         step = self.train_step_single(batch, **fit_params)
         if self.listeners("on_grad_computed"):
             parameters = TeeGenerator(self.get_all_learnable_params())
-            self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+            self.notify("on_grad_computed", named_parameters=parameters, batch=SeenBatch(batch), training=True)
         if self.max_grad_norm is not None:
             clip_gradients(self.optimizer_, self.max_grad_norm)
         self.optimizer_.step()
@@ -155,15 +173,37 @@ class LeanLoop(NeuralNet):
         return self.module_(*as_rows(x), **fit_params)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> torch.Tensor:
-        """Return the decoder's output, so that ``net.predict`` gives (encoded) reconstructions."""
+        """Return the expected rows, so that ``net.predict`` gives (encoded) reconstructions, in training too."""
         self.check_is_fitted()
-        with torch.set_grad_enabled(training):
+        was_training = self.module_.training
+        try:
             self._set_training(training)
-            return self.infer(_as_batch(batch).rows.to(self.device)).params
+            with torch.set_grad_enabled(training):
+                return self.infer(_as_batch(batch).rows.to(self.device)).expected()
+        finally:
+            self._set_training(was_training)
 
 
 def _overrides(callback: Callback, event: str) -> bool:
-    return getattr(type(callback), event, None) is not getattr(Callback, event)
+    """Return whether a hook is the callback's own: of its class, or set on the instance."""
+    hook = getattr(callback, event, None)
+    return hook is not None and getattr(hook, "__func__", hook) is not getattr(Callback, event)
+
+
+@contextmanager
+def _explained(net: Any, callback: Callback) -> Iterator[None]:
+    """Say what a callback may watch, where it watches what is not there."""
+    try:
+        yield
+    except KeyError as error:
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or monitor not in str(error):
+            raise
+        known = sorted(name for name, value in net.history[-1].items() if isinstance(value, float))
+        raise ValueError(
+            f"Got callbacks with {type(callback).__name__}(monitor={monitor!r}), which the history does not have; "
+            f"expected one of {known}."
+        ) from error
 
 
 def _as_batch(batch: Any) -> Batch:

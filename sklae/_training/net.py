@@ -15,30 +15,15 @@ from skorch.helper import predefined_split
 
 from sklae._training.batches import Batches
 from sklae._training.callbacks import Monitor, StopTraining
+from sklae._training.interrupts import Interrupts
 from sklae._training.loop import LeanLoop, diverged
 from sklae._training.plain import plain, with_tensors
-from sklae._training.state import TrainingState, all_finite, drop_unfinished_epoch
+from sklae._training.state import all_finite, drop_unfinished_epoch
 from sklae._utils.random import generate
 
-__all__ = ["AutoencoderNet", "Run"]
+__all__ = ["AutoencoderNet"]
 
 _GENERATORS = {"noise_", "shuffle_"}
-
-
-class Run:
-    """A training run: whether the user broke it off."""
-
-    interrupted: bool = False
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Let a callback end training, and a user break it off."""
-        try:
-            yield
-        except StopTraining:
-            pass
-        except KeyboardInterrupt:
-            self.interrupted = True
 
 
 class AutoencoderNet(LeanLoop):
@@ -150,12 +135,11 @@ class AutoencoderNet(LeanLoop):
         iterator = self.iterator_train if training else self.iterator_valid
         if iterator is not Batches:
             return super().get_iterator(dataset, training)
-        size = self.get_params_for("iterator_train" if training else "iterator_valid").get(
-            "batch_size", self.batch_size
-        )
-        generator = self.shuffle_ if training else None
-        size = len(dataset) if size == -1 else size
-        return Batches(dataset, size, shuffle=training, generator=generator, device=self.device)
+        settings = {"batch_size": self.batch_size, "generator": self.shuffle_, "device": self.device}
+        settings |= self.get_params_for("iterator_train" if training else "iterator_valid")
+        if settings["batch_size"] == -1:
+            settings["batch_size"] = len(dataset)
+        return Batches(dataset, **settings)
 
     # -- training -------------------------------------------------------------------------------------
 
@@ -167,8 +151,10 @@ class AutoencoderNet(LeanLoop):
         epochs: int,
         n_copies: int = 1,
         start_counts: bool = False,
+        interrupts: Interrupts,
+        keeps: bool = False,
     ) -> bool:
-        """Train on; all or nothing if an exception gets out.
+        """Train on. If an exception gets out, weights and history are half done: a `TrainingState` puts them back.
 
         Parameters
         ----------
@@ -178,44 +164,55 @@ class AutoencoderNet(LeanLoop):
             How often the validation set repeats its rows.
         start_counts : bool, default=False
             Whether the weights as they are may be the best, on the validation rows.
+        interrupts : Interrupts
+            Entered: what to look at after each batch.
+        keeps : bool, default=False
+            Whether an interrupt ends training with the best weights so far, if one epoch is complete; else it is
+            raised.
 
         Returns
         -------
         interrupted : bool
-            Whether the user stopped training by an interrupt; the best weights so far are kept.
+            Whether the user stopped training by an interrupt.
 
         Raises
         ------
         DivergenceError
             If the loss turns non-finite.
         """
-        with self.run(dataset, dataset_valid, n_copies=n_copies) as run, run.interruptible():
-            if start_counts and self.monitor.validate:
-                self.monitor.look_at_start(self, self.losses_of(dataset_valid, n_copies))
-            self.fit_loop(dataset, epochs=epochs)
-        return run.interrupted
+        with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts):
+            try:
+                if start_counts and self.monitor.validate:
+                    self.monitor.look_at_start(self, self.losses_of(dataset_valid, n_copies))
+                self.fit_loop(dataset, epochs=epochs)
+            except StopTraining:
+                pass
+            except KeyboardInterrupt:
+                drop_unfinished_epoch(self, validates=dataset_valid is not None)
+                if not keeps or interrupts.n_signals > 1 or len(self.history) == self.monitor.first_epoch_:
+                    raise
+                self.monitor.interrupted_ = True
+        return self.monitor.interrupted_
 
     @contextmanager
-    def run(self, dataset: Dataset, dataset_valid: Dataset | None = None, *, n_copies: int = 1) -> Iterator[Run]:
-        """Begin and end training around whatever trains; all or nothing if an exception gets out."""
+    def run(
+        self, dataset: Dataset, dataset_valid: Dataset | None = None, *, n_copies: int = 1, interrupts: Interrupts
+    ) -> Iterator[None]:
+        """Begin and end training around whatever trains."""
         if not self.initialized_:
             self.initialize()
-        before = TrainingState(self)
+        self._interrupts = interrupts
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
-        run = Run()
         try:
             self.notify("on_train_begin", X=dataset, y=None)
-            yield run
+            yield
             drop_unfinished_epoch(self, validates=dataset_valid is not None)
-            validation_losses = partial(self.losses_of, dataset_valid, n_copies)
-            self.monitor.finish(self, validation_losses, interrupted=run.interrupted)
+            self.monitor.finish(self, partial(self.losses_of, dataset_valid, n_copies))
             self.notify("on_train_end", X=dataset, y=None)
             if not all_finite(self.learners):
                 raise diverged("weights")
-        except BaseException:
-            before.restore(self)
-            raise
         finally:
+            del self._interrupts
             self._float64 = None
             self.monitor.snapshot_ = self.monitor.start_ = None
             self.train_split = None  # it holds the validation rows

@@ -13,7 +13,8 @@ from skorch.callbacks import EpochTimer, PassthroughScoring
 from torch import nn
 
 from sklae._tables.layout import Rows
-from sklae._training.batches import Batch, EncodedRows
+from sklae._training.batches import Batch, EncodedRows, SeenBatch
+from sklae._training.interrupts import Interrupts
 from sklae._training.loop import record_terms
 from sklae._training.net import AutoencoderNet, diverged
 
@@ -43,8 +44,8 @@ def _can_stack(net: AutoencoderNet) -> bool:
     )
 
 
-def train_together(nets: Sequence[AutoencoderNet], datasets: Sequence[EncodedRows], *, epochs: int) -> bool:
-    """Train all nets, each in an order of its own rows; all or nothing if an exception gets out.
+def train_together(nets: Sequence[AutoencoderNet], datasets: Sequence[EncodedRows], *, epochs: int) -> None:
+    """Train all nets, each in an order of its own rows.
 
     Parameters
     ----------
@@ -54,25 +55,18 @@ def train_together(nets: Sequence[AutoencoderNet], datasets: Sequence[EncodedRow
         What each is trained on; of as many rows.
     epochs : int
 
-    Returns
-    -------
-    interrupted : bool
-        Whether the user stopped training by an interrupt; the best weights so far are kept.
-
     Raises
     ------
     DivergenceError
         If a loss turns non-finite.
     """
     with ExitStack() as stack:
-        runs = [stack.enter_context(net.run(own)) for net, own in zip(nets, datasets, strict=True)]
+        interrupts = stack.enter_context(Interrupts())
+        for net, own in zip(nets, datasets, strict=True):
+            stack.enter_context(net.run(own, interrupts=interrupts))
         module, optimizer = stack.enter_context(_stacked(nets))
-        with runs[0].interruptible():
-            for _ in range(epochs):
-                _run_epoch(nets, module, optimizer, datasets)
-        for run in runs[1:]:
-            run.interrupted = runs[0].interrupted
-    return runs[0].interrupted
+        for _ in range(epochs):
+            _run_epoch(nets, module, optimizer, datasets, interrupts)
 
 
 class _StackedLinear(nn.Module):
@@ -123,6 +117,7 @@ def _run_epoch(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     datasets: Sequence[EncodedRows],
+    interrupts: Interrupts,
 ) -> None:
     """Pass over the rows once, recording in every net's history what it would have recorded itself."""
     for net, own in zip(nets, datasets, strict=True):
@@ -131,10 +126,11 @@ def _run_epoch(
     epochs = [net.history.to_list()[-1] for net in nets]
     shuffled = (net.get_iterator(own, training=True) for net, own in zip(nets, datasets, strict=True))
     for batches in zip(*shuffled, strict=True):
+        interrupts.check()
         for net, epoch, batch in zip(nets, epochs, batches, strict=True):
             epoch["batches"].append({})
             for callback in net.listeners("on_batch_begin"):
-                callback.on_batch_begin(net, batch=batch, training=True)
+                callback.on_batch_begin(net, batch=SeenBatch(batch), training=True)
         optimizer.param_groups[0]["lr"] = nets[0].optimizer_.param_groups[0]["lr"]
         losses = _step(module, nets[0].criterion_, optimizer, batches)
         for epoch, loss in zip(epochs, losses, strict=True):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -12,12 +11,13 @@ __all__ = ["atomic"]
 
 
 @contextmanager
-def atomic(estimator: BaseEstimator) -> Iterator[dict[str, Any]]:
-    """Leave the estimator as it was if anything goes wrong: with the attributes that are handed out."""
+def atomic(estimator: BaseEstimator, undo: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Leave the estimator as it was if anything goes wrong; ``undo`` puts back what its attributes refer to."""
     before = dict(vars(estimator))
     try:
-        yield before
+        yield
     except BaseException:
+        undo()
         vars(estimator).clear()
         vars(estimator).update(before)
         raise

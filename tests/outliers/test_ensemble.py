@@ -11,7 +11,7 @@ from toys import ae, fingerprint, raise_at, same, vae, with_gaps
 from sklae import AEOutlierDetector
 from sklae._outliers.ensemble import fit_members, seed_members
 from sklae._training.stacked import can_train_together
-from sklae.exceptions import DivergenceError, InterruptedFitWarning
+from sklae.exceptions import DivergenceError
 from sklae.networks import MLP
 
 TABLE = make_table(60, 4)
@@ -139,26 +139,6 @@ def test_a_limit_on_rows_is_for_training_alone():
 # -- nothing is half done ----------------------------------------------------------------------------------
 
 
-def test_an_interrupt_keeps_what_was_learned(monkeypatch):
-    from sklae._training import stacked as _together
-
-    step, calls = _together._step, []
-
-    def interrupted(*args):
-        calls.append(None)
-        if len(calls) == 20:  # in the third epoch of 8 steps
-            raise KeyboardInterrupt
-        return step(*args)
-
-    monkeypatch.setattr(_together, "_step", interrupted)
-    found = members(ae(batch_size=8, **PLANNED))
-    with pytest.warns(InterruptedFitWarning, match="interrupted after 2 epochs"):
-        fit_members(found, TABLE)
-    for member in found:
-        assert member.n_iter_ == len(member.loss_curve_) == 2
-        assert np.isfinite(member.reconstruct(TABLE)).all()
-
-
 def test_divergence_raises_and_leaves_the_detector_as_it_was():
     wild = ae(solver="sgd", learning_rate_init=1e6, **PLANNED)
     with pytest.raises(DivergenceError, match="non-finite"):
@@ -171,7 +151,5 @@ def test_divergence_raises_and_leaves_the_detector_as_it_was():
 
 
 def test_a_callback_of_ones_own_still_interrupts():
-    found = members(ae(callbacks=[raise_at(2, KeyboardInterrupt)], **PLANNED), 2)
-    with pytest.warns(InterruptedFitWarning):
-        fit_members(found, TABLE)
-    assert all(np.isfinite(member.transform(TABLE)).all() for member in found)
+    with pytest.raises(KeyboardInterrupt):
+        fit_members(members(ae(callbacks=[raise_at(2, KeyboardInterrupt)], **PLANNED), 2), TABLE)
