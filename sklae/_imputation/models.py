@@ -21,6 +21,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.indicators import Space
 from sklae._utils.progress import progress
 from sklae._utils.random import draw_seed, some_rows
+from sklae._utils.warnings import told_once
 
 __all__ = ["ImputationModels"]
 
@@ -140,10 +141,11 @@ class ImputationModels:
         """Fit what the user asked for."""
         if not isinstance(imputer.autoencoder, BaseAutoencoder):
             n_models, width = numbers_for(int((~np.isnan(seen)).sum()))
-            for _ in range(n_models):
-                settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
-                network = ConditionalModel(self.space, columns, width, rng, settings)
-                self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None))
+            with told_once():
+                for _ in range(n_models):
+                    settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
+                    network = ConditionalModel(self.space, columns, width, rng, settings)
+                    self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None))
         else:
             self.given = self._fit_given(imputer, columns, seen, rng)
 
