@@ -19,6 +19,7 @@ from sklae._tables.layout import Layout
 from sklae._tables.sources import in_memory
 from sklae._tables.validation import check_table
 from sklae._training.batches import EncodedRows
+from sklae._training.callbacks import Monitor, StepSchedule
 from sklae._training.interrupts import Interrupts
 from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
@@ -121,6 +122,9 @@ class Training:
         An interrupt ends training with the best weights so far where it ``keeps`` them, and is raised where it doesn't.
         """
         plan, net = self.plan, self.estimator.net_
+        for _, callback in net.callbacks_:
+            if isinstance(callback, StepSchedule):
+                callback.n_steps = plan.n_steps(len(rows.train), net.batch_size)
         net.monitor.watch(validate=plan.validates(rows), **plan.patience(rows, net.batch_size))
         n_copies = plan.n_validation_draws(rows, net.module_)
         valid = None if rows.valid is None else rows.valid.repeated(n_copies)
@@ -144,14 +148,7 @@ class Training:
         """Publish what a training run left in the history, and warn of how it ended."""
         estimator, monitor = self.estimator, self.estimator.net_.monitor
         history = estimator.net_.history.to_list()
-        estimator.n_iter_ = len(history)
-        estimator.loss_curve_ = [epoch["train_loss"] for epoch in history]
-        vars(estimator).pop("validation_scores_", None)
-        if any("valid_bound" in epoch for epoch in history):
-            estimator.validation_scores_ = [-epoch["valid_bound"] for epoch in history if "valid_bound" in epoch]
-        vars(estimator).pop("best_iter_", None)
-        if monitor.validate:
-            estimator.best_iter_ = monitor.first_epoch_ + monitor.best_epoch_
+        _publish(estimator, history, monitor, validated=rows.valid is not None)
         if interrupted:
             warn(
                 f"Training was interrupted after {estimator.n_iter_} epochs; kept the best weights so far.",
@@ -181,3 +178,19 @@ class Training:
         """Whether codes are drawn from a density of their own."""
         sample_from = self.estimator.sample_from
         return not (sample_from is None or (isinstance(sample_from, str) and sample_from == "prior"))
+
+
+def _publish(estimator: Any, history: list[dict[str, Any]], monitor: Monitor, *, validated: bool) -> None:
+    """Set what scikit-learn's networks have of their training; scores of an earlier run's validation rows go."""
+    estimator.n_iter_ = len(history)
+    estimator.loss_curve_ = [epoch["train_loss"] for epoch in history]
+    estimator.loss_ = estimator.loss_curve_[-1]
+    estimator.best_loss_ = None if monitor.validate else min(estimator.loss_curve_)
+    for name in ("validation_scores_", "best_iter_"):
+        vars(estimator).pop(name, None)
+    if validated:
+        since = next((i for i in range(len(history), 0, -1) if "valid_bound" not in history[i - 1]), 0)
+        estimator.validation_scores_ = [-epoch["valid_bound"] for epoch in history[since:]]
+    estimator.best_validation_score_ = max(getattr(estimator, "validation_scores_", ()), default=None)
+    if monitor.validate:
+        estimator.best_iter_ = monitor.first_epoch_ + monitor.best_epoch_

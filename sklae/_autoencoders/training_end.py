@@ -51,7 +51,7 @@ class TrainingEnd:
         if not self._is_used_up() or self.monitor.converged_:
             return ""
         if plans_rate and self.monitor.validate:
-            return self._too_brief() if self._was_still_improving() else ""
+            return self._too_brief() if self._was_still_improving() or self._is_too_short_to_tell() else ""
         if plans_rate or np.isinf(self.monitor.patience):
             return ""
         return self._too_brief() + " Or plan the rate over max_iter with learning_rate='one_cycle'."
@@ -67,6 +67,10 @@ class TrainingEnd:
         watched = np.minimum.accumulate([loss for loss in losses if math.isfinite(loss)])
         before = watched[round((1.0 - _LAST_PART) * (len(watched) - 1))]
         return watched[0] - watched[-1] > 0 and before - watched[-1] > _MOST_PROGRESS * (watched[0] - watched[-1])
+
+    def _is_too_short_to_tell(self) -> bool:
+        """Whether something was gained in fewer epochs than would have to pass without a gain."""
+        return self.monitor.best_epoch_ > 0 and self.n_epochs < self.monitor.patience < math.inf
 
     def _too_brief(self) -> str:
         return (

@@ -167,13 +167,12 @@ class TrainingPlan:
             return estimator.max_iter
         if self.solver.full_batch:
             return N_ITERATIONS
-        n_steps = default_n_steps(n_samples, estimator.n_features_in_, variational=self.is_variational)
+        n_steps = default_n_steps(n_samples, estimator.n_features_in_, variational=hasattr(estimator, "prior"))
         return max(math.ceil(n_steps / n_batches(n_samples, batch_size)), _LEAST_EPOCHS)
 
-    @property
-    def is_variational(self) -> bool:
-        """Whether codes are drawn in training."""
-        return hasattr(self.estimator, "prior")
+    def n_steps(self, n_samples: int, batch_size: int) -> int:
+        """Return how many steps that is: the horizon of a planned rate."""
+        return self.n_epochs(n_samples, batch_size) * n_batches(n_samples, batch_size)
 
     def patience(self, rows: TrainingRows, batch_size: int) -> dict[str, float]:
         """Return how closely to watch the loss; a planned rate ends with its plan, or by validation."""
@@ -191,8 +190,7 @@ class TrainingPlan:
         callbacks = list(copy.deepcopy(estimator.callbacks or ()))  # skorch changes them
         factor = LEARNING_RATES[self.learning_rate]
         if factor is not None:
-            n_steps = self.n_epochs(n_samples, batch_size) * n_batches(n_samples, batch_size)
-            callbacks.append(("learning_rate", StepSchedule(factor, n_steps)))
+            callbacks.append(("learning_rate", StepSchedule(factor, self.n_steps(n_samples, batch_size))))
         if has_schedules:
             callbacks.append(("epoch_clock", EpochClock()))
         return callbacks

@@ -169,8 +169,14 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         Epochs run, over all fits that continued each other.
     loss_curve_ : list of float
         Training loss per epoch.
+    loss_ : float
+        That of the last epoch.
+    best_loss_ : float or None
+        The least of them; None where held-out rows decide.
     validation_scores_ : list of float
-        Bound (at beta = 1) on the validation rows per epoch; only with validation rows.
+        Bound (at beta = 1) on the validation rows per epoch, of the last epochs that all had some; else there are none.
+    best_validation_score_ : float or None
+        The largest of them; None without validation rows.
     best_iter_ : int
         The epoch whose weights were kept, 0 for the start; only where held-out rows decide.
     n_features_in_ : int

@@ -21,6 +21,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.indicators import Space
 from sklae._utils.progress import progress
 from sklae._utils.random import draw_seed, some_rows
+from sklae._utils.warnings import told_once
 
 __all__ = ["ImputationModels"]
 
@@ -147,10 +148,12 @@ class ImputationModels:
         """Fit what the user asked for."""
         if not isinstance(imputer.autoencoder, BaseAutoencoder):
             n_models, width = numbers_for(int((~np.isnan(seen)).sum()))
-            for _ in range(n_models):
-                settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
-                network = ConditionalModel(self.space, columns, width, rng, settings)
-                self.networks.append(network.fit(seen, start, truth if (~np.isnan(truth)).any() else None, weights))
+            with told_once():
+                for _ in range(n_models):
+                    settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
+                    network = ConditionalModel(self.space, columns, width, rng, settings)
+                    known = truth if (~np.isnan(truth)).any() else None
+                    self.networks.append(network.fit(seen, start, known, weights))
         else:
             settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
             own = clone(imputer.autoencoder)

@@ -23,6 +23,7 @@ from sklae._training.stacked import can_train_together, train_together
 from sklae._utils.compat import validate_params
 from sklae._utils.random import draw_seed, random_state_for
 from sklae._utils.torch_settings import torch_settings
+from sklae._utils.warnings import told_once
 
 __all__ = ["Ensemble", "batches_of", "fit_left_out", "fit_members", "residual_scale", "seed_members"]
 
@@ -67,11 +68,12 @@ def fit_members(
     rows = first.start(FitInput(X, columns=columns, max_rows=max_rows, weights=weights))
     for other in others:
         other.start_like(members[0], rows)
-    if not _train_in_one_pass(trainings, [rows] * len(trainings)):
+    with told_once():
+        if not _train_in_one_pass(trainings, [rows] * len(trainings)):
+            for training in trainings:
+                training.run(rows)
         for training in trainings:
-            training.run(rows)
-    for training in trainings:
-        training.fit_code_density(X, weights)
+            training.fit_code_density(X, weights)
 
 
 def fit_left_out(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
 import sklearn
 
-__all__ = ["warn"]
+__all__ = ["told_once", "warn"]
 
 # what sklae is called through: contextlib runs bodies of context managers, scikit-learn and joblib call `fit`
 _PACKAGES = (Path(__file__).parents[1], Path(sklearn.__file__).parent, Path(joblib.__file__).parent)
@@ -24,3 +26,16 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Give warnings of several equal parts of a call once for one cause: those that differ in numbers only."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            causes = {(each.category, re.sub(r"-?\d[\d.,e+-]*", "", str(each.message))): each for each in told[::-1]}
+    for each in reversed(causes.values()):
+        warn(str(each.message), each.category)

@@ -8,9 +8,10 @@ import torch
 from sklearn.datasets import load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
+from skorch.callbacks import Callback
 from support import TRANSFORMERS
 
-from sklae import AutoencoderTransformer, VAETransformer
+from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._autoencoders.defaults import default_n_held_out, default_n_steps
 from sklae._training.callbacks import _is_gain
 from sklae._training.optimizers import clip_gradients
@@ -90,6 +91,60 @@ def test_validation_scores_are_those_of_the_last_fit():
     model.set_params(early_stopping=False, learning_rate="constant").fit(X)
     assert not hasattr(model, "validation_scores_")
     assert not hasattr(model, "best_iter_")
+
+
+def test_scores_of_validation_rows_go_with_them():
+    model = AutoencoderTransformer(2, max_iter=3, warm_start=True, learning_rate="constant", random_state=0).fit(X)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.best_loss_ is None
+    assert model.loss_ == model.loss_curve_[-1]
+    model.partial_fit(X)
+    assert not hasattr(model, "validation_scores_")
+    assert not hasattr(model, "best_iter_")
+    assert model.best_validation_score_ is None
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert len(model.fit(X).validation_scores_) == 3  # of those since
+    assert model.n_iter_ == len(model.loss_curve_) == 7
+    assert len(model.fit(X).validation_scores_) == 6
+
+
+def test_a_warm_start_plans_its_rate_over_its_own_epochs():
+    """With the first one's plan it would train at a rate of 0 from the fourth epoch on."""
+    model = AutoencoderTransformer(2, max_iter=3, warm_start=True, random_state=0).fit(X)
+    model.set_params(max_iter=8).fit(X)
+    rates = []
+    model.net_.callbacks_.append(("look", Look(rates)))
+    model.fit(X)
+    assert len(rates) == 8
+    assert rates[0] > rates[3] > rates[6] > 0
+
+
+class Look(Callback):
+    def __init__(self, rates):
+        self.rates = rates
+
+    def on_epoch_end(self, net, **kwargs):
+        self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+
+def test_fewer_epochs_than_patience_tell_nothing_where_something_was_gained():
+    model = VAETransformer(2, max_iter=3, warm_start=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(load_wine().data)
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(5\) reached"):
+        model.set_params(max_iter=5).fit(load_wine().data)
+    assert model.best_iter_ > 3
+
+
+def test_an_ensemble_tells_one_cause_once():
+    settings = {"early_stopping": False, "learning_rate": "constant", "learning_rate_init": 1e-5, "max_iter": 3}
+    detector = AEOutlierDetector(AutoencoderTransformer(2, **settings), n_estimators=3, random_state=0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        detector.fit(X)
+    assert [each.category for each in told] == [ConvergenceWarning]
+    assert told[0].filename == __file__
 
 
 def test_beta_is_what_held_out_rows_are_weighed_by():
