@@ -22,6 +22,7 @@ from sklae._utils.atomic import atomic
 from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, fit_context
 from sklae._utils.component import choices
+from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.exceptions import InterruptedFitWarning
@@ -120,7 +121,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             stay.
         """
         keeps, training = called_by_user(), Training(self)
-        with atomic(self, training.undo):
+        with atomic(self, training.undo), tensors_on_cpu():
             given, continues = FitInput(read(X), X_val, X_clean), self.warm_start and hasattr(self, "net_")
             training.run(training.resume(given) if continues else training.start(given), keeps=keeps)
             try:
@@ -176,7 +177,7 @@ class BaseAutoencoder(Verbs, BaseEstimator):
             If it was interrupted. The estimator is then as it was before the call.
         """
         training = Training(self, is_whole=False)
-        with atomic(self, training.undo):
+        with atomic(self, training.undo), tensors_on_cpu():
             self.__dict__.pop("code_density_", None)  # of codes as they were
             given = FitInput(read(X))
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))

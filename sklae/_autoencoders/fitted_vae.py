@@ -9,6 +9,7 @@ import torch
 
 from sklae._autoencoders.code_weights import draw_rows
 from sklae._autoencoders.fitted_model import FittedModel
+from sklae._autoencoders.inference import check_answer, within_reach
 from sklae._model.module import Autoencoder
 from sklae._tables.layout import Rows
 from sklae._utils.quasi_random import antithetic_draws, grouped_draws
@@ -91,7 +92,7 @@ class FittedVAE(FittedModel):
 
     def posterior_log_prob(self, codes: np.ndarray, table: np.ndarray) -> np.ndarray:
         """Return log-densities of codes under the posteriors of rows, (n_codes, n_rows)."""
-        given = torch.as_tensor(codes)
+        given = within_reach(torch.from_numpy(codes))
 
         def density(module: Autoencoder, rows: Rows) -> np.ndarray:
             z = given.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
@@ -106,7 +107,7 @@ class FittedVAE(FittedModel):
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
             prior = module.prior_codes(self.encode_condition(condition, torch.float64, device))
-            return prior.log_prob(torch.as_tensor(codes, device=device)).cpu().numpy()
+            return check_answer(prior.log_prob(within_reach(torch.tensor(codes)).to(device)).cpu().numpy())
 
     # -- bounds -----------------------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class FittedVAE(FittedModel):
             z, kl = self._draws_and_kl(module, rows)
             told = self.mean_over_draws(lambda part: module.column_log_likelihood(part, rows), z)
             columns = told.cpu().double() + self.log_jacobians(module, rows)
-            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).nan_to_num(nan=-torch.inf).numpy()
+            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).numpy()
 
         out = np.empty((len(table), self.layout.n_features + 1))
         return self.map_rows(terms, table, out=out, n_draws=N_DRAWS)

@@ -28,6 +28,7 @@ from sklae._utils.compat import (
     wrap_transformed,
 )
 from sklae._utils.random import random_state_for
+from sklae._utils.torch_settings import tensors_on_cpu
 
 __all__ = ["AEImputer"]
 
@@ -201,7 +202,7 @@ class AEImputer(TransformerMixin, BaseEstimator):
         KeyboardInterrupt
             If the fit was interrupted. The imputer is then as it was before the call.
         """
-        with atomic(self):
+        with atomic(self), tensors_on_cpu():
             self._check_parameters()
             gapped = read(unmarked(X, self.missing_values))
             columns = Container.read_columns(X, gapped, self.categorical_features)
@@ -286,7 +287,8 @@ class AEImputer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         gapped = unmarked(X, self.missing_values)
         table = check_table(self, self._container.columns.categories.encode(gapped), reset=False)
-        tables = self._fill(table.astype(np.float64))
+        with tensors_on_cpu():
+            tables = self._fill(table.astype(np.float64))
         settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
         finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)
         if self.n_imputations == 1:

@@ -31,6 +31,7 @@ from sklae._tables.validation import check_table
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._utils.random import draw_seed, random_state_for, some_rows
+from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 
 __all__ = ["AEOutlierDetector"]
@@ -237,7 +238,7 @@ class AEOutlierDetector(Detection, BaseEstimator):
         KeyboardInterrupt
             If the fit was interrupted. The detector is then as it was before the call.
         """
-        with atomic(self):
+        with atomic(self), tensors_on_cpu():
             own = None if self.autoencoder is None else self.autoencoder.random_state
             rng = random_state_for(own if self.random_state is None else self.random_state)
             X = read(X)
