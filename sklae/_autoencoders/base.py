@@ -23,6 +23,7 @@ from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
 from sklae._utils.component import NestedParameters, choices
 from sklae._utils.persistent import Persistent
+from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
 from sklae.exceptions import InterruptedFitWarning
@@ -126,7 +127,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             stay.
         """
         keeps, training = called_by_user(), Training(self)
-        with atomic(self, training.undo):
+        with atomic(self, training.undo), tensors_on_cpu():
             counts = RowWeights.read(sample_weight, X)
             X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")
             given = FitInput(read(X), X_val, X_clean, weights=counts.weights)
@@ -196,7 +197,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             For levels that the first call did not know.
         """
         training = Training(self, is_whole=False)
-        with atomic(self, training.undo):
+        with atomic(self, training.undo), tensors_on_cpu():
             self.__dict__.pop("code_density_", None)  # of codes as they were
             counts = RowWeights.read(sample_weight, X)
             given = FitInput(read(counts.of(X)), levels=categories or {}, weights=counts.weights)

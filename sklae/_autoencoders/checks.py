@@ -30,7 +30,9 @@ __all__ = [
     "check_prior",
     "check_sample_from",
     "check_support",
+    "check_trainable",
     "explain_construction",
+    "explain_memory",
 ]
 
 
@@ -145,13 +147,43 @@ def check_module(module: Autoencoder, objective: Objective, *, solver: str, batc
         raise ValueError(
             f"Got solver={solver!r} for a model that draws noise in training; its line search expects a loss that is a "
             "function of the weights alone. Use solver='adam', or leave out corruption, dropout, priors and penalties "
-            "that draw."
+            "that draw; of a module of your own that draws nothing, say so by draws = False in its class."
         )
     if batch_size == 1 and any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules()):
         raise ValueError(
             "Got batches of one row with batch normalization; expected at least 2, or it has nothing to average. Raise "
-            "batch_size, or use normalization='layer'."
+            "batch_size, pass more rows, or use normalization='layer'."
         )
+
+
+def check_trainable(net: Any) -> None:
+    """Refuse a net that has lost what it was trained with."""
+    if getattr(net, "_trimmed_for_prediction", False):
+        raise ValueError(
+            "Got a net_ that was trimmed for prediction, without its optimizer and its history; expected a whole one "
+            "to go on with. Fit anew, with warm_start=False, or trim a copy of the fitted estimator."
+        )
+
+
+@contextmanager
+def explain_memory(estimator: Any, net: Any) -> Iterator[None]:
+    """Turn what an allocator says in training into an error that names the parameters at fault."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("alloc", "out of memory")):
+            raise
+        n_parameters = sum(part.numel() for each in net.learners for part in each.parameters())
+        raise MemoryError(
+            f"Got {_sizes(estimator)}: a model of {n_parameters:,} parameters, for which the memory does not suffice "
+            f"({error}); expected one that can be trained in it. Lower the sizes, or batch_size."
+        ) from error
+
+
+def _sizes(estimator: Any) -> str:
+    """Return the parameters that say how large a model is."""
+    network = "" if estimator.network is None else f" with network={estimator.network!r}"
+    return f"n_components={estimator.n_components} and hidden_layer_sizes={estimator.hidden_layer_sizes}{network}"
 
 
 @contextmanager
@@ -161,8 +193,8 @@ def explain_construction(estimator: Any) -> Iterator[None]:
         yield
     except (RuntimeError, OverflowError, MemoryError) as error:
         raise ValueError(
-            f"Got n_components={estimator.n_components} and hidden_layer_sizes={estimator.hidden_layer_sizes}, "
-            f"for which no network can be built ({error}); expected sizes that fit in memory. Lower them."
+            f"Got {_sizes(estimator)}, for which no network can be built ({error}); expected sizes that fit in memory. "
+            "Lower them."
         ) from error
     except (TypeError, ValueError) as error:
         if not estimator.net_params:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sklae._autoencoders.checks import check_support
-from sklae._autoencoders.inference import Inference
+from sklae._autoencoders.inference import Inference, check_answer, within_reach
 from sklae._model.module import Autoencoder
 from sklae._tables.conditions import own_condition
 from sklae._tables.layout import Rows
@@ -47,11 +47,11 @@ class FittedModel(Inference):
         module, device = self.inference_module(codes.dtype)
         with torch_settings(n_threads=1, gradients=False):
             for rows in self.chunks(len(codes)):
-                z = torch.tensor(codes[rows], device=device)
+                z = within_reach(torch.tensor(codes[rows])).to(device)
                 c = self.encode_condition(None if condition is None else condition[rows], z.dtype, device)
                 mean = module.given(z, c).mean
                 out[rows] = self.layout.decode(mean.cpu().numpy())
-        return self.layout.columns.join(out, condition)
+        return self.layout.columns.join(check_answer(out, finite=True), condition)
 
     def reconstruct(self, table: np.ndarray) -> np.ndarray:
         """Return rows encoded and decoded, in the table's dtype."""
@@ -61,7 +61,7 @@ class FittedModel(Inference):
             return self.layout.decode(mean.cpu().numpy())
 
         out = np.empty((len(table), self.layout.n_features), dtype=table.dtype)
-        data = self.map_rows(reconstruct, table, out=out)
+        data = check_answer(self.map_rows(reconstruct, table, out=out), finite=True)
         return self.layout.columns.join(data, own_condition(table, self.layout.columns))
 
     def draw_rows(
@@ -121,8 +121,6 @@ class FittedModel(Inference):
             check_support(rows, module.supports)
             module.likelihood.check(rows.x, rows.observed)
             scores = log_density(module, rows).cpu() + self.log_jacobians(module, rows).sum(-1)
-            return scores.nan_to_num(
-                nan=torch.finfo(scores.dtype).min
-            ).numpy()  # so far out that the network overflowed
+            return scores.numpy()
 
         return self.map_rows(score, table, out=np.empty(len(table)), n_draws=n_draws)

@@ -9,6 +9,7 @@ import torch
 
 from sklae._autoencoders.code_weights import draw_rows
 from sklae._autoencoders.fitted_model import FittedModel
+from sklae._autoencoders.inference import check_answer, within_reach
 from sklae._model.module import Autoencoder
 from sklae._tables.layout import Rows
 from sklae._utils.quasi_random import antithetic_draws, grouped_draws
@@ -74,12 +75,12 @@ class FittedVAE(FittedModel):
             prior = module.prior_codes(rows.condition)
             components = q.component_kl(prior) if width > 1 else None
             if components is not None:
-                return _finite(components, 1.0)
+                return _finite(components)
             kl = q.kl(prior)
             if kl is None:
                 noise = _shared_noise(rows, self.n_components)
                 kl = sampled_kl(*q.push_with_density(noise), prior).mean(0)
-            return _finite(kl[:, None], 1.0)
+            return _finite(kl[:, None])
 
         return self.map_rows(divergence, table, out=np.empty((len(table), width)), n_draws=N_DRAWS)
 
@@ -91,11 +92,11 @@ class FittedVAE(FittedModel):
 
     def posterior_log_prob(self, codes: np.ndarray, table: np.ndarray) -> np.ndarray:
         """Return log-densities of codes under the posteriors of rows, (n_codes, n_rows)."""
-        given = torch.as_tensor(codes)
+        given = within_reach(torch.from_numpy(codes))
 
         def density(module: Autoencoder, rows: Rows) -> np.ndarray:
             z = given.to(rows.x)[:, None, :].expand(-1, len(rows.x), -1)
-            return _finite(module.encode(*rows).log_prob(z).T, -1.0)
+            return _finite(module.encode(*rows).log_prob(z).T)
 
         # in chunks by pairs of a code and a row: nothing is decoded
         n_wide = 1 + given.numel() // 256
@@ -106,7 +107,8 @@ class FittedVAE(FittedModel):
         module, device = self.inference_module(np.dtype(np.float64))
         with torch_settings(n_threads=1, gradients=False):
             prior = module.prior_codes(self.encode_condition(condition, torch.float64, device))
-            return _finite(prior.log_prob(torch.as_tensor(codes, device=device)), -1.0)
+            density = prior.log_prob(within_reach(torch.tensor(codes)).to(device))
+            return check_answer(_finite(density))
 
     # -- bounds -----------------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ class FittedVAE(FittedModel):
             z, kl = self._draws_and_kl(module, rows)
             told = self.mean_over_draws(lambda part: module.column_log_likelihood(part, rows), z)
             columns = told.cpu().double() + self.log_jacobians(module, rows)
-            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).nan_to_num(nan=-torch.inf).numpy()
+            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).numpy()
 
         out = np.empty((len(table), self.layout.n_features + 1))
         return self.map_rows(terms, table, out=out, n_draws=N_DRAWS)
@@ -211,6 +213,6 @@ def _shared_noise(rows: Rows, n_components: int) -> torch.Tensor:
     return antithetic_draws(N_DRAWS, n_components).to(rows.x)[:, None, :]
 
 
-def _finite(nats: torch.Tensor, sign: float) -> np.ndarray:
-    """Return nats as an array; so far out that they overflowed, the largest number, with this sign."""
-    return nats.nan_to_num(nan=sign * torch.finfo(nats.dtype).max).cpu().numpy()
+def _finite(nats: torch.Tensor) -> np.ndarray:
+    """Return nats as an array; so far out that they overflowed, the largest number."""
+    return nats.nan_to_num(nan=torch.nan).cpu().numpy()

@@ -15,11 +15,33 @@ from sklae._tables.layout import Layout, Rows
 from sklae._training.net import AutoencoderNet
 from sklae._utils.torch_settings import torch_settings
 
-__all__ = ["Inference"]
+__all__ = ["Inference", "check_answer", "within_reach"]
 
 _CHUNK_ELEMENTS = 2**18
+# Values further out than so many units of their column, and codes, count as if they were no further: squares and sums
+# of them are finite numbers.
+_FARTHEST = {torch.float32: 1e12, torch.float64: 1e100}
 # Of a row whose draws are more than a chunk: 16 MiB in float64.
 _MOST_ELEMENTS = 2**21
+
+
+def within_reach(values: torch.Tensor) -> torch.Tensor:
+    """Return encoded values or codes, those too far out for their precision at the end of what it can do."""
+    farthest = _FARTHEST[values.dtype]
+    return values.clamp(-farthest, farthest)
+
+
+def check_answer(out: np.ndarray, *, finite: bool = False) -> np.ndarray:
+    """Refuse to answer with NaN, or with what is not finite."""
+    is_wrong = ~np.isfinite(out) if finite else np.isnan(out)
+    if is_wrong.any():
+        wrong = np.flatnonzero(is_wrong.reshape(len(out), -1).any(axis=1))
+        raise ValueError(
+            f"Got {'infinite values' if finite and not np.isnan(out).any() else 'NaN'} from the model for {len(wrong)} "
+            f"rows, first row {wrong[0]}; expected finite numbers. Look for extreme values in these rows, or, with "
+            "modules of your own, at what they return in evaluation mode."
+        )
+    return out
 
 
 class Inference:
@@ -76,7 +98,7 @@ class Inference:
         """Return conditions, as read, as the module takes them."""
         if condition is None:
             return None
-        return torch.as_tensor(self.layout.conditions.encode(condition), dtype=dtype).to(device)
+        return within_reach(torch.tensor(self.layout.conditions.encode(condition), dtype=dtype)).to(device)
 
     def inference_module(self, dtype: np.dtype) -> tuple[Any, torch.device]:
         """Return the module for float32 or float64 input, and its device."""
@@ -89,8 +111,13 @@ class Inference:
         dtype = torch.float64 if table.dtype == np.float64 else torch.float32
         with torch_settings(n_threads=1, gradients=False):
             for rows in self.chunks(len(table), n_draws):
-                out[rows] = function(module, self.layout.encode(table[rows], dtype=dtype).to(device))
-        return out
+                encoded = self.layout.encode(table[rows], dtype=dtype)
+                seen = encoded._replace(
+                    x=within_reach(encoded.x),
+                    condition=None if encoded.condition is None else within_reach(encoded.condition),
+                )
+                out[rows] = function(module, seen.to(device))
+        return check_answer(out)
 
     def chunks(self, n_rows: int, n_draws: int = 1) -> Iterator[slice]:
         """Yield parts of about a quarter of a million activations: they stay in the cache."""

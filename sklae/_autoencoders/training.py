@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from sklae._autoencoders.checks import check_monitors, check_sample_from
+from sklae._autoencoders.checks import (
+    check_module,
+    check_monitors,
+    check_sample_from,
+    check_trainable,
+    explain_memory,
+)
 from sklae._autoencoders.code_density import MOST_CODES, fit_code_density
 from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training_end import TrainingEnd
@@ -96,10 +102,14 @@ class Training:
 
     def resume(self, given: FitInput) -> TrainingRows:
         """Return what to train a fitted estimator on."""
-        self._before = TrainingState(self.estimator.net_)
-        likelihood = self.estimator.net_.module__likelihood  # the one that was fitted, whatever was set since
+        net = self.estimator.net_
+        check_trainable(net)
+        self._before = TrainingState(net)
+        likelihood = net.module__likelihood  # the one that was fitted, whatever was set since
         rows = self._read(given, likelihood, self.estimator.layout_)
-        check_monitors(self.estimator.net_.callbacks_, validates=rows.valid is not None)
+        check_monitors(net.callbacks_, validates=rows.valid is not None)
+        batch_size = min(net.batch_size, len(rows.train))
+        check_module(net.module_, net.criterion_, solver=self.estimator.solver, batch_size=batch_size)
         return rows
 
     def undo(self) -> None:
@@ -121,7 +131,7 @@ class Training:
 
         An interrupt ends training with the best weights so far where it ``keeps`` them, and is raised where it doesn't.
         """
-        plan, net = self.plan, self.estimator.net_
+        plan, estimator, net = self.plan, self.estimator, self.estimator.net_
         for _, callback in net.callbacks_:
             if isinstance(callback, StepSchedule):
                 callback.n_steps = plan.n_steps(len(rows.train), net.batch_size)
@@ -131,7 +141,7 @@ class Training:
         start_counts = net.started_ or len(net.history) > 0
         first_loss = math.inf
         holding = net.criterion_.holding(net.module_, rows.train.sample, net.noise_)
-        with torch_settings(n_threads=1, gradients=True), holding:
+        with explain_memory(estimator, net), torch_settings(n_threads=1, gradients=True), holding:
             if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
                 first_loss = net.losses_of(rows.train.head(_WATCHED)).mean().item()
             settings = {"epochs": self.n_epochs(rows), "n_copies": n_copies, "start_counts": start_counts}

@@ -15,6 +15,7 @@ from sklae._autoencoders.checks import (
     check_module,
     check_monitors,
     explain_construction,
+    explain_memory,
 )
 from sklae._autoencoders.defaults import (
     N_ITERATIONS,
@@ -106,7 +107,8 @@ class TrainingPlan:
             check_callback_names(estimator.net_params, net)
             check_module(net.module_, net.criterion_, solver=estimator.solver, batch_size=batch_size)
             data.check(net.module_.likelihood)
-            start_from_rows(net, rows.sample, rows.weights)
+            with explain_memory(estimator, net):
+                start_from_rows(net, rows.sample, rows.weights)
         return net
 
     def _module_parts(self, rows: TrainingRows, parts: Parts) -> dict[str, Any]:

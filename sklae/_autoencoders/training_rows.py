@@ -122,7 +122,7 @@ class RowReader:
             told = {"most_unknown": 0.0} if given.is_piece else {}
             return check_table(self.estimator, columns.categories.encode(table, **told), **settings)
 
-        table = check(given.X, reset=layout is None, min_samples=2)
+        table = check(given.X, reset=layout is None, min_samples=2 if layout is None else 1)
         clean = None if given.X_clean is None else check(given.X_clean, reset=False, name="X_clean")
         if clean is not None and len(clean) != len(table):
             raise ValueError(

@@ -32,6 +32,7 @@ from sklae._utils.compat import (
 from sklae._utils.component import NestedParameters
 from sklae._utils.persistent import Persistent
 from sklae._utils.random import random_state_for
+from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 
 __all__ = ["AEImputer"]
@@ -212,7 +213,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
         KeyboardInterrupt
             If the fit was interrupted. The imputer is then as it was before the call.
         """
-        with atomic(self):
+        with atomic(self), tensors_on_cpu():
             self._check_parameters()
             counts = RowWeights.read(sample_weight, X)
             X = counts.of(X)
@@ -311,7 +312,8 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
         gapped = unmarked(X, self.missing_values)
         encoded = self._container.columns.categories.encode(gapped, most_unknown=0.0)  # they are about to be filled
         table = check_table(self, encoded, reset=False)
-        tables = self._fill(table.astype(np.float64))
+        with tensors_on_cpu():
+            tables = self._fill(table.astype(np.float64))
         settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
         finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)
         if self.n_imputations == 1:

@@ -33,6 +33,7 @@ from sklae._utils.component import NestedParameters
 from sklae._utils.persistent import Persistent
 from sklae._utils.progress import stage
 from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
+from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 
 __all__ = ["AEOutlierDetector"]
@@ -244,7 +245,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         KeyboardInterrupt
             If the fit was interrupted. The detector is then as it was before the call.
         """
-        with atomic(self):
+        with atomic(self), tensors_on_cpu():
             own = None if self.autoencoder is None else self.autoencoder.random_state
             rng = random_state_for(own if self.random_state is None else self.random_state)
             counts, given = RowWeights.read(sample_weight, X), X

@@ -3,7 +3,8 @@
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._available_if import _AvailableIfDescriptor
-from sklearn.utils._param_validation import HasMethods, Interval, MissingValues, Options, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, MissingValues, Options, RealNotInt, StrOptions
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils._set_output import _get_adapter_from_container as container_adapter
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
@@ -49,6 +50,13 @@ def available_if(check):
     Its AttributeError ends with the message of what ``check`` raised.
     """
     return lambda function: _AvailableIf(function, check, attribute_name=function.__name__)
+
+
+class Interval(_Interval):
+    """Numbers in a range; to scikit-learn's own, ``True`` is 1."""
+
+    def is_satisfied_by(self, val):
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 def validate_params(estimator):

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-__all__ = ["torch_settings"]
+__all__ = ["tensors_on_cpu", "torch_settings"]
 
 _lock = threading.Lock()
 _active = 0
@@ -30,9 +30,18 @@ def torch_settings(*, n_threads: int, gradients: bool) -> Iterator[None]:
         stack.enter_context(_torch_threads(n_threads))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
-        if torch.get_default_device().type != "cpu":
-            stack.enter_context(torch.device("cpu"))
+        stack.enter_context(tensors_on_cpu())
         yield
+
+
+@contextmanager
+def tensors_on_cpu() -> Iterator[None]:
+    """Make new tensors on the CPU, whatever ``torch.set_default_device`` says: the estimators' ``device`` counts."""
+    if torch.get_default_device().type == "cpu":
+        yield
+    else:
+        with torch.device("cpu"):
+            yield
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -60,19 +60,52 @@ def _try_out(module: nn.Module, named: str, inputs: Inputs, n_outputs: int) -> n
     values = torch.zeros(2, inputs.n_values)
     mask, condition = (torch.zeros(2, n) if n else None for n in (inputs.n_mask, inputs.n_condition))
     module.eval()
+    values.requires_grad_()
     try:
-        with torch.no_grad():
-            shape = tuple(call(module, values, mask, condition).shape)
+        with torch.enable_grad():
+            out = call(module, values, mask, condition)
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"Got a module from {named} that fails on inputs of shape (2, {inputs.total}): {error}; expected it to "
             f"take them. {remedy}"
         ) from error
+    if not isinstance(out, torch.Tensor) or out.dtype != torch.float32:
+        kind = f"a tensor of {out.dtype}" if isinstance(out, torch.Tensor) else type(out).__name__
+        raise ValueError(
+            f"Got a module from {named} that returned {kind} for 2 rows; expected a tensor of torch.float32, of shape "
+            f"(2, {n_outputs}). Let its forward return the one tensor, as it comes out of the last layer."
+        )
+    shape = tuple(out.shape)
     if shape != (2, n_outputs):
         raise ValueError(
             f"Got a module from {named} whose output has shape {shape} for 2 rows; expected (2, {n_outputs}). {remedy}"
         )
+    _check_gradient(module, named, out, values)
     return module.train()
+
+
+def _check_gradient(module: nn.Module, named: str, out: torch.Tensor, values: torch.Tensor) -> None:
+    """Refuse a module that can't be trained, or a decoder through which its encoder can't."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    remedy = "Leave out detach(), no_grad() and the like; to freeze layers on purpose call requires_grad_(False)."
+    if learned and not _has_gradient(out, learned):
+        raise ValueError(
+            f"Got a module from {named} whose output has no gradient with respect to its own parameters; expected one "
+            f"to train them by. {remedy}"
+        )
+    if named.startswith("decoder") and not _has_gradient(out, [values]):
+        raise ValueError(
+            f"Got a module from {named} through which no gradient reaches the codes, and so the encoder; expected one. "
+            f"{remedy}"
+        )
+
+
+def _has_gradient(out: torch.Tensor, inputs: Sequence[torch.Tensor]) -> bool:
+    """Return whether an output depends on any of its inputs in a way that can be learned by."""
+    if not out.requires_grad:
+        return False
+    found = torch.autograd.grad(out.sum(), inputs, retain_graph=True, allow_unused=True)
+    return any(each is not None for each in found)
 
 
 class _Foreign(nn.Module):

@@ -155,6 +155,8 @@ class _NeighborsModule(PenaltyModule):
 
 def fuzzy_neighbors(points: np.ndarray, n_neighbors: int) -> Any:
     """Return how far points are neighbours, in (0, 1], a symmetric sparse array (n_points, n_points)."""
+    if len(points) < 2:
+        raise ValueError("Got 1 row to find neighbors for; expected at least 2. Pass more rows, or penalty=None.")
     search = NearestNeighbors(n_neighbors=min(n_neighbors, len(points) - 1)).fit(points)
     distances, neighbors = search.kneighbors()
     graph = search.kneighbors_graph()

@@ -371,3 +371,62 @@ def test_going_on_takes_the_parts_that_were_fitted():
     before = len(model.net_.history)
     model.set_params(prior="no such prior", likelihood="no such likelihood").partial_fit(X)
     assert len(model.net_.history) == before + 1
+
+
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_a_stream_may_end_with_a_row(n_rows):
+    model = AutoencoderTransformer(2, learning_rate="constant", random_state=0).partial_fit(X[:50])
+    before = model.transform(X)
+    model.partial_fit(X[50 : 50 + n_rows])
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.transform(X)).all()
+    assert not np.array_equal(model.transform(X), before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"network": MLP((8,), normalization="batch")}, "batches of one row with batch normalization.*pass more rows"),
+        ({"penalty": "neighbors"}, "Got 1 row to find neighbors for; expected at least 2. Pass more rows"),
+    ],
+)
+def test_what_needs_two_rows_says_so(settings, reason):
+    model = AutoencoderTransformer(2, learning_rate="constant", random_state=0, **settings).partial_fit(X[:50])
+    before = model.transform(X)
+    with pytest.raises(ValueError, match=reason):
+        model.partial_fit(X[50:51])
+    assert np.array_equal(model.transform(X), before)
+    assert model.n_iter_ == 1
+
+
+@pytest.mark.parametrize("verb", ["partial_fit", "fit"])
+def test_a_trimmed_net_cannot_go_on(verb):
+    model = fit(warm_start=True)
+    model.net_.trim_for_prediction()
+    before = model.transform(X)
+    with pytest.raises(ValueError, match=r"net_ that was trimmed.*expected a whole one.*Fit anew"):
+        getattr(model, verb)(X)
+    assert np.array_equal(model.transform(X), before)
+    assert model.set_params(warm_start=False).fit(X).n_iter_ == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"n_components": 2**30}, "n_components=1073741824"),
+        ({"network": MLP((10**7, 10**7))}, r"network=MLP\(hidden_layer_sizes=\(10000000, 10000000\)"),
+    ],
+)
+def test_nets_out_of_memory_name_their_sizes(settings, words):
+    with pytest.raises(ValueError, match=rf"Got .*{words}.*no network can be built.*Lower"):
+        fit(**{"network": None, **settings})
+
+
+@pytest.mark.parametrize("error", [MemoryError("all gone"), RuntimeError("[enforce fail at alloc_cpu.cpp:127] no")])
+def test_so_does_training_out_of_memory(error, monkeypatch):
+    def strike(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(Adam, "step", strike)
+    with pytest.raises(MemoryError, match=r"Got n_components=3 .*a model of 2[\d,]+ parameters.*expected.*batch_size"):
+        fit()

@@ -10,7 +10,9 @@ import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
 from support import make_table
-from toys import MAKERS, Spy, X, ae, inner, outputs, raise_at, vae
+from toys import MAKERS, Spy, X, ae, detector, inner, outputs, raise_at, vae
+
+from sklae import AEImputer
 
 N_THREADS = 3
 
@@ -199,3 +201,52 @@ def test_a_search_in_processes_changes_nothing():
     for n_before, counts, n_after in reports:
         assert counts == {(1, n_before)}  # one torch thread, and no new one of Python's
         assert n_after == N_THREADS
+
+
+@pytest.fixture
+def _default_device():
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+def _fit_and_ask():
+    """Fit each kind of estimator, and return what its verbs say."""
+    table = np.where(np.arange(X.size).reshape(X.shape) % 11 == 3, np.nan, X)
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 1}
+    plain, variational = ae(sample_from="aggregate", **settings).fit(table), vae(prior="vamp", **settings).fit(table)
+    codes = variational.transform(X)
+    found = [plain.sample(3, random_state=0), variational.sample(3, random_state=0)]
+    found += [model.inverse_transform(codes[:, : model.n_components_]) for model in (plain, variational)]
+    found += [*outputs(plain, X).values(), *outputs(variational, X).values(), *variational.encode(X)]
+    found += [variational.posterior_log_prob(codes[:2], X), variational.prior_log_prob(codes)]
+    found += [
+        variational.posterior_kl(X),
+        variational.sample_posterior(X, random_state=0),
+        variational.traverse(X[:2], 0),
+    ]
+    found += [variational.vary(X, random_state=0), variational.interpolate(X[:1], X[1:2])]
+    found += [variational.score_samples(X[:5], given=[0]), variational.score_samples(X, 4)]
+    found += outputs(detector(**settings).fit(X), table).values()
+    found += [AEImputer(vae(**settings), random_state=0).fit_transform(table)]
+    partial = ae(**settings).partial_fit(table).partial_fit(table)
+    return [*found, partial.transform(X)]
+
+
+@pytest.mark.usefixtures("_default_device")
+def test_the_default_device_has_no_influence():
+    found = _fit_and_ask()
+    torch.set_default_device(None)
+    assert all(np.array_equal(a, b) for a, b in zip(found, _fit_and_ask(), strict=True))
+
+
+@pytest.mark.parametrize("network", ["conv", "gru", "transformer", "made", "pixel_cnn"])
+def test_nor_on_networks(network):
+    table = make_table(20, 4)
+    torch.set_default_device("meta")
+    try:
+        model = vae(network=network, max_iter=1).fit(table)
+        found = model.reconstruct(table), model.sample(2, random_state=0)
+    finally:
+        torch.set_default_device(None)
+    assert np.array_equal(found[0], vae(network=network, max_iter=1).fit(table).reconstruct(table))
