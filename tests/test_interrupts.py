@@ -5,10 +5,11 @@ import signal
 import threading
 import time
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -97,6 +98,28 @@ def test_before_an_epoch_is_complete_it_is_raised_and_nothing_changed(hook):
 def test_after_the_last_epoch_it_is_told_of():
     with pytest.warns(InterruptedFitWarning, match="after 3 epochs"):
         ae(callbacks=[Press("on_train_end", 3)]).fit(X)
+
+
+class Pressing(BaseEstimator):
+    """A density of codes that is interrupted while it is fitted."""
+
+    def fit(self, codes, y=None):
+        signal.raise_signal(signal.SIGINT)
+
+    def sample(self, n_samples=1):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_second_interrupt_is_raised_in_what_follows_training_too(before):
+    callbacks = [Press("on_batch_end", 2)] if before else None
+    model = ae(max_iter=4, sample_from=Pressing(), callbacks=callbacks)
+    state = dict(vars(model))
+    words = "after 1 epochs" if before else "interrupted after training"
+    gets_out = pytest.raises(KeyboardInterrupt) if before else nullcontext()
+    with pytest.warns(InterruptedFitWarning, match=words), gets_out:
+        model.fit(X)
+    assert (vars(model) == state) == before
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -132,11 +132,11 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")
             given = FitInput(read(X), X_val, X_clean, weights=counts.weights)
             continues = self.warm_start and hasattr(self, "net_")
-            training.run(training.resume(given) if continues else training.start(given), keeps=keeps)
+            interrupted = training.run(training.resume(given) if continues else training.start(given), keeps=keeps)
             try:
                 training.fit_code_density(given.X, given.weights)
             except KeyboardInterrupt:
-                if not keeps:
+                if interrupted or not keeps:  # a second one always gets out
                     raise
                 warn(
                     "The fit was interrupted after training; kept what was trained, without sample_from. To sample, "

@@ -126,8 +126,8 @@ class Training:
         reader = reader_for(given.X)(self.estimator, likelihood, seed, holds_out=self.plan.holds_out)
         return reader.read(given, layout)
 
-    def run(self, rows: TrainingRows, *, keeps: bool = False) -> None:
-        """Train: for all epochs of the plan at most, or (as part of more) for one.
+    def run(self, rows: TrainingRows, *, keeps: bool = False) -> bool:
+        """Train: for all epochs of the plan at most, or (as part of more) for one; return whether it was interrupted.
 
         An interrupt ends training with the best weights so far where it ``keeps`` them, and is raised where it doesn't.
         """
@@ -149,6 +149,7 @@ class Training:
                 interrupted = net.train(rows.train, valid, **settings, interrupts=interrupts, keeps=keeps)
                 interrupted |= keeps and interrupts.take()  # one that came after the last batch
                 self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
+        return interrupted
 
     def n_epochs(self, rows: TrainingRows) -> int:
         """Return how many epochs this run takes at most."""

@@ -18,6 +18,5 @@ def atomic(estimator: BaseEstimator, undo: Callable[[], None] = lambda: None) ->
         yield
     except BaseException:
         undo()
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__ = before  # in one step: a further interrupt can't come between two
         raise
