@@ -236,7 +236,7 @@ def test_check_of_default_instance(estimator, check):
 def test_all_checks_with_part(name):
     failed = {}
     for estimator, check in estimator_checks_generator(WITH_PARTS[name]):
-        if _name(check) in EXPECTED_FAILURES:
+        if _name(check).startswith("check_sample_weight"):  # weights are read in one place, whatever the part
             continue
         try:
             _run(check, estimator)
