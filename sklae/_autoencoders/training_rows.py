@@ -14,6 +14,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.layout import Layout, LayoutReader, Rows
 from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
+from sklae._tables.weights import weights_of
 from sklae._training.batches import EncodedRows, StreamedRows
 from sklae._utils.random import some_rows
 from sklae.likelihoods import Likelihood
@@ -146,13 +147,13 @@ class RowReader:
             layout = reader.read(table if clean is None else clean, weights=given.weights)
         encode = RowEncoder(layout, self.likelihood)
         rows = self._some_of(len(table), rows, given.max_rows)
-        weights = _of_rows(given.weights, rows)
+        weights = weights_of(rows, given.weights)
         train = encode(table, clean, rows, weights)
         if valid is not None:
             return TrainingRows(layout, train, encode(valid), weights=weights)
         if rows_valid is None:
             return TrainingRows(layout, train, None, weights=weights)
-        held_out = _of_rows(given.weights, rows_valid)
+        held_out = weights_of(rows_valid, given.weights)
         everything = None if weights is None or held_out is None else np.concatenate([weights, held_out])
         valid_rows = encode(table, clean, rows_valid, held_out)
         return TrainingRows(layout, train, valid_rows, held_out=True, weights=everything)
@@ -287,10 +288,6 @@ class RowEncoder:
 def reader_for(X: Any) -> type[RowReader] | type[SourceReader]:
     """Return what reads a table, or a source of rows."""
     return SourceReader if isinstance(X, RowSource) else RowReader
-
-
-def _of_rows(weights: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray | None:
-    return weights if weights is None or rows is None else weights[rows]
 
 
 def _where(leaves: Leaves, chosen: Callable[[Likelihood], bool]) -> np.ndarray:

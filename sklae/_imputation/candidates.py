@@ -17,6 +17,7 @@ from sklae._linear.gaps import GappyRows
 from sklae._linear.mixture import LevelRows, Mixture, Prior, pick
 from sklae._linear.normal import Normal
 from sklae._tables.indicators import Cells
+from sklae._tables.weights import weights_of
 from sklae._utils.random import RowUniforms
 
 __all__ = ["Candidate", "Parts", "SeenRows", "fit_candidates", "unrelated_columns"]
@@ -298,8 +299,7 @@ def fit_candidates(
     joint, classes = Parts.of(cells)
     is_number = ~cells.is_coded[cells.owner]
     to_judge = ~np.isnan(truth).all(axis=1)
-    of_judged = None if weights is None else weights[to_judge]
-    everything, judged = SeenRows(visible, weights), SeenRows(visible[to_judge], of_judged)
+    everything, judged = SeenRows(visible, weights), SeenRows(visible[to_judge], weights_of(to_judge, weights))
     views: tuple[type[View], ...] = (Plain, NormalScores) if is_number.any() else (Plain,)
     for kind in views:
         view = kind.fit(visible, np.flatnonzero(is_number))
@@ -396,4 +396,4 @@ def _error(truth: np.ndarray, expected: np.ndarray, weights: np.ndarray | None) 
     if not len(missed):
         return 0.0
     errors = np.where(missed < _HUBER, missed**2, 2 * _HUBER * missed - _HUBER**2)
-    return float(np.average(errors, weights=None if weights is None else weights[np.nonzero(known)[0]]))
+    return float(np.average(errors, weights=weights_of(np.nonzero(known)[0], weights)))

@@ -11,9 +11,11 @@ from sklae._autoencoders.training import Training
 from sklae._autoencoders.training_rows import FitInput
 from sklae._autoencoders.vae import VAETransformer
 from sklae._imputation.candidates import Candidate, SeenRows
+from sklae._imputation.support import ends, varies
 from sklae._tables.categories import Categories
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells, Space
+from sklae._tables.weights import weights_of
 from sklae._utils.quasi_random import antithetic_draws
 from sklae._utils.random import resampled, some_rows
 from sklae.likelihoods import Gaussian, Mixed
@@ -94,7 +96,7 @@ class ConditionalModel:
         self.start = start
         cells = self.space.of(table)
         pairs, rows = self._pairs(cells)
-        own = None if weights is None else weights[rows]
+        own = weights_of(rows, weights)
         n_steps = int(np.clip(cells.shape[0] * self.width, _LEAST_STEPS, _MOST_STEPS))
         settings = {
             "n_components": min(16, self.width),
@@ -142,8 +144,9 @@ class ConditionalModel:
         hidden[nothing, self.random_state.randint(self.width, size=nothing.sum())] = True
         # where values, or levels, are rare, none may have been hidden
         values = np.where(hidden, self.space.cells.collapse(targets), np.nan)
-        lacking = np.flatnonzero(~(np.fmin.reduce(values) < np.fmax.reduce(values)))
-        rows = np.concatenate([rows, *(self._ends(cells, int(j)) for j in lacking)])
+        lacking = np.flatnonzero(~varies(values))
+        known = self.space.cells.collapse(cells)
+        rows = np.concatenate([rows, *(ends(known[:, j]) for j in lacking)])
         targets = cells[rows]
         hidden = np.concatenate([hidden, np.repeat(np.eye(self.width, dtype=bool)[lacking], 2, axis=0)])
         seen = np.where(hidden[:, self.space.cells.owner], np.nan, targets)
@@ -151,11 +154,6 @@ class ConditionalModel:
 
     def _fill(self, cells: np.ndarray) -> np.ndarray:
         return self.start.expect(SeenRows(cells))
-
-    def _ends(self, cells: np.ndarray, column: int) -> np.ndarray:
-        """Return the positions of a row with the least and of one with the largest value of a column."""
-        values = self.space.cells.collapse(cells)[:, column]
-        return np.array([np.nanargmin(values), np.nanargmax(values)])
 
     def _columns_of(self, cells: np.ndarray) -> np.ndarray:
         return cells[:, self.space.cells.first]

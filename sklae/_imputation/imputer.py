@@ -226,10 +226,11 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
                 raise ValueError("Got a table in which every value is missing; expected some. Check how it was read.")
             with_gaps, with_values = (np.flatnonzero(there.any(axis=0)) for there in (gaps, ~gaps))
             self._container = Container(columns, with_gaps, with_values)
-            self.indicator_ = MissingIndicator(error_on_new=False).fit(table) if self.add_indicator else None
-            self._tell_dropped()
+            self.indicator_ = None
             if self.add_indicator:
                 self._container.check_indicators()
+                self.indicator_ = MissingIndicator(error_on_new=False).fit(table)
+            self._tell_dropped()
             self._modelled, self._constants = find_constants(table, columns)
             self._least, self._most = check_limits(self.min_value, self.max_value, table.shape[1])
             self._models = self._fit_models(table[:, self._modelled], counts.weights) if len(self._modelled) else None

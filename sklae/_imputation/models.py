@@ -15,10 +15,11 @@ from sklae._imputation.candidates import Candidate, SeenRows, fit_candidates, un
 from sklae._imputation.conditional_vae import ConditionalModel, GivenModel, numbers_for
 from sklae._imputation.draws import Draws
 from sklae._imputation.stacking import Stack
-from sklae._imputation.support import Support
+from sklae._imputation.support import Support, ends, varies
 from sklae._imputation.views import View
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Space
+from sklae._tables.weights import weights_of
 from sklae._utils.progress import progress
 from sklae._utils.random import draw_seed, some_rows
 from sklae._utils.warnings import told_once
@@ -82,13 +83,13 @@ class ImputationModels:
         cells = self.space.of(table)
         rows = self._some_rows(cells, random_state)
         if not imputer.linear_start:
-            start = unrelated_columns(space.cells, cells[rows], _of_rows(weights, rows))
+            start = unrelated_columns(space.cells, cells[rows], weights_of(rows, weights))
             self._fit_autoencoder(imputer, columns, table, np.full_like(cells, np.nan), start, random_state, weights)
             self.stack.single()
             return
         held_out = self._choose_held_out(table, random_state)
         visible, truth = self._apart(cells, held_out)
-        own = _of_rows(weights, rows)
+        own = weights_of(rows, weights)
         candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state), own)
         found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
         models, expected = [model for model, _ in found], [filled for _, filled in found]
@@ -99,7 +100,7 @@ class ImputationModels:
             self._fit_autoencoder(imputer, columns, seen, truth, models[0], random_state, weights)
             expected.append(self._expect_of_autoencoder(seen[judged]))
             names.append("autoencoder")
-        of_judged = _of_rows(weights, judged)
+        of_judged = weights_of(judged, weights)
         self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names, of_judged)
         self.account = self.stack.account
         refit = _Refit(space, cells[rows], own)
@@ -119,8 +120,8 @@ class ImputationModels:
         """Return rows to fit mixtures to, among them some with each cell."""
         n_most = int(np.clip(_BUDGET / cells.shape[1] ** 3, _LEAST_ROWS, _MOST_ROWS))
         rows = some_rows(len(cells), n_most, rng)
-        lacking = np.flatnonzero(~_varies(cells[rows]))
-        more = [_ends(cells[:, j]) for j in lacking.tolist()]
+        lacking = np.flatnonzero(~varies(cells[rows]))
+        more = [ends(cells[:, j]) for j in lacking.tolist()]
         return np.unique(np.concatenate([rows, *more])).astype(int)
 
     def _choose_held_out(self, table: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
@@ -128,7 +129,7 @@ class ImputationModels:
         there = ~np.isnan(table)
         share = np.clip(_HELD_OUT / max(there.sum(), 1), _LEAST_HELD_OUT, _MOST_HELD_OUT)
         chosen = there & (rng.uniform(size=table.shape) < share) & (there.cumsum(axis=0) > 2)
-        return chosen & _varies(np.where(chosen, np.nan, table))
+        return chosen & varies(np.where(chosen, np.nan, table))
 
     def _apart(self, cells: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return cells without those of the columns held out, and these alone."""
@@ -234,15 +235,3 @@ class _Refit:
         if kind not in self._views:
             self._views[kind] = kind.fit(self.rows.cells, self.numbers)
         return candidate.refit(self.rows, self._views[kind])
-
-
-def _of_rows(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if weights is None else weights[rows]
-
-
-def _varies(cells: np.ndarray) -> np.ndarray:
-    return np.fmin.reduce(cells) < np.fmax.reduce(cells)
-
-
-def _ends(values: np.ndarray) -> np.ndarray:
-    return np.array([np.nanargmin(values), np.nanargmax(values)])

@@ -10,13 +10,23 @@ from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells
 from sklae._utils.thinning import thinned
 
-__all__ = ["Support", "check_limits", "find_constants"]
+__all__ = ["Support", "check_limits", "ends", "find_constants", "varies"]
 
 # Expected values lie within the seen range and as much again on either side: true values lie there, too, now and then,
 # and beyond it a linear model's guess is worse than the limit.
 _MARGIN = 1.0
 # So many distinct values of a column are kept, for draws to be one of them.
 _MOST_VALUES = 4_096
+
+
+def varies(cells: np.ndarray) -> np.ndarray:
+    """Return which columns hold more than one value."""
+    return np.fmin.reduce(cells) < np.fmax.reduce(cells)
+
+
+def ends(values: np.ndarray) -> np.ndarray:
+    """Return the positions of the least and of the largest value of a column."""
+    return np.array([np.nanargmin(values), np.nanargmax(values)])
 
 
 class Support:

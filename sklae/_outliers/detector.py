@@ -26,7 +26,7 @@ from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
-from sklae._tables.weights import RowWeights
+from sklae._tables.weights import RowWeights, weights_of
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._utils.component import NestedParameters
@@ -264,7 +264,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
             if held_out is None and self.validation_fraction is not None:
                 rows, kept = hold_out(len(table), self.validation_fraction, rng)
                 table, held_out = everything[rows], everything[kept]
-                weights = None if weights is None else weights[rows]
+                weights = weights_of(rows, weights)
             fitted = X if len(rows) == len(everything) else rows_of(frame_of(X), rows, len(everything))
             with stage(self, "learned the autoencoder"):
                 self._fit_autoencoders(fitted, table, columns, rng, weights)
@@ -337,7 +337,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         width = max(table.shape[1], len(self.autoencoder_.model_.cells.owner))
         most_rows = max(_LEAST_ROWS, min(_MOST_ROWS, _MOST_ELEMENTS // width))
         rows = some_rows(len(table), self._n_samples(len(table), most_rows), rng)
-        sample, own = table[rows].astype(np.float64), None if weights is None else weights[rows]
+        sample, own = table[rows].astype(np.float64), weights_of(rows, weights)
         counted = None if own is None else resampled(own, len(rows), 0.5)
         self.max_samples_ = len(sample)
         ensemble = Ensemble(self.estimators_, sample)

@@ -19,6 +19,7 @@ from sklae._tables.frames import rows_of
 from sklae._tables.indicators import Cells
 from sklae._tables.layout import Layout
 from sklae._tables.table import frame_of
+from sklae._tables.weights import weights_of
 from sklae._training.stacked import can_train_together, train_together
 from sklae._utils.compat import validate_params
 from sklae._utils.random import draw_seed, random_state_for
@@ -113,7 +114,7 @@ def fit_left_out(
     n_kept = n_rows - max(len(fold) for fold in folds)  # as many for each, to be stacked
     rests = [np.tile(np.delete(np.arange(n_rows), fold)[-n_kept:], n_copies) for fold in folds]
     rows = [
-        training.start_after(member, _rows_to_fit(X, rest, n_rows, weights))
+        training.start_after(member, FitInput(rows_of(frame_of(X), rest, n_rows), weights=weights_of(rest, weights)))
         for training, rest in zip(trainings, rests, strict=True)
     ]
     with warnings.catch_warnings():
@@ -122,11 +123,6 @@ def fit_left_out(
             for training, part in zip(trainings, rows, strict=True):
                 training.run(part)
     return others
-
-
-def _rows_to_fit(X: Any, rows: np.ndarray, n_rows: int, weights: np.ndarray | None) -> FitInput:
-    own = None if weights is None else weights[rows]
-    return FitInput(rows_of(frame_of(X), rows, n_rows), weights=own)
 
 
 def _train_in_one_pass(trainings: Sequence[Training], rows: Sequence[TrainingRows]) -> bool:

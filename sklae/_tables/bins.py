@@ -94,8 +94,12 @@ class GridReader:
     def update(self, values: np.ndarray, weights: np.ndarray | None = None) -> None:
         """Take in values, gaps among them, each as often as its weight says."""
         there = ~np.isnan(values)
-        new, places = np.unique(values[there].astype(np.float64), return_inverse=True)
-        counts = np.bincount(places, np.ones(len(places)) if weights is None else weights[there], len(new))
+        known = values[there].astype(np.float64)
+        if weights is None:
+            new, counts = np.unique(known, return_counts=True)
+        else:
+            new, places = np.unique(known, return_inverse=True)
+            counts = np.bincount(places, weights[there], len(new))
         every, places = np.unique(np.concatenate([self.values, new]), return_inverse=True)
         self.counts = np.bincount(places, np.concatenate([self.counts, counts]), len(every))
         self.values = every

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.frame_cells import replace_columns, restore
-from sklae._tables.frames import float_bits, is_frame, is_gap, is_other_float, refuse_odd_frames
+from sklae._tables.frames import as_cells, float_bits, is_frame, is_gap, is_other_float, refuse_odd_frames
 from sklae._tables.table import Table, frame_of, read
 from sklae._tables.unknown_levels import refuse_other_types, tell_unknown
 
@@ -94,7 +94,7 @@ class Categories:
             there = [i for i in self.levels if i < len(X.names)]
             read_column = partial(self._read, most_unknown=most_unknown) if X.names == self.names else self.codes
             return replace_columns(X.frame, {i: read_column(i, X.column(i)) for i in there})
-        table = np.array(X, dtype=None if hasattr(X, "dtype") else object)  # a list's numbers would become text
+        table = np.array(as_cells(X))
         if table.ndim != 2 or table.shape[1] != len(self.kinds):
             return X  # refused later
         if table.dtype.kind in "biu":  # integers have no NaN
@@ -111,14 +111,11 @@ class Categories:
         if is_unknown.any():
             is_unknown &= [not is_gap(value) for value in values]
         if is_unknown.any():
-            told = self._name(position), self.levels[position], values
+            told = _name(position, self.names), self.levels[position], values
             if np.isnan(codes).all():
                 refuse_other_types(*told)
             tell_unknown(*told, is_unknown, most=most_unknown)
         return codes
-
-    def _name(self, position: int) -> Any:
-        return position if self.names is None else self.names[position]
 
     def codes(self, position: int, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
         """Return the codes of values; ``strict`` refuses unknown ones."""
@@ -134,7 +131,7 @@ class Categories:
         if strict and unknown.any():
             value = values[int(unknown.argmax())]
             raise ValueError(
-                f"Got condition {self._name(position)}={value!r}, which fit has not seen; expected one of "
+                f"Got condition {_name(position, self.names)}={value!r}, which fit has not seen; expected one of "
                 f"{levels[:20]}. Check its spelling and its type."
             )
         codes[unknown] = np.nan
@@ -278,10 +275,9 @@ class CategoriesReader:
     def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:
         there = [value for value in values if not is_gap(value)]
         if any(isinstance(value, Real) and math.isinf(value) for value in there):
-            name = i if self.names is None else repr(self.names[i])
             raise ValueError(
-                f"Got infinite values among the categories of column {name}; expected finite levels. Replace them, or "
-                "mark them as missing with NaN."
+                f"Got infinite values among the categories of column {_name(i, self.names)!r}; expected finite levels. "
+                "Replace them, or mark them as missing with NaN."
             )
         self.n_rows[i] = self.n_rows.get(i, 0) + len(values)
         self.n_values[i] = self.n_values.get(i, 0) + len(there)
@@ -295,10 +291,9 @@ class CategoriesReader:
     def declare(self, i: int, levels: Sequence[Any]) -> None:
         """Take levels for known, whether they occur or not."""
         if i not in self.found:
-            name = i if self.names is None else repr(self.names[i])
             raise ValueError(
-                f"Got categories of column {name}, which holds numbers; expected one of categories. Name it in "
-                "categorical_features."
+                f"Got categories of column {_name(i, self.names)!r}, which holds numbers; expected one of categories. "
+                "Name it in categorical_features."
             )
         self.found[i].update(levels)
 
@@ -339,6 +334,11 @@ class CategoriesReader:
         return len(levels) > _MOST_LEVELS or (some and not chosen)
 
 
+def _name(position: int, names: Sequence[str] | None) -> Any:
+    """Return what to call a column in an error: its name, or of an array its position."""
+    return position if names is None else names[position]
+
+
 def _empty_columns(table: Table) -> set[int]:
     return {i for i in range(len(table.names)) if not table.has_values(i)}
 
@@ -357,7 +357,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _column_of_array(X: Any, position: int) -> list[Any]:
-    values = np.array(X, dtype=object)[:, position].tolist()
+    values = as_cells(X)[:, position].tolist()
     return values if any(isinstance(value, str) for value in values) else [_as_float(value) for value in values]
 
 
@@ -368,7 +368,7 @@ def _as_float(value: Any) -> Any:
 def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> None:
     """Refuse columns, by their positions, for what they hold."""
     if wrong:
-        found = [f"{i if names is None else repr(names[i])} ({wrong[i]})" for i in sorted(wrong)]
+        found = [f"{_name(i, names)!r} ({wrong[i]})" for i in sorted(wrong)]
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""
         raise ValueError(
             f"Got columns that are neither numbers nor categories: {', '.join(found[:5])}{more}; expected numbers, "

@@ -8,7 +8,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from sklae._tables.frames import dtype_of, is_frame, is_gap
+from sklae._tables.frames import as_cells, dtype_of, is_frame, is_gap
 
 __all__ = ["append_columns", "arranged", "as_floats", "blank", "replace_columns", "restore", "take_cells", "without"]
 
@@ -38,7 +38,7 @@ def arranged(X: Any, names: Sequence[str]) -> Any:
     frame = nw.from_native(X, eager_only=True)
     lacking = [name for name in names if name not in frame.columns]
     empty = [nw.new_series(name, [None] * len(frame), nw.Float64(), backend=frame.implementation) for name in lacking]
-    return frame.with_columns(*empty).select(*names).to_native() if empty else X
+    return frame.with_columns(*empty).select(*names).to_native()
 
 
 def without(X: Any, value: Any) -> Any:
@@ -57,7 +57,7 @@ def without(X: Any, value: Any) -> Any:
 
 
 def _array_without(X: Any, value: Any) -> Any:
-    table = np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
+    table = as_cells(X)
     if table.dtype == object:
         found = np.array([_equals(cell, value) for cell in table.ravel()], dtype=bool).reshape(table.shape)
     elif table.dtype.kind in "iuf" and not isinstance(value, str):
@@ -85,11 +85,9 @@ def take_cells(X: Any, source: Any, is_there: np.ndarray) -> Any:
     Parameters
     ----------
     X, source : frame
-        ``source`` has X's columns, and may have others.
+        Of the same library; ``source`` has X's columns, and may have others.
     is_there : ndarray of shape (n_rows, n_columns), bool
     """
-    if type(source) is not type(X):
-        return X
     given, taken = (nw.from_native(frame, eager_only=True) for frame in (X, source))
     columns = []
     for name, own in zip(given.columns, is_there.T, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 from sklae._utils.compat import container_adapter, safe_indexing
 
 __all__ = [
+    "as_cells",
     "columns_at",
     "columns_of",
     "declared_levels",
@@ -127,6 +128,11 @@ def table_of(values: np.ndarray, names: Sequence[str], container: Any, *, like: 
                 "install 'sklae[tables]'. Or fit on a frame of another library."
             ) from error
     return _framed(values, list(names), container, like)
+
+
+def as_cells(X: Any) -> np.ndarray:
+    """Return what is no frame as an array; a list as one of objects, for beside text its numbers would become text."""
+    return np.asarray(X, dtype=None if hasattr(X, "dtype") else object)
 
 
 def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:

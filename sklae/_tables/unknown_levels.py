@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from numbers import Number
 from typing import Any
 
@@ -45,7 +44,7 @@ def tell_unknown(
     known = {_plain(level) for level in levels}
     are_alike = any(_plain(value) in known for value in unknown)
     are_few = n_unknown <= most * n_values or (most > 0 and n_values < _FEW_VALUES)
-    if not n_unknown or (are_few and not are_alike):
+    if are_few and not are_alike:
         return
     hint = "Check how the table was read, or fit to one that has these."
     if are_alike:
@@ -65,7 +64,7 @@ def _by_type(values: Sequence[Any]) -> dict[str, Any]:
 def _type(value: Any) -> str:
     if isinstance(value, str):
         return "text"
-    if isinstance(value, (Number, Decimal, np.bool_)):
+    if isinstance(value, (Number, np.bool_)):
         return "numbers"
     return f"values of type {type(value).__name__}"
 

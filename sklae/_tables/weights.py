@@ -11,7 +11,7 @@ from sklae._tables.sources import RowSource
 from sklae._tables.table import unmasked
 from sklae._utils.compat import check_sample_weight, num_samples
 
-__all__ = ["RowWeights"]
+__all__ = ["RowWeights", "weights_of"]
 
 
 class RowWeights(NamedTuple):
@@ -79,7 +79,9 @@ class RowWeights(NamedTuple):
 
     @property
     def _counts(self) -> np.ndarray:
-        return np.isin(np.arange(self.n_rows), np.arange(self.n_rows) if self.rows is None else self.rows)
+        counts = np.zeros(self.n_rows, dtype=bool)
+        counts[slice(None) if self.rows is None else self.rows] = True
+        return counts
 
     def others(self, table: Any) -> Any:
         """Return the rows of a table that don't count."""
@@ -90,3 +92,8 @@ class RowWeights(NamedTuple):
         values, counts = np.empty(self.n_rows), self._counts
         values[counts], values[~counts] = counted, others
         return values
+
+
+def weights_of(rows: Any, weights: np.ndarray | None) -> np.ndarray | None:
+    """Return the weights of some rows (None: of all); None where all count alike."""
+    return weights if weights is None or rows is None else weights[rows]

@@ -32,7 +32,7 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise the interrupt that waits, if one does."""
-        if self._waits and self.take():
+        if self.take():
             raise KeyboardInterrupt
 
     def __enter__(self) -> Self:

@@ -86,7 +86,7 @@ class LeanLoop(NeuralNet):
             self._interrupts.check()
             row: dict[str, Any] = {}
             epoch["batches"].append(row)
-            seen = SeenBatch(batch)
+            seen = SeenBatch(batch) if begin or end else None
             for callback in begin:
                 callback.on_batch_begin(self, batch=seen, training=training)
             step = step_fn(batch, **fit_params)

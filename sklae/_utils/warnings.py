@@ -33,9 +33,7 @@ def told_once() -> Iterator[None]:
     """Give warnings of several equal parts of a call once for one cause: those that differ in numbers only."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            causes = {(each.category, re.sub(r"-?\d[\d.,e+-]*", "", str(each.message))): each for each in told[::-1]}
+        yield
+    causes = {(each.category, re.sub(r"-?\d[\d.,e+-]*", "", str(each.message))): each for each in told[::-1]}
     for each in reversed(causes.values()):
         warn(str(each.message), each.category)
