@@ -341,6 +341,7 @@ PARAMETERS = [
     (ae, {"hidden_layer_sizes": ("a",)}, "Got hidden_layer_sizes=", "expected positive integers"),
     (ae, {"hidden_layer_sizes": -3}, "Got -3", r"\[1, inf\)"),
     (ae, {"random_state": "a"}, "Got 'a'", "int"),
+    (ae, {"random_state": True}, "Got random_state=True", "an integer", "Pass 0"),
     (ae, {"encoder": 3}, "Got 3", "callable"),
     (ae, {"encoder": nn.Linear(4, 2)}, "nn.Module", "expected a factory", r"encoder\(n_inputs, n_outputs\)"),
     (ae, {"decoder": lambda n_inputs, n_outputs: 3}, "returned int", "expected an nn.Module", "decoder"),

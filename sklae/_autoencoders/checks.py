@@ -15,7 +15,7 @@ from torch import nn
 from sklae._model.module import Autoencoder
 from sklae._model.objective import Objective
 from sklae._tables.layout import Rows
-from sklae._training.callbacks import Callback
+from sklae._training.callbacks import Callback, scores_validation_rows
 from sklae._training.optimizers import SOLVERS
 from sklae.likelihoods import Support
 
@@ -69,6 +69,11 @@ def check_monitors(callbacks: Sequence[Any], *, validates: bool) -> None:
     for item in () if validates else callbacks:
         callback = item[1] if isinstance(item, (tuple, list)) else item
         monitor, name = getattr(callback, "monitor", None), type(callback).__name__
+        if scores_validation_rows(callback):
+            raise ValueError(
+                f"Got callbacks with {name} of validation rows, and none; expected some: hold rows out by "
+                "early_stopping=True, or pass fit(X, X_val=...). Or score the rows to train on: on_train=True."
+            )
         if isinstance(callback, type) and "monitor" in signature(callback).parameters:
             monitor, name = signature(callback).parameters["monitor"].default, callback.__name__
         if isinstance(monitor, str) and monitor.startswith("valid_"):
@@ -171,13 +176,17 @@ def explain_memory(estimator: Any, net: Any) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("alloc", "out of memory")):
+        if not _is_about_memory(error):
             raise
         n_parameters = sum(part.numel() for each in net.learners for part in each.parameters())
         raise MemoryError(
-            f"Got {_sizes(estimator)}: a model of {n_parameters:,} parameters, for which the memory does not suffice "
-            f"({error}); expected one that can be trained in it. Lower the sizes, or batch_size."
+            f"Got {_sizes(estimator)}: a model of {n_parameters:,} parameters, for which the memory does not "
+            "suffice; expected one that can be trained in it. Lower the sizes, or batch_size."
         ) from error
+
+
+def _is_about_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(word in str(error) for word in ("alloc", "out of memory"))
 
 
 def _sizes(estimator: Any) -> str:
@@ -192,8 +201,9 @@ def explain_construction(estimator: Any) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OverflowError, MemoryError) as error:
+        reason = "" if _is_about_memory(error) else f" ({error})"
         raise ValueError(
-            f"Got {_sizes(estimator)}, for which no network can be built ({error}); expected sizes that fit in memory. "
+            f"Got {_sizes(estimator)}, for which no network can be built{reason}; expected sizes that fit in memory. "
             "Lower them."
         ) from error
     except (TypeError, ValueError) as error:

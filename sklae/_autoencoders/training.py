@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklae._autoencoders.checks import (
@@ -142,12 +143,16 @@ class Training:
         first_loss = math.inf
         holding = net.criterion_.holding(net.module_, rows.train.sample, net.noise_)
         with explain_memory(estimator, net), torch_settings(n_threads=1, gradients=True), holding:
+            watched = None
             if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
-                first_loss = net.losses_of(rows.train.head(_WATCHED)).mean().item()
+                watched = rows.train.head(_WATCHED)
+                first_loss = net.losses_of(watched).mean().item()
             settings = {"epochs": self.n_epochs(rows), "n_copies": n_copies, "start_counts": start_counts}
             with Interrupts() as interrupts:
                 interrupted = net.train(rows.train, valid, **settings, interrupts=interrupts, keeps=keeps)
                 interrupted |= keeps and interrupts.take()  # one that came after the last batch
+                if watched is not None:
+                    _tell_lost(net.losses_of(watched))
                 self.conclude(rows, interrupted=interrupted, first_loss=first_loss)
         return interrupted
 
@@ -189,6 +194,17 @@ class Training:
         """Whether codes are drawn from a density of their own."""
         sample_from = self.estimator.sample_from
         return not (sample_from is None or (isinstance(sample_from, str) and sample_from == "prior"))
+
+
+def _tell_lost(losses: torch.Tensor) -> None:
+    """Warn of training rows that a trained model can't evaluate, as modules may that are other in eval mode."""
+    n_lost = int((~losses.isfinite()).sum())
+    if n_lost:
+        warn(
+            f"Got no finite loss of {n_lost} of {len(losses)} training rows from the trained model; expected one each. "
+            "transform and the other verbs refuse such rows. Look at what modules of your own do after eval().",
+            ConvergenceWarning,
+        )
 
 
 def _publish(estimator: Any, history: list[dict[str, Any]], monitor: Monitor, *, validated: bool) -> None:

@@ -232,7 +232,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
                 self.indicator_ = MissingIndicator(error_on_new=False).fit(table)
             self._tell_dropped()
             self._modelled, self._constants = find_constants(table, columns)
-            self._least, self._most = check_limits(self.min_value, self.max_value, table.shape[1])
+            self._least, self._most = check_limits(self.min_value, self.max_value, columns)
             self._models = self._fit_models(table[:, self._modelled], counts.weights) if len(self._modelled) else None
             self.estimators_: list[Any] = [] if self._models is None else self._models.autoencoders
             self.autoencoder_: Any = self.estimators_[0] if self.estimators_ else None

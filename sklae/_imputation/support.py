@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.categories import integer_range
 from sklae._tables.columns import Columns
 from sklae._tables.indicators import Cells
 from sklae._utils.thinning import thinned
@@ -87,8 +88,9 @@ def _whole_limits(least: np.ndarray, most: np.ndarray, is_whole: np.ndarray) -> 
     return low, high
 
 
-def check_limits(min_value: Any, max_value: Any, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+def check_limits(min_value: Any, max_value: Any, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
     """Return the user's limits of each column, infinite where there are none."""
+    n_columns, categories = columns.n_total, columns.categories
     least, most = (
         _one_each(name, value, none, n_columns)
         for name, value, none in (("min_value", min_value, -np.inf), ("max_value", max_value, np.inf))
@@ -99,6 +101,14 @@ def check_limits(min_value: Any, max_value: Any, n_columns: int) -> tuple[np.nda
         raise ValueError(
             f"Got min_value={least[j]:g} and max_value={most[j]:g} for column {j}; expected the first below the second."
         )
+    for j in [j for j, kind in enumerate(categories.kinds) if kind == "integer" and categories.dtypes]:
+        low, high = integer_range(categories.dtypes[j])
+        if least[j] > high or most[j] < low:
+            raise ValueError(
+                f"Got min_value={least[j]:g} and max_value={most[j]:g} for column {j} of "
+                f"{categories.dtypes[j]}, which holds {low} to {high}; expected limits that leave some of these. Give "
+                "one limit for each column, infinite where there is none."
+            )
     return least, most
 
 

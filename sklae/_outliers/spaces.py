@@ -17,6 +17,8 @@ __all__ = ["SPACES", "PointSpace", "Seen", "Space", "Whitened"]
 
 # Standard deviations from the mean from which on rows are no longer told apart: squares must not overflow.
 _FARTHEST = 1e6
+# Closer to the mean they aren't either: differences of such numbers have no quotients.
+_NEAREST = 1e-100
 # How many standard deviations apart rows of different conditions lie.
 _CONDITION_WEIGHT = 3.0
 # Of the mean variance: what keeps covariances of dependent columns invertible.
@@ -74,6 +76,7 @@ class PointSpace:
             points = ensemble.cumulate(filled - ensemble.mean)
             points /= self.unit
         np.clip(points, -_FARTHEST, _FARTHEST, out=points)
+        points[np.abs(points) < _NEAREST] = 0.0
         if gaps.any():
             points[np.isnan(points)] = _FARTHEST  # filled by a network that overflowed
         if layout.n_condition:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
 from sklae._tables.frames import as_cells, dtype_of, is_frame, is_gap
+from sklae._utils.warnings import warn
 
 __all__ = ["append_columns", "arranged", "as_floats", "blank", "replace_columns", "restore", "take_cells", "without"]
+
+# Below it all integers are floats.
+_MOST_EXACT = 2.0**53
 
 
 def append_columns(X: Any, columns: Mapping[str, np.ndarray]) -> Any:
@@ -110,8 +115,23 @@ def _wider(filled: Any, kept: Any, own: np.ndarray) -> list[Any]:
         np.array([np.nan if is_gap(cell) else cell for cell in each.to_list()], float) for each in (filled, kept)
     )
     if np.array_equal(now[own], before[own]):
+        _tell_rounded(kept, before, own)
         return []
     return [_series_like(filled, np.where(own, before, now).tolist(), _float_dtype(filled))]
+
+
+def _tell_rounded(kept: Any, floats: np.ndarray, own: np.ndarray) -> None:
+    """Warn of integers to keep that the floats of their column do not hold."""
+    far = np.flatnonzero(own & (np.abs(floats) >= _MOST_EXACT)).tolist()
+    cells = kept.to_list() if far else []
+    rounded = [i for i in far if isinstance(cells[i], Integral) and cells[i] != int(floats[i])]
+    if rounded:
+        first = rounded[0]
+        warn(
+            f"Got {len(rounded)} integers in column {kept.name!r}, such as {cells[first]}, that floats, which it holds "
+            f"since fit, round to {int(floats[first])}; expected numbers up to 2**53. They come back rounded. Fit to "
+            "integers: where there are gaps, pandas' Int64."
+        )
 
 
 def _aligned(mask: Any, series: Any) -> Any:

@@ -20,13 +20,16 @@ _FEW_VALUES = 3
 def refuse_other_types(name: Any, levels: Sequence[Any], values: Sequence[Any]) -> None:
     """Refuse values of which none is of a type that levels are of: such as the text "10115" where 10115 was fitted.
 
+    A few are `tell_unknown`'s, so that a row is taken alone as it is among others.
+
     Raises
     ------
     ValueError
         That names the column.
     """
-    fitted, given = _by_type(levels), _by_type([value for value in values if not is_gap(value)])
-    if not fitted or not given or fitted.keys() & given.keys():
+    there = [value for value in values if not is_gap(value)]
+    fitted, given = _by_type(levels), _by_type(there)
+    if not fitted or len(there) < _FEW_VALUES or fitted.keys() & given.keys():
         return
     (now, value), (then, level) = next(iter(given.items())), next(iter(fitted.items()))
     raise ValueError(
@@ -38,13 +41,17 @@ def refuse_other_types(name: Any, levels: Sequence[Any], values: Sequence[Any]) 
 def tell_unknown(
     name: Any, levels: Sequence[Any], values: Sequence[Any], is_unknown: np.ndarray, *, most: float
 ) -> None:
-    """Warn of a column in which more than this share of the values is unknown, or some look like a level."""
+    """Warn of a column in which more than this share of the values is unknown, or some look like a level or are others.
+
+    Others are values of a type that no level is of.
+    """
     n_unknown, n_values = int(is_unknown.sum()), sum(not is_gap(value) for value in values)
     unknown = [values[i] for i in np.flatnonzero(is_unknown).tolist()]
     known = {_plain(level) for level in levels}
     are_alike = any(_plain(value) in known for value in unknown)
+    are_other = not _by_type(unknown).keys() <= _by_type(levels).keys()
     are_few = n_unknown <= most * n_values or (most > 0 and n_values < _FEW_VALUES)
-    if are_few and not are_alike:
+    if are_few and not are_alike and not are_other:
         return
     hint = "Check how the table was read, or fit to one that has these."
     if are_alike:

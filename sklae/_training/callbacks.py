@@ -9,15 +9,21 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from skorch.callbacks.scoring import ScoringBase
 
 from sklae._training.batches import n_batches
 from sklae._training.state import clone_tensors, load_tensors
 
-__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining"]
+__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining", "scores_validation_rows"]
 
 
 # Gains further out than this, in median deviations from their median, count as if they were no further.
 _REACH = 4.5
+
+
+def scores_validation_rows(callback: Any) -> bool:
+    """Return whether one of skorch's scoring callbacks has nothing to do without rows to validate on."""
+    return isinstance(callback, ScoringBase) and not callback.on_train
 
 
 class StopTraining(KeyboardInterrupt):

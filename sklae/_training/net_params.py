@@ -10,6 +10,8 @@ __all__ = ["check_callback_names", "check_net_params"]
 
 # skorch's name -> where the estimator, or what else it plans by it, has it.
 _OWN_NAMES = {
+    "module": "network=, or encoder= and decoder=",
+    "criterion": "likelihood=, penalty= and the other parts",
     "max_epochs": "max_iter=",
     "batch_size": "batch_size=",
     "lr": "learning_rate_init=",
@@ -25,6 +27,8 @@ _OWN_NAMES = {
     "iterator_train__shuffle": "shuffle=",
     "iterator_valid__batch_size": "batch_size=, by which batches to validate on go",
 }
+# Of these the settings are the estimator's, too.
+_BUILT = ("module", "criterion", "dataset")
 _ITERATORS = ("iterator_train", "iterator_valid")
 
 
@@ -35,7 +39,7 @@ def check_net_params(net_params: Mapping[str, Any] | None) -> None:
         prefix, _, setting = name.partition("__")
         if prefix in _ITERATORS and setting and prefix in given:
             _check_argument(name, given[prefix], setting)
-        elif name in _OWN_NAMES or prefix == "dataset":
+        elif name in _OWN_NAMES or prefix in _BUILT:
             raise ValueError(
                 f"Got net_params with {name!r}; expected settings that are not the estimator's own. Set it by "
                 f"{_OWN_NAMES[name if name in _OWN_NAMES else prefix]}."

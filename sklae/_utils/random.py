@@ -20,10 +20,12 @@ def random_state_for(random_state: Any) -> np.random.RandomState:
         return np.random.RandomState(np.random.MT19937())
     if isinstance(random_state, np.random.RandomState):
         return random_state
-    if isinstance(random_state, np.random.Generator):
+    if isinstance(random_state, (np.random.Generator, bool, np.bool_)):
+        is_generator = isinstance(random_state, np.random.Generator)
+        remedy = "an integer drawn from it: int(rng.integers(2**31))" if is_generator else "0, or another integer"
         raise ValueError(
             f"Got random_state={random_state!r}; expected an integer, a RandomState or None, as scikit-learn has it. "
-            "Pass an integer drawn from it: int(rng.integers(2**31))."
+            f"Pass {remedy}."
         )
     return np.random.RandomState(random_state)
 

@@ -34,6 +34,8 @@ _MOST_SCORE = -float(ndtri(_LEAST_RANK))
 _REACH = 2.5
 # A single value has a parameter of its own if it makes up one in so many rows, or its column has no more cells.
 _FREQUENT = 32
+# Of the narrowest cells, of numbers without full precision, the slope would overflow.
+_NARROWEST = 1e-300
 
 
 class _Column(NamedTuple):
@@ -79,7 +81,9 @@ class _Column(NamedTuple):
         # one value among real numbers has a probability, no density: it takes no Jacobian, which is taken back here
         found["log_width"][place] = np.log(np.where(width > 0, width, 1.0 / scale))
         found["rank"][place] = np.where(is_point, centre, ranks[:-1])
-        found["slope"][place] = np.where(is_point, 0.0, np.diff(ranks) / np.where(is_point, 1.0, width))
+        found["slope"][place] = np.where(
+            is_point, 0.0, np.diff(ranks) / np.where(is_point, 1.0, np.maximum(width, _NARROWEST))
+        )
         found["origin"][place] = low
 
         knots = np.linspace(-_REACH, _REACH, n_bumps)[:, None]

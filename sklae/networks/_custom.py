@@ -120,9 +120,16 @@ class _Foreign(nn.Module):
 
     def forward(self, h: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         if generator is None or not self.draws:
-            return self.module(h)
-        with generate(generator):
-            return self.module(h)
+            out = self.module(h)
+        else:
+            with generate(generator):
+                out = self.module(h)
+        if isinstance(out, torch.Tensor) and len(out) != len(h):  # tried out on few rows, it may drop some of many
+            raise ValueError(
+                f"Got {len(out)} rows for {len(h)} from {type(self.module).__name__}; expected one output a row. "
+                "Keep the first dimension in its forward."
+            )
+        return out
 
 
 def n_activations(module: nn.Module) -> int:

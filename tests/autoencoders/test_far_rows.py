@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 from toys import X, ae, vae
 
@@ -75,6 +76,15 @@ class OnlyInTraining(nn.Module):
         return self.layer(h) * (float("nan") if self.trained and not self.training else 1.0)
 
 
+@pytest.mark.parametrize("make", [ae, vae])
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
+def test_nan_in_evaluation_is_told_by_fit(make, role):
+    model = make(**{role: OnlyInTraining}, hidden_layer_sizes=None, max_iter=1)
+    with pytest.warns(ConvergenceWarning, match=f"no finite loss of {len(X)} of {len(X)} training rows"):
+        model.fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:Got no finite loss")
 @pytest.mark.parametrize("make", [ae, vae])
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
 def test_nan_in_evaluation_is_refused_by_every_verb(make, role):

@@ -107,6 +107,13 @@ def test_new_rows_far_outside_are_filled_within(monkeypatch):
     assert (filled[np.isnan(far)] <= np.broadcast_to(X.max(axis=0) + reach, far.shape)[np.isnan(far)]).all()
 
 
+def test_limits_beyond_a_columns_dtype_are_refused():
+    table = pd.DataFrame({"n": np.array([1, 2, 3, 4], dtype=np.uint16), "x": [1.0, 2.0, np.nan, 4.0]})
+    with pytest.raises(ValueError, match=r"min_value=1e\+09 .* column 0 of uint16, which holds 0 to 65535"):
+        AEImputer(min_value=1e9).fit(table)
+    AEImputer(min_value=[-np.inf, 1e9]).fit(table)
+
+
 def test_codes_are_levels_where_they_are_named():
     rng = np.random.RandomState(0)
     codes = rng.choice([1.0, 2.0, 5.0], 80)

@@ -42,6 +42,13 @@ def test_other_answers_are_refused(make, role, name):
     assert vars(model) == before
 
 
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
+def test_rows_lost_of_larger_batches_are_refused(role):
+    model = ae(**{role: _module(lambda layer, h: layer(h)[:7])}, hidden_layer_sizes=None)
+    with pytest.raises(ValueError, match=r"Got 7 rows for \d+ from Own; expected one output a row"):
+        model.fit(X)
+
+
 def test_a_decoder_that_cuts_codes_off_is_refused():
     own = _module(lambda layer, h: layer(h.detach()))
     with pytest.raises(ValueError, match="no gradient reaches the codes, and so the encoder"):

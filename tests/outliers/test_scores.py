@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from sklearn.datasets import load_breast_cancer
 from sklearn.neighbors import NearestNeighbors
 from support import make_table
-from toys import vae, with_gaps
+from toys import ae, vae, with_gaps
 
 from sklae import AEOutlierDetector
 from sklae._outliers.combination import share_out
@@ -404,3 +404,12 @@ def test_explanations_come_in_the_library_that_was_fitted():
 def test_a_column_called_kl_keeps_its_name():
     frame = pd.DataFrame(X, columns=["kl", "b", "c", "d", "kl_"])
     assert list(fitted("elbo", frame).explain(frame[:2], method="additive")) == ["kl", "b", "c", "d", "kl_", "kl__"]
+
+
+def test_columns_of_numbers_without_full_precision_are_scored():
+    """Nothing overflows in quotients of the smallest numbers there are."""
+    tiny = np.array([1.5e-323, 3e-323, 3e-323, 1.5e-323, 5e-324, 5e-324] * 2)
+    table = pd.DataFrame({"kind": list("xyxxxy") * 2, "tiny": tiny})
+    for support_fraction in (1.0, 0.6):
+        detector = AEOutlierDetector(ae(max_iter=1), support_fraction=support_fraction, random_state=0).fit(table)
+        assert np.isfinite(detector.score_samples(table)).all()

@@ -49,6 +49,20 @@ def test_columns_of_another_type_are_refused(model, name):
 
 
 @pytest.mark.parametrize("model", FITTED)
+def test_a_row_with_another_type_is_taken_alone_as_it_is_among_others(model):
+    table = X.astype({"zip": object})
+    table.at[0, "zip"] = 10115
+    with pytest.warns(UserWarning, match=r"1 of 60 values in column 'zip'.*differ from levels by type"):
+        together = FITTED[model].transform(table)
+    with pytest.warns(UserWarning, match="1 of 1 values in column 'zip'"):
+        alone = FITTED[model].transform(table[:1])
+    if model == "imputer":
+        pd.testing.assert_frame_equal(alone, together[:1])
+    else:
+        np.testing.assert_allclose(alone, together[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("model", FITTED)
 @pytest.mark.parametrize("values", [pd.Series(ZIP) + " ", pd.Series(["elsewhere"] * N)], ids=["blanks", "others"])
 def test_columns_without_a_known_level_are_told(model, values):
     words = "60 of 60 values in column 'zip'.*count as missing.*" + (
@@ -101,6 +115,17 @@ def test_imputers_keep_cells_that_the_columns_of_fit_could_not_hold(read):
     np.testing.assert_array_equal(cells[~gaps], table.to_numpy()[~gaps])
     assert np.isfinite(cells).all()
     assert (cells[:, 0][gaps[:, 0]] % 1 == 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", object])
+def test_imputers_tell_of_integers_that_floats_round(dtype):
+    largest = 2**53 + 1
+    imputer = AEImputer(random_state=0).fit(NUMBERS.assign(i=NUMBERS["i"].astype(float).mask(NUMBERS["i"] == 3)))
+    table = NUMBERS.astype({"i": dtype})
+    table.at[0, "i"] = largest
+    with pytest.warns(UserWarning, match=f"Got 1 integers in column 'i', such as {largest}.*round to {largest - 1}"):
+        filled = imputer.transform(table)
+    assert filled["i"][0] == float(largest)
 
 
 def test_masked_arrays_have_gaps():

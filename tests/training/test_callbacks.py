@@ -40,6 +40,15 @@ def test_scores_are_of_expected_rows(cls, table, on_train, use_caching, kind):
         assert model.net_.history[-1, "squares"] == pytest.approx(-mean_squared_error(rows.x, again), rel=1e-4)
 
 
+@pytest.mark.parametrize("scoring", [EpochScoring("r2"), ("own", BatchScoring("r2"))])
+def test_scores_of_rows_that_are_not_there_are_refused(scoring):
+    model = AutoencoderTransformer(callbacks=[scoring], **QUICK)
+    with pytest.raises(ValueError, match=r"of validation rows, and none.*early_stopping=True.*on_train=True"):
+        model.fit(X)
+    with pytest.raises(ValueError, match="of validation rows, and none"):
+        model.partial_fit(X)
+
+
 def test_predictions_in_between_leave_training_as_it_was():
     """Dropout stays on."""
     settings = {"network": MLP((8,), dropout=0.5), "hidden_layer_sizes": None}

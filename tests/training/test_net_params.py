@@ -32,7 +32,10 @@ REFUSED = {
     "initialized_": (True, "this one training sets"),
     "no_such_thing": (1, "Check their names"),
     "optimizer__no_such_thing": (1, "Check their names"),
-    "module__no_such_thing": (1, "Check their names"),
+    "module": (torch.nn.Linear, "network="),
+    "module__n_components": (3, "encoder= and decoder="),
+    "criterion": (torch.nn.MSELoss, "likelihood="),
+    "criterion__beta": (3.0, "the other parts"),
 }
 
 
