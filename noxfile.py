@@ -23,6 +23,8 @@ VERSIONS = {
         "pyarrow==18.1.0",
         "narwhals==2.0.1",
         "zuko==1.4.0",
+        "safetensors==0.5.0",
+        "skops==0.11.0",
     ),
     "newest": ("--upgrade", "--upgrade-strategy=eager"),
 }

@@ -13,6 +13,9 @@ _HOMES = {
     "VAETransformer": "sklae._autoencoders.vae",
     "AEImputer": "sklae._imputation.imputer",
     "AEOutlierDetector": "sklae._outliers.detector",
+    "load": "sklae._saving",
+    "save": "sklae._saving",
+    "trusted_types": "sklae._saving",
 }
 _SUBMODULES = (
     "corruptions",
@@ -28,7 +31,15 @@ _SUBMODULES = (
     "priors",
     "schedules",
 )
-__all__ = ["AEImputer", "AEOutlierDetector", "AutoencoderTransformer", "VAETransformer"]
+__all__ = [
+    "AEImputer",
+    "AEOutlierDetector",
+    "AutoencoderTransformer",
+    "VAETransformer",
+    "load",
+    "save",
+    "trusted_types",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ FLOORS = {
     "_autoencoders": 5,
     "_outliers": 6,
     "_imputation": 6,
+    "_saving": 6,
     "metrics": 7,
     "plotting": 7,
     "_cli": 8,
@@ -129,10 +130,10 @@ def test_one_package_knows_skorch():
     assert {module.split(".")[1] for module in _users_of("skorch")} == {"_training"}
 
 
-def test_two_files_know_frames():
-    readers_of_files = {"sklae._cli.files"}
-    assert _users_of("pandas", "polars", "pyarrow") <= readers_of_files
-    assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells"}
+def test_three_files_know_frames():
+    makers = {"sklae._cli.files", "sklae._tables.schema"}  # of files, and of what was kept
+    assert _users_of("pandas", "polars", "pyarrow") <= makers
+    assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells", "sklae._tables.schema"}
     wrappers = {
         module for module, path in FILES.items() if ("sklae._utils.compat", "container_adapter") in _imports(path)
     }

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sklae._tables.categories import integer_range
 from sklae._tables.columns import Columns
+from sklae._tables.held import integer_range
 from sklae._tables.indicators import Cells
 from sklae._utils.thinning import thinned
 

@@ -326,6 +326,13 @@ class _Search:
         self.n_neighbors = min(_N_NEIGHBORS, len(points) - 1)
         self._search = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(points)
 
+    def __getstate__(self) -> dict[str, np.ndarray]:
+        """Leave out the tree, which is grown again from the points: it is as large, and no plain array."""
+        return {"points": self.points}
+
+    def __setstate__(self, state: dict[str, np.ndarray]) -> None:
+        self.__init__(state["points"])  # type: ignore[misc]
+
     def mean_distance(self, points: np.ndarray) -> np.ndarray:
         """Return mean distances to the nearest points, (n_points,)."""
         mean = np.empty(len(points))

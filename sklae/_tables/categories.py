@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from sklae._tables.frame_cells import replace_columns, restore
-from sklae._tables.frames import as_cells, float_bits, is_frame, is_gap, is_other_float, refuse_odd_frames
+from sklae._tables.frames import as_cells, is_frame, is_gap, is_other_float, refuse_odd_frames
+from sklae._tables.held import integer_range, nearest_floats, nearest_integers
+from sklae._tables.schema import dtype_of_plain, plain_dtype
 from sklae._tables.table import Table, frame_of, read
 from sklae._tables.unknown_levels import refuse_other_types, tell_unknown
 
-__all__ = ["CODED", "Categories", "CategoriesReader", "integer_range"]
+__all__ = ["CODED", "Categories", "CategoriesReader"]
 
 #: Kinds whose values are codes of levels.
 CODED = ("binary", "categorical", "ordered")
@@ -54,6 +55,12 @@ class Categories:
     levels: Mapping[int, list] = field(default_factory=dict)
     names: tuple[str, ...] | None = None
     dtypes: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "dtypes": tuple(map(plain_dtype, self.dtypes))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, dtypes=tuple(map(dtype_of_plain, state["dtypes"])))
 
     def treat_as_numbers(self, positions: Sequence[int]) -> Categories:
         """Return the same with booleans among these columns taken for the numbers 0 and 1."""
@@ -148,9 +155,9 @@ class Categories:
         columns: dict[int, Sequence[Any]] = {i: self._values(i, table[i]) for i in self.levels}
         for i, kind in enumerate(self.kinds):
             if kind == "integer":
-                columns[i] = _integers(table[i], self.dtypes[i])
+                columns[i] = nearest_integers(table[i], self.dtypes[i])
             elif kind == "numeric" and self.dtypes and is_other_float(self.dtypes[i], table[i].dtype):
-                columns[i] = _floats(table[i], self.dtypes[i])
+                columns[i] = nearest_floats(table[i], self.dtypes[i])
         return restore(X, columns, self.dtypes or (None,) * len(self.kinds)) if columns else X
 
     def _decode_array(self, table: np.ndarray) -> np.ndarray:
@@ -375,26 +382,3 @@ def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> Non
             f"booleans, and text or categories of at most {_MOST_LEVELS} levels, most of which occur more than once. "
             f"{_REMEDY}"
         )
-
-
-def _integers(values: np.ndarray, dtype: Any) -> list[Any]:
-    """Return the nearest integers that the dtype holds, None for gaps."""
-    low, high = integer_range(dtype)
-    rounded = np.clip(np.rint(values.astype(np.float64)), float(low), float(high))
-    # the largest integers are no floats: their neighbour above would not fit
-    return [None if value != value else min(int(value), high) for value in rounded.tolist()]
-
-
-def _floats(values: np.ndarray, dtype: Any) -> list[Any]:
-    """Return the nearest finite floats that the dtype holds, None for gaps."""
-    most = float(np.finfo(_FLOATS.get(float_bits(dtype), np.float64)).max)
-    return [None if value != value else value for value in np.clip(values, -most, most).tolist()]
-
-
-_FLOATS: dict[int, Any] = {16: np.float16, 32: np.float32}
-
-
-def integer_range(dtype: Any) -> tuple[int, int]:
-    """Return the least and the largest integer of a dtype of NumPy, pandas, Arrow or narwhals, by its name."""
-    unsigned, bits = re.match(r"(u?)int(\d+)", str(dtype).lower()).groups()  # type: ignore[union-attr]
-    return (0, 2 ** int(bits) - 1) if unsigned else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1) - 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from sklae._tables.categories import Categories, CategoriesReader
 from sklae._tables.frames import empty_like
+from sklae._tables.schema import PlainContainer
 from sklae._tables.table import Table, frame_of, read
 from sklae._tables.validation import check_numbers, table_width
 
@@ -21,7 +22,7 @@ _NONE = np.empty(0, dtype=int)
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
+class Columns(PlainContainer):
     """The columns of a fitted table, by their part in the model.
 
     Attributes

@@ -18,6 +18,7 @@ from sklae._training.callbacks import Monitor, StopTraining
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import LeanLoop, diverged
 from sklae._training.plain import plain, with_tensors
+from sklae._training.saved import NOT_KEPT, Saved
 from sklae._training.state import all_finite, drop_unfinished_epoch
 from sklae._utils.random import generate
 
@@ -26,7 +27,7 @@ __all__ = ["AutoencoderNet"]
 _GENERATORS = {"noise_", "shuffle_"}
 
 
-class AutoencoderNet(LeanLoop):
+class AutoencoderNet(Saved, LeanLoop):
     """A skorch net over `Autoencoder`, that skips what nobody listens to.
 
     Parameters and history are bit-equal to stock skorch's on the same batches. What differs:
@@ -243,7 +244,7 @@ class AutoencoderNet(LeanLoop):
     def __getstate__(self) -> dict[str, Any]:
         # skorch pickles what lives on a device on its own, which breaks for lambdas; the CPU needs no such care
         state = self.__dict__.copy() if self.device == "cpu" else super().__getstate__()
-        for name in ("_float64", "_listeners", "_valid_noise"):
+        for name in NOT_KEPT:
             state.pop(name, None)
         # as arrays: a pickled Generator holds memory addresses, so that equal nets would differ
         for name in _GENERATORS & state.keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -43,17 +44,26 @@ class _Array(NamedTuple):
 
 
 class _Optimizer(NamedTuple):
-    """An optimizer's class and state: some read their tensors when they are given a state."""
+    """An optimizer's class and state: some read their tensors when they are given a state.
+
+    What it remembers of each tensor is in pairs with its slot: keys of files are text.
+    """
 
     kind: Any
     state: dict[str, Any]
+    remembered: list[tuple[_Slot, dict[str, Any]]]
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.Optimizer, memo: dict[Any, Any]) -> _Optimizer:
+        state = copy.deepcopy(optimizer.__getstate__(), memo)
+        return cls(type(optimizer), state, list(state.pop("state").items()))
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
-        state = copy.deepcopy(self.state, memo)
+        state, remembered = copy.deepcopy((self.state, self.remembered), memo)
         if _ARRAYS not in memo:
-            return _Optimizer(self.kind, state)
+            return _Optimizer(self.kind, state, remembered)
         optimizer = self.kind.__new__(self.kind)
-        optimizer.__setstate__(state)
+        optimizer.__setstate__({**state, "state": defaultdict(dict, remembered)})
         return optimizer
 
 
@@ -66,7 +76,7 @@ def plain(state: dict[str, Any]) -> dict[str, Any]:
     tensors = list({id(tensor): tensor for tensor in found}.values())
     memo: dict[Any, Any] = {id(tensor): _Slot(i) for i, tensor in enumerate(tensors)}
     for optimizer in optimizers:
-        memo[id(optimizer)] = _Optimizer(type(optimizer), copy.deepcopy(optimizer.__getstate__(), memo))
+        memo[id(optimizer)] = _Optimizer.of(optimizer, memo)
     return {**copy.deepcopy(state, memo), _ARRAYS: [_Array.of(tensor) for tensor in tensors]}
 
 
