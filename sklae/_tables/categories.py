@@ -17,7 +17,7 @@ from sklae._tables.frames import as_cells, float_bits, is_frame, is_gap, is_othe
 from sklae._tables.table import Table, frame_of, read
 from sklae._tables.unknown_levels import refuse_other_types, tell_unknown
 
-__all__ = ["CODED", "Categories", "CategoriesReader"]
+__all__ = ["CODED", "Categories", "CategoriesReader", "range_of"]
 
 #: Kinds whose values are codes of levels.
 CODED = ("binary", "categorical", "ordered")
@@ -263,7 +263,7 @@ class CategoriesReader:
         if self.kinds[i] == "ordered":
             self.wrong[i] = f"{self.dtypes[i]}, then {dtype}"
         elif self.kinds[i] == "integer":
-            ranges = [_range_of(each) for each in (self.dtypes[i], dtype)]
+            ranges = [range_of(each) for each in (self.dtypes[i], dtype)]
             widest = min(low for low, _ in ranges), max(high for _, high in ranges)
             if widest not in ranges:
                 self.wrong[i] = f"{self.dtypes[i]}, then {dtype}"
@@ -379,7 +379,7 @@ def _refuse(wrong: Mapping[int, str], names: Sequence[str] | None = None) -> Non
 
 def _integers(values: np.ndarray, dtype: Any) -> list[Any]:
     """Return the nearest integers that the dtype holds, None for gaps."""
-    low, high = _range_of(dtype)
+    low, high = range_of(dtype)
     rounded = np.clip(np.rint(values.astype(np.float64)), float(low), float(high))
     # the largest integers are no floats: their neighbour above would not fit
     return [None if value != value else min(int(value), high) for value in rounded.tolist()]
@@ -394,7 +394,7 @@ def _floats(values: np.ndarray, dtype: Any) -> list[Any]:
 _FLOATS: dict[int, Any] = {16: np.float16, 32: np.float32}
 
 
-def _range_of(dtype: Any) -> tuple[int, int]:
+def range_of(dtype: Any) -> tuple[int, int]:
     """Return the least and the largest integer of a dtype of NumPy, pandas, Arrow or narwhals, by its name."""
     unsigned, bits = re.match(r"(u?)int(\d+)", str(dtype).lower()).groups()  # type: ignore[union-attr]
     return (0, 2 ** int(bits) - 1) if unsigned else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1) - 1)

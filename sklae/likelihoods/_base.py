@@ -172,6 +172,10 @@ class ColumnDensity(LinearStart, nn.Module):
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         """Refuse encoded values outside a support that is known only since ``fit``; by default there is none such."""
 
+    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor | None:
+        """Return which encoded values `check` refuses, (n_samples, n_columns), bool; None where it refuses none."""
+        return None
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("balance", None, persistent=False)
@@ -206,8 +210,8 @@ class ColumnDensity(LinearStart, nn.Module):
     def _by_level(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Return (..., most levels, n_columns) side by side, column by column, without what is no level."""
         assert self.levels is not None
-        there = torch.as_tensor(np.arange(self.levels.max()) < self.levels[:, None])
-        return probabilities.transpose(-1, -2)[..., there]
+        there = np.flatnonzero(np.arange(self.levels.max()) < self.levels[:, None])
+        return probabilities.transpose(-1, -2).flatten(-2).index_select(-1, torch.as_tensor(there))
 
     @abstractmethod
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -125,6 +125,13 @@ class BlockColumns(_StartByBlocks, ColumnDensity):
         for density, values, told in self._encoded(x, observed):
             density.check(values, told)
 
+    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor | None:
+        found = [(density.unseen(values, told), values) for density, values, told in self._encoded(x, observed)]
+        if all(part is None for part, _ in found):
+            return None
+        none = [torch.zeros_like(values, dtype=torch.bool) if part is None else part for part, values in found]
+        return self._join(none)
+
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         blocks = zip(self._with_params(params), self._split(x), strict=True)
         return self._join([density.energy(part, values) for (density, part), values in blocks])

@@ -1,0 +1,2 @@
+"""Fitted estimators as ONNX models."""
+from sklae.onnx._convert import convert
