@@ -9,7 +9,9 @@ import torch
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.vae import VAETransformer
+from sklae._outliers.detector import AEOutlierDetector
 from sklae.onnx._answers import Answers, AutoencoderAnswers, CodeAnswers, VAEAnswers
+from sklae.onnx._detector import DetectorAnswers
 
 __all__ = ["CONVERTERS", "answers_for", "find", "methods_of"]
 
@@ -17,6 +19,7 @@ __all__ = ["CONVERTERS", "answers_for", "find", "methods_of"]
 CONVERTERS: dict[type, tuple[Any, ...]] = {
     AutoencoderTransformer: (AutoencoderAnswers, CodeAnswers),
     VAETransformer: (VAEAnswers, CodeAnswers),
+    AEOutlierDetector: (DetectorAnswers,),
 }
 
 

@@ -39,6 +39,11 @@ def _hypot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return larger * (1.0 + ratio.square()).sqrt()
 
 
+def _logaddexp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    # torch.onnx adds exponentials, which underflow
+    return torch.maximum(a, b) + torch.exp(-(a - b).abs()).log1p()
+
+
 def _lgamma(x: torch.Tensor) -> torch.Tensor:
     """Return log gamma of numbers above 0: in float64, for it is what differences are taken of."""
     y = x.double() - 1.0
@@ -74,6 +79,7 @@ def solve_lower(factor: torch.Tensor, right: torch.Tensor, *, upper: bool) -> to
 _SUBSTITUTES: dict[Any, Callable[..., torch.Tensor]] = {
     torch.searchsorted: _searchsorted,
     torch.hypot: _hypot,
+    torch.logaddexp: _logaddexp,
     torch.lgamma: _lgamma,
     torch.Tensor.lgamma: _lgamma,
     torch.Tensor.take: _take,
