@@ -21,6 +21,7 @@ _SUBMODULES = (
     "exceptions",
     "likelihoods",
     "metrics",
+    "onnx",
     "networks",
     "penalties",
     "plotting",

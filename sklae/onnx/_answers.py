@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from onnx import TensorProto
 from torch import nn
 
 from sklae._autoencoders.fitted_model import FittedModel
@@ -20,6 +21,13 @@ from sklae.onnx._table import CodesModule, Column, Output, TableInputs, TableOut
 from sklae.posteriors import RowCodes
 
 __all__ = ["Answers", "AutoencoderAnswers", "CodeAnswers", "VAEAnswers", "network_of"]
+
+_ELEMENTS = {
+    torch.float32: TensorProto.FLOAT,
+    torch.float64: TensorProto.DOUBLE,
+    torch.int64: TensorProto.INT64,
+    torch.bool: TensorProto.BOOL,
+}
 
 
 class Answers(nn.Module):
@@ -46,10 +54,25 @@ class Answers(nn.Module):
         self.inputs = TableInputs.of(columns)
         self.to_codes = CodesModule(self.inputs, dtype)
 
+    @staticmethod
+    def columns_of(estimator: Any) -> Columns:
+        """Return the columns of the tables that an estimator reads."""
+        return estimator.layout_.columns
+
     @property
     def width(self) -> int:
         """How many numbers a row has."""
         return len(self.inputs.columns)
+
+    def example(self) -> torch.Tensor:
+        """Return two rows to trace by."""
+        return torch.zeros(2, self.width, dtype=torch.float64)
+
+    def shapes(self) -> list[tuple[int, int]]:
+        """Return element types (of ONNX) and widths of the outputs, 0 for one number a row."""
+        with torch.no_grad():
+            found = self(self.example())
+        return [(_ELEMENTS[one.dtype], one.shape[1] if one.ndim > 1 else 0) for one in found]
 
     def outputs(self) -> list[Output]:
         """Return what comes out: by default one tensor a method."""
@@ -104,7 +127,7 @@ class AutoencoderAnswers(Answers):
 
     def __init__(self, estimator: Any, methods: Sequence[str], dtype: torch.dtype):
         layout: Layout = estimator.layout_
-        super().__init__(layout.columns, methods, dtype)
+        super().__init__(self.columns_of(estimator), methods, dtype)
         self.model: FittedModel = estimator.model_
         self.network = network_of(self.model, dtype)
         self.layout = LayoutModule(layout, dtype)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import onnx
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 from sklearn.utils.validation import check_is_fitted
 
-import sklae
 from sklae.onnx._answers import Answers
-from sklae.onnx._graph import ML_OPSET, OPSET, back, front, only_prefixed, trace
+from sklae.onnx._graph import ML_OPSET, OPSET, graph_of, with_properties
 from sklae.onnx._methods import answers_for, methods_of
 
-__all__ = ["convert", "graph_of"]
+__all__ = ["convert"]
 
 _DTYPES = {"float32": (torch.float32, TensorProto.FLOAT), "float64": (torch.float64, TensorProto.DOUBLE)}
 _PREFIX = "sklae/"
@@ -56,19 +54,9 @@ def convert(estimator: Any, method: str | Sequence[str] | None, dtype: str, opse
         graph,
         functions=list(inner.functions),
         opset_imports=opsets,
-        producer_name="sklae",
-        producer_version=sklae.__version__,
         ir_version=min(onnx.IR_VERSION, inner.ir_version),
     )
-    helper.set_model_props(
-        model,
-        {
-            "sklae_version": sklae.__version__,
-            "torch_version": metadata.version("torch"),
-            "class": type(estimator).__name__,
-            "method": ",".join(methods),
-        },
-    )
+    with_properties(model, type(estimator).__name__, methods)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -88,16 +76,3 @@ def _input(answers: Answers, name: str, element: int, width: int) -> Any:
 
 def _text(name: str) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.STRING, ["n_samples", 1])
-
-
-def graph_of(
-    answers: Answers, given: Sequence[tuple[str, int, int]], prefix: str, opset: int, *, named: str
-) -> tuple[list[NodeProto], list[TensorProto], ModelProto]:
-    """Return nodes and constants of all that is between what is fed and the outputs, and the module's own graph."""
-    table = f"{prefix}table"
-    first, constants = front(answers.inputs, given, table, prefix)
-    inner_outputs, last = back(answers.outputs(), prefix)
-    example = torch.full((2, answers.width), 0.0, dtype=torch.float64)
-    inner = only_prefixed(trace(answers, example, table, inner_outputs, opset, named), prefix)
-    nodes = [*first, *inner.graph.node, *last]
-    return nodes, [*constants, *inner.graph.initializer], inner

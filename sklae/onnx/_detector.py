@@ -11,6 +11,7 @@ from torch import nn
 
 from sklae._outliers.calibration import FARTHEST, KnownRows
 from sklae._outliers.combination import Joint
+from sklae._tables.columns import Columns
 from sklae.onnx._answers import Answers
 from sklae.onnx._curves import n_at_or_below
 from sklae.onnx._evidence import EVIDENCE_MODULES, EnsembleModule
@@ -47,8 +48,12 @@ class DetectorAnswers(Answers):
     }
     refused: ClassVar[Mapping[str, str]] = {"explain": "it repairs each cell of a row in turn"}
 
+    @staticmethod
+    def columns_of(estimator: Any) -> Columns:
+        return estimator.autoencoder_.layout_.columns
+
     def __init__(self, estimator: Any, methods: Sequence[str], dtype: torch.dtype):
-        super().__init__(estimator.autoencoder_.layout_.columns, methods, dtype)
+        super().__init__(self.columns_of(estimator), methods, dtype)
         self.anomaly = _JointModule(estimator._joint)
         known: KnownRows | None = estimator._known
         self.known = None if known is None else _KnownModule(known)
@@ -122,8 +127,8 @@ class _KnownModule(nn.Module):
 
     def forward(self, table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the scores of rows, 0 where they are not known, and which are."""
-        steps = ((table - self.center) / self.unit).clamp(-FARTHEST, FARTHEST)
-        bits = torch.where(steps.isnan(), 2 * FARTHEST, steps.round()).to(torch.int64)
+        steps = ((table - self.center) / self.unit).clamp(-FARTHEST, FARTHEST)  # which may make numbers of NaN
+        bits = torch.where(table.isnan(), 2 * FARTHEST, steps.round()).to(torch.int64)
         key = torch.zeros_like(bits[:, 0])
         for column, multiplier in zip(bits.unbind(-1), self.multipliers, strict=True):
             key = (key ^ column) * multiplier

@@ -69,8 +69,8 @@ class EnsembleModule(nn.Module):
         observed = self.cells.expand(values)
         filled = torch.where(observed.isnan(), expected, observed)
         points = self.cells.cumulate(filled - self.mean) / self.unit
-        points = points.clamp(-FARTHEST, FARTHEST)
-        points = torch.where(points.isnan(), FARTHEST, points)  # filled by a network that overflowed
+        # NaN, filled by a network that overflowed, first: onnxruntime clips it to either end
+        points = torch.where(points.isnan(), FARTHEST, points).clamp(-FARTHEST, FARTHEST)
         if self.layout.condition is not None:
             points = torch.cat([points, CONDITION_WEIGHT * self.layout.condition(table)], dim=-1)
         return Seen(table, values, expected, points)
@@ -86,9 +86,9 @@ class _Reconstruction(nn.Module):
     def strangeness(self, seen: Seen) -> torch.Tensor:
         cells = self.ensemble.cells
         residuals = cells.cumulate(cells.expand(seen.values) - seen.expected) / self.scale
+        residuals = torch.where(residuals.isnan(), MOST_RESIDUAL, residuals)  # in gaps, and where networks overflowed
         squares = cells.add_up(residuals.clamp(-MOST_RESIDUAL, MOST_RESIDUAL).square())
         gaps = seen.values.isnan()
-        squares = torch.where(squares.isnan(), MOST_RESIDUAL**2, squares)
         squares = torch.where(gaps, 0.0, squares)
         return (squares / (~gaps).sum(-1, keepdim=True).clamp(min=1)).sum(-1)
 

@@ -6,24 +6,81 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx.inliner
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, compose, helper, numpy_helper
 from torch import nn
 
+import sklae
 from sklae.onnx._substitutes import WithinOnnx
 from sklae.onnx._table import Column, Output, TableInputs
 
-__all__ = ["ML_OPSET", "OPSET", "back", "front", "only_prefixed", "trace"]
+if TYPE_CHECKING:
+    from sklae.onnx._answers import Answers
+
+__all__ = ["ML_OPSET", "OPSET", "graph_of", "with_properties"]
 
 #: Of ai.onnx: the first that has all that is needed, and the one that PyTorch translates to. Of ai.onnx.ml: for text.
 OPSET, ML_OPSET = 18, 3
-_ELEMENTS = {torch.float32: TensorProto.FLOAT, torch.float64: TensorProto.DOUBLE}
 
 
-def trace(
+def graph_of(
+    answers: Answers,
+    given: Sequence[tuple[str, int, int]],
+    prefix: str,
+    opset: int,
+    *,
+    named: str,
+    names: Sequence[str] | None = None,
+) -> tuple[list[NodeProto], list[TensorProto], ModelProto]:
+    """Return all that is between what is fed and what comes out.
+
+    Parameters
+    ----------
+    answers : Answers
+    given : sequence of (str, int, int)
+        Names of the tensors that are fed, their element types, and how many columns each holds; together all columns,
+        in their order.
+    prefix : str
+        Of all names between.
+    opset : int
+    named : str
+        What errors call the estimator.
+    names : sequence of str, default=None
+        What outputs are called, where not by themselves.
+
+    Returns
+    -------
+    nodes : list of NodeProto
+    constants : list of TensorProto
+    inner : ModelProto
+        The module's own graph: types and shapes of its outputs.
+    """
+    table = f"{prefix}table"
+    outputs = answers.outputs()
+    if names is not None:
+        outputs = [output._replace(name=name) for output, name in zip(outputs, names, strict=True)]
+    first, constants = _front(answers.inputs, given, table, prefix)
+    inner_outputs, last = _back(outputs, prefix)
+    inner = _trace(answers, answers.example(), table, inner_outputs, opset, named)
+    inner = compose.add_prefix(inner, prefix, rename_inputs=False, rename_outputs=False)
+    if inner.functions:
+        inner = onnx.inliner.inline_local_functions(inner)
+    return [*first, *inner.graph.node, *last], [*constants, *inner.graph.initializer], inner
+
+
+def with_properties(model: ModelProto, kind: str, methods: Sequence[str]) -> None:
+    """Say in a model what it was made of, and by what."""
+    model.producer_name, model.producer_version = "sklae", sklae.__version__
+    properties = {"sklae_version": sklae.__version__, "torch_version": metadata.version("torch"), "class": kind}
+    helper.set_model_props(model, {**properties, "method": ",".join(methods)})
+
+
+def _trace(
     module: nn.Module, example: torch.Tensor, input_name: str, outputs: Sequence[Output], opset: int, named: str
 ) -> ModelProto:
     """Return a module of one tensor as a graph, for any number of rows.
@@ -89,7 +146,7 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def front(
+def _front(
     inputs: TableInputs, given: Sequence[tuple[str, int, int]], table: str, prefix: str
 ) -> tuple[list[NodeProto], list[TensorProto]]:
     """Return nodes, and their constants, that make a float64 table of inputs, with codes for text, NaN for unknown.
@@ -97,13 +154,10 @@ def front(
     Parameters
     ----------
     inputs : TableInputs
-    given : sequence of (str, int, int)
-        Names of the tensors that are fed, their element types, and how many columns each holds; together all columns,
-        in their order.
+    given, prefix
+        As of `graph_of`.
     table : str
         What to call the result.
-    prefix : str
-        Of names between.
     """
     nodes: list[NodeProto] = []
     constants: list[TensorProto] = []
@@ -156,7 +210,7 @@ def _encode_text(column: Column, name: str, out: str) -> NodeProto:
     )
 
 
-def back(outputs: Sequence[Output], prefix: str) -> tuple[list[Output], list[NodeProto]]:
+def _back(outputs: Sequence[Output], prefix: str) -> tuple[list[Output], list[NodeProto]]:
     """Return how a module's outputs are called, and nodes that put text in place of codes."""
     inner, nodes = [], []
     for name, labels in outputs:
@@ -173,8 +227,3 @@ def back(outputs: Sequence[Output], prefix: str) -> tuple[list[Output], list[Nod
             )
             nodes.append(node)
     return inner, nodes
-
-
-def only_prefixed(model: ModelProto, prefix: str) -> ModelProto:
-    """Return a graph with a prefix before all names but those of its input and outputs."""
-    return compose.add_prefix(model, prefix, rename_inputs=False, rename_outputs=False)

@@ -10,10 +10,11 @@ import torch
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.vae import VAETransformer
 from sklae._outliers.detector import AEOutlierDetector
+from sklae._tables.columns import Columns
 from sklae.onnx._answers import Answers, AutoencoderAnswers, CodeAnswers, VAEAnswers
 from sklae.onnx._detector import DetectorAnswers
 
-__all__ = ["CONVERTERS", "answers_for", "find", "methods_of"]
+__all__ = ["CONVERTERS", "answers_for", "columns_of", "find", "methods_of"]
 
 #: Class -> its answers: for rows and, where there are some, for codes. The first method is what is meant by default.
 CONVERTERS: dict[type, tuple[Any, ...]] = {
@@ -72,3 +73,8 @@ def answers_for(estimator: Any, methods: Sequence[str], dtype: torch.dtype) -> A
     """Return the module that answers these methods."""
     kind = next(kind for kind in find(estimator) if set(methods) <= set(kind.verbs))
     return kind(estimator, methods, dtype)
+
+
+def columns_of(estimator: Any) -> Columns:
+    """Return the columns of the tables that an estimator reads."""
+    return find(estimator)[0].columns_of(estimator)

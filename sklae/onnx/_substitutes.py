@@ -88,8 +88,21 @@ _SUBSTITUTES: dict[Any, Callable[..., torch.Tensor]] = {
 }
 
 
+# torch.onnx makes float32 of a number beside a tensor, whatever the tensor's precision.
+_TAKE_NUMBERS = {"add", "clamp", "div", "mul", "rsub", "sub", "where", "__rdiv__", "__rsub__", "__rtruediv__"}
+
+
+def _in_double(value: Any) -> Any:
+    return torch.tensor(value, dtype=torch.float64) if isinstance(value, float) else value
+
+
 class WithinOnnx(TorchFunctionMode):
     """Within it, PyTorch computes with what ONNX has."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return _SUBSTITUTES.get(func, func)(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in _TAKE_NUMBERS and any(
+            isinstance(arg, torch.Tensor) and arg.dtype == torch.float64 for arg in args
+        ):
+            args, kwargs = tuple(map(_in_double, args)), {name: _in_double(value) for name, value in kwargs.items()}
+        return _SUBSTITUTES.get(func, func)(*args, **kwargs)
