@@ -146,6 +146,8 @@ class ColumnDensity(LinearStart, nn.Module):
     noiseless: bool = False
     #: How many levels each column has, (n_columns,): 0 for one of numbers. None: all are numbers.
     levels: np.ndarray | None = None
+    #: The largest code of each column that `check` lets pass, (n_columns,); None where it refuses none.
+    limit: torch.Tensor | None = None
     #: What the columns count in training, (n_columns,); None: all the same.
     balance: torch.Tensor | None
 
@@ -171,10 +173,6 @@ class ColumnDensity(LinearStart, nn.Module):
 
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         """Refuse encoded values outside a support that is known only since ``fit``; by default there is none such."""
-
-    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor | None:
-        """Return which encoded values `check` refuses, (n_samples, n_columns), bool; None where it refuses none."""
-        return None
 
     def __init__(self) -> None:
         super().__init__()

@@ -88,6 +88,12 @@ class BlockColumns(_StartByBlocks, ColumnDensity):
         cells = np.argsort(np.repeat(every, np.maximum(levels, 1)), kind="stable")
         self.register_buffer("cells", None if in_order else torch.as_tensor(cells), persistent=False)
         self.levels = levels[np.argsort(every)]
+        limits = [
+            torch.full((n,), torch.inf) if density.limit is None else density.limit.float()
+            for density, n in zip(densities, self.widths, strict=True)
+        ]
+        limit = None if all(density.limit is None for density in densities) else self._join(limits)
+        self.register_buffer("limit", limit, persistent=False)
         self.register_buffer("zeros", torch.zeros(len(every), dtype=torch.float32), persistent=False)
 
     def n_outputs(self, n_columns: int) -> int:
@@ -124,13 +130,6 @@ class BlockColumns(_StartByBlocks, ColumnDensity):
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         for density, values, told in self._encoded(x, observed):
             density.check(values, told)
-
-    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor | None:
-        found = [(density.unseen(values, told), values) for density, values, told in self._encoded(x, observed)]
-        if all(part is None for part, _ in found):
-            return None
-        none = [torch.zeros_like(values, dtype=torch.bool) if part is None else part for part, values in found]
-        return self._join(none)
 
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         blocks = zip(self._with_params(params), self._split(x), strict=True)

@@ -32,12 +32,6 @@ def names_of(layout: Layout) -> list[str] | None:
     return None if layout.columns.names is None else layout.columns.labels().tolist()
 
 
-def beyond(x: torch.Tensor, observed: torch.Tensor | None, limit: torch.Tensor) -> torch.Tensor:
-    """Return which codes are above the limit of their column."""
-    unseen = x > limit
-    return unseen if observed is None else unseen & (observed > 0)
-
-
 def refuse_unseen(
     x: torch.Tensor,
     observed: torch.Tensor | None,
@@ -47,7 +41,9 @@ def refuse_unseen(
     kind: str,
 ) -> None:
     """Refuse codes above the limit of their column: levels that fit has not seen."""
-    unseen = beyond(x, observed, limit)
+    unseen = x > limit
+    if observed is not None:
+        unseen &= observed > 0
     if unseen.any():
         column = int(unseen.any(0).nonzero()[0])
         name = f"number {column} of its block" if names is None else repr(names[column])
@@ -131,9 +127,6 @@ class _CategoricalColumns(ColumnDensity):
 
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         refuse_unseen(x, observed, self.limit, self.last, self.names, "categorical")
-
-    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-        return beyond(x, observed, self.limit)
 
     def logits(self, params: torch.Tensor) -> torch.Tensor:
         """Return (..., most levels, n_columns), with -inf for what is no level."""

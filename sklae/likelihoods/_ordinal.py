@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklae.likelihoods._base import ColumnDensity, Likelihood, Support
-from sklae.likelihoods._categorical import beyond, levels_of, names_of, refuse_unseen
+from sklae.likelihoods._categorical import levels_of, names_of, refuse_unseen
 from sklae.likelihoods._scales import GAIN, constant
 
 if TYPE_CHECKING:
@@ -71,9 +71,6 @@ class _OrdinalColumns(ColumnDensity):
     def check(self, x: torch.Tensor, observed: torch.Tensor | None) -> None:
         refuse_unseen(x, observed, self.limit, self.last, self.names, "ordered")
 
-    def unseen(self, x: torch.Tensor, observed: torch.Tensor | None) -> torch.Tensor:
-        return beyond(x, observed, self.limit)
-
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         codes = torch.minimum(x.round().long().clamp(min=0), self.last)
         cuts = self.thresholds()
@@ -85,6 +82,7 @@ class _OrdinalColumns(ColumnDensity):
     def probabilities(self, params: torch.Tensor) -> torch.Tensor:
         """Return the probability of each level, (..., most levels, n_columns), 0 for what is no level."""
         # a cut is learned even where every column is constant
+        assert self.levels is not None
         cuts = self.thresholds()[: self.levels.max() + 1]
         return (cuts - params[..., None, :]).sigmoid().diff(dim=-2)
 

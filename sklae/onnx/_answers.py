@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from onnx import TensorProto
@@ -52,7 +52,7 @@ class Answers(nn.Module):
         super().__init__()
         self.methods, self.dtype = list(methods), dtype
         self.inputs = TableInputs.of(columns)
-        self.to_codes = CodesModule(self.inputs, dtype)
+        self.to_codes: nn.Module = CodesModule(self.inputs, dtype)
 
     @staticmethod
     def columns_of(estimator: Any) -> Columns:
@@ -97,7 +97,7 @@ class Answers(nn.Module):
 
 def network_of(model: FittedModel, dtype: torch.dtype) -> Autoencoder:
     """Return a copy of a fitted model's module, for inference on the CPU."""
-    return copy.deepcopy(model.net.inference_module(dtype)).cpu().to(dtype)
+    return cast(Autoencoder, copy.deepcopy(model.net.inference_module(dtype)).cpu().to(dtype))
 
 
 class _Seen(NamedTuple):
@@ -155,7 +155,9 @@ class AutoencoderAnswers(Answers):
         rows, network = seen.rows, self.network
         scores = self.model.log_density(network, rows) + self.model.log_jacobians(network, rows).sum(-1)
         outside = [_is_outside(support, rows, torch.as_tensor(own)) for support, own in network.supports]
-        outside.append(network.likelihood.unseen(rows.x, rows.observed))
+        limit = network.likelihood.limit
+        if limit is not None and rows.observed is not None:
+            outside.append((rows.x > limit) & (rows.observed > 0))
         for refused in outside:
             if refused is not None:
                 scores = torch.where(refused.any(-1), torch.nan, scores)
@@ -217,7 +219,7 @@ class CodeAnswers(Answers):
         self.network = network_of(estimator.model_, dtype)
         self.units = UserUnits(layout)
         self.leaving = TableOutputs(layout.columns, TableInputs.of(layout.columns), dtype)
-        self.to_codes = nn.Identity()
+        self.to_codes: nn.Module = nn.Identity()
 
     def outputs_of(self, method: str) -> list[Output]:
         return self.leaving.outputs(method)

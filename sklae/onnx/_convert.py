@@ -65,9 +65,7 @@ def _given(answers: Answers, element: int) -> list[tuple[str, int, int]]:
     """Return names, element types and widths of what is fed."""
     if not answers.inputs.apart:
         return [("X", element, answers.width)]
-    return [
-        (column.name, TensorProto.STRING if column.is_text else element, 1) for column in answers.inputs.columns
-    ]
+    return [(column.name, TensorProto.STRING if column.is_text else element, 1) for column in answers.inputs.columns]
 
 
 def _input(answers: Answers, name: str, element: int, width: int) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklae._autoencoders.fitted_vae import terms_of_bound
 from sklae._outliers.densities import LEAST_VARIANCE, ColumnTails, NormalMixture, TrimmedNormal
 from sklae._outliers.ensemble import Ensemble
 from sklae._outliers.scores import (
@@ -41,8 +42,9 @@ class EnsembleModule(nn.Module):
         layout = ensemble.layout
         self.ensemble = ensemble
         self.layout = LayoutModule(layout, torch.float64)
-        self.models = [member.model_ for member in ensemble.members]
-        self.networks = nn.ModuleList([network_of(model, torch.float64) for model in self.models])
+        self.models: list[Any] = [member.model_ for member in ensemble.members]
+        self.networks_ = [network_of(model, torch.float64) for model in self.models]
+        self.networks = nn.ModuleList(self.networks_)
         self.units = CellUnits(layout, self.models[0].cells)
         self.cells = CellsModule(ensemble.cells, np.array(layout.columns.kinds) == "ordered")
         # what is expected of columns that were constant in fit
@@ -58,7 +60,7 @@ class EnsembleModule(nn.Module):
         rows = self.layout(table)
         found = [
             self.units(network.given(network.encode(*rows).mean, rows.condition).expectation())
-            for network in self.networks
+            for network in self.networks_
         ]
         expected = found[0] if len(found) == 1 else torch.stack(found).mean(0)
         return expected if self.constant is None else torch.where(self.constant, self.layout_mean, expected)
@@ -105,7 +107,7 @@ class _Bound(nn.Module):
     def strangeness(self, seen: Seen) -> torch.Tensor:
         rows, ensemble = self.ensemble.layout(seen.table), self.ensemble
         pairs = zip(ensemble.models, ensemble.networks, strict=True)
-        found = [model.terms_of_bound(network, rows) for model, network in pairs]
+        found = [terms_of_bound(model, network, rows) for model, network in pairs]
         terms = -torch.stack(found).sum(0) / len(found)
         terms = torch.where(terms.isnan(), MOST_RESIDUAL, terms)
         return terms.clamp(-MOST_RESIDUAL, MOST_RESIDUAL).sum(-1)
@@ -128,10 +130,14 @@ class _OfDensity(nn.Module):
 
 
 class _Reduced(nn.Module):
+    mean: torch.Tensor
+    axes: torch.Tensor | None
+
     def __init__(self, reduced: Any):
         super().__init__()
-        self.mean = None if reduced.axes is None else numbers(reduced.mean)
-        self.axes = None if reduced.axes is None else numbers(reduced.axes)
+        self.axes = None
+        if reduced.axes is not None:
+            self.mean, self.axes = numbers(reduced.mean), numbers(reduced.axes)
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         if self.axes is None:
@@ -241,20 +247,15 @@ class _Search(nn.Module):
 class _Neighbors(nn.Module):
     def __init__(self, part: Any, ensemble: EnsembleModule):
         super().__init__()
-        views, searches, tails, self.shares = [], [], [], []
-        for view, own in part.views:
-            views.append(_SPACES[type(view)](view))
-            searches.append(nn.ModuleList([_Search(search) for _, search, _ in own]))
-            tails += [tail for _, _, tail in own]
-            self.shares += [share for share, _, _ in own]
-        self.views, self.searches = nn.ModuleList(views), nn.ModuleList(searches)
-        self.tails, self.share = Tails(tails), numbers(self.shares)
+        self.views = nn.ModuleList([_SPACES[type(view)](view) for view, _ in part.views])
+        self.own = [len(searches) for _, searches in part.views]
+        every = [each for _, searches in part.views for each in searches]
+        self.searches = nn.ModuleList([_Search(search) for _, search, _ in every])
+        self.tails, self.share = Tails([tail for _, _, tail in every]), numbers([share for share, _, _ in every])
 
     def forward(self, seen: Seen) -> torch.Tensor:
-        distances = []
-        for view, own in zip(self.views, self.searches, strict=True):
-            points = view(seen.points)
-            distances += [search(points) for search in own]  # type: ignore[union-attr]
+        views = [points for view, n in zip(self.views, self.own, strict=True) for points in [view(seen.points)] * n]
+        distances = [search(points) for search, points in zip(self.searches, views, strict=True)]
         return (self.tails(torch.stack(distances, dim=-1)) * self.share).sum(-1)
 
 

@@ -90,7 +90,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
         raise ValueError(f"Got target_opset={opset}; expected {OPSET} or later.")
     prefix = f"{scope.get_unique_variable_name('sklae')}/"
     names = [output.onnx_name for output in operator.outputs]
-    nodes, constants, inner = graph_of(answers, given, prefix, opset, named=repr(model), names=names)
+    nodes, constants, _ = graph_of(answers, given, prefix, opset, named=repr(model), names=names)
     for node in nodes:
         node.name = scope.get_unique_operator_name(f"{prefix}{node.op_type}")
     container.nodes.extend(nodes)
@@ -108,7 +108,8 @@ def _width(variable: Any) -> int:
 def convert_pipeline(pipeline: Any, method: str | Sequence[str] | None, X: Any, dtype: str) -> ModelProto:
     """Return a fitted pipeline as a model; see `to_onnx`."""
     check_is_fitted(pipeline)
-    last, options = pipeline.steps[-1][1], {}
+    last = pipeline.steps[-1][1]
+    options: dict[int, dict[str, Any]] = {}
     if find(last):
         options[id(last)] = {"method": methods_of(last, method)}
     elif method is not None:
