@@ -147,7 +147,7 @@ class ColumnDensity(LinearStart, nn.Module):
     #: How many levels each column has, (n_columns,): 0 for one of numbers. None: all are numbers.
     levels: np.ndarray | None = None
     #: The largest code of each column that `check` lets pass, (n_columns,); None where it refuses none.
-    limit: torch.Tensor | None = None
+    limit: torch.Tensor | None
     #: What the columns count in training, (n_columns,); None: all the same.
     balance: torch.Tensor | None
 
@@ -177,6 +177,7 @@ class ColumnDensity(LinearStart, nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("balance", None, persistent=False)
+        self.register_buffer("limit", None, persistent=False)
 
     @abstractmethod
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -133,7 +133,7 @@ def _refusing(named: str, function: Any, *args: Any, **settings: Any) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep to itself what the export says on the way: none of it is for users."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.__trace", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -9,10 +9,12 @@ import torch
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.vae import VAETransformer
+from sklae._imputation.imputer import AEImputer
 from sklae._outliers.detector import AEOutlierDetector
 from sklae._tables.columns import Columns
 from sklae.onnx._answers import Answers, AutoencoderAnswers, CodeAnswers, VAEAnswers
 from sklae.onnx._detector import DetectorAnswers
+from sklae.onnx._imputer import ImputerAnswers
 
 __all__ = ["CONVERTERS", "answers_for", "columns_of", "find", "methods_of"]
 
@@ -21,6 +23,7 @@ CONVERTERS: dict[type, tuple[Any, ...]] = {
     AutoencoderTransformer: (AutoencoderAnswers, CodeAnswers),
     VAETransformer: (VAEAnswers, CodeAnswers),
     AEOutlierDetector: (DetectorAnswers,),
+    AEImputer: (ImputerAnswers,),
 }
 
 
@@ -48,15 +51,14 @@ def methods_of(estimator: Any, method: str | Sequence[str] | None) -> list[str]:
             f"{', '.join(sorted(kind.__name__ for kind in CONVERTERS))}."
         )
     known = [name for kind in kinds for name in kind.verbs]
-    if method is None:
-        return known[:1]
-    methods = [method] if isinstance(method, str) else list(method)
+    default = known[:1] or [name for kind in kinds for name in kind.refused][:1]
+    methods = default if method is None else [method] if isinstance(method, str) else list(method)
     for name in methods:
         reason = next((kind.refused[name] for kind in kinds if name in kind.refused), None)
         if name not in known:
             raise ValueError(
                 f"Got method={name!r} of {type(estimator).__name__}, which does not translate to ONNX"
-                f"{f': {reason}' if reason else ''}; expected some of {known}."
+                f"{f': {reason}' if reason else ''}; expected {f'some of {known}' if known else 'another estimator'}."
             )
         getattr(estimator, name)
     if not methods or len(set(methods)) < len(methods):

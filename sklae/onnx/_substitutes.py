@@ -105,4 +105,7 @@ class WithinOnnx(TorchFunctionMode):
             isinstance(arg, torch.Tensor) and arg.dtype == torch.float64 for arg in args
         ):
             args, kwargs = tuple(map(_in_double, args)), {name: _in_double(value) for name, value in kwargs.items()}
-        return _SUBSTITUTES.get(func, func)(*args, **kwargs)
+        if func not in _SUBSTITUTES:
+            return func(*args, **kwargs)
+        with self:
+            return _SUBSTITUTES[func](*args, **kwargs)
