@@ -18,7 +18,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def single_rows(estimator: Any, method: str, model: Any, rows: np.ndarray, repea
         return rows[i : i + 1]
 
     times = interleave({SKLAE: lambda: verb(one()), SERVED: lambda: session.run(None, {"X": one()})}, repeats)
-    own_ms, served_ms = (1e3 * median(times[name]) for name in (SKLAE, SERVED))
+    own_ms, served_ms = (1e3 * median(times[name]).wall for name in (SKLAE, SERVED))
     goal = Goal("1 ms", at_most=MOST_MS).verdict(served_ms, judged=True)
     return [f"{type(estimator).__name__}.{method}", own_ms, served_ms, own_ms / served_ms, f"{apart:.0e}", goal]
 
@@ -96,20 +96,16 @@ def starts(estimator: Any, method: str, model: Any, rows: np.ndarray, repeats: i
             SKLAE: ["-c", WITH_TORCH, str(pickled), str(table), method],
             SERVED: ["-c", WITHOUT_TORCH, str(graph), str(table)],
         }
-        for command in commands.values():
-            _wall(command)  # warms up the file cache
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(repeats):
-            for name, command in commands.items():
-                times[name].append(_wall(command))
-    idle, own, served = (median(times[name]) for name in commands)
+        contenders = {name: partial(_start, command) for name, command in commands.items()}
+        for function in contenders.values():
+            function()  # warms up the file cache
+        times = interleave(contenders, repeats)
+    idle, own, served = (median(times[name]).wall for name in commands)
     return [f"{type(estimator).__name__}.{method}", idle, own, served, own / served]
 
 
-def _wall(command: list[str]) -> float:
-    start = time.perf_counter()
+def _start(command: list[str]) -> None:
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -122,9 +118,7 @@ def main() -> None:
     print(versions(), f"onnxruntime {onnxruntime.__version__}")
     X = load_wine().data.astype(np.float32)
     rows = (1.1 * X).astype(np.float32)
-    models = [
-        (estimator, method, to_onnx(estimator, method)) for estimator, method in fitted(X, quick=arguments.quick)
-    ]
+    models = [(estimator, method, to_onnx(estimator, method)) for estimator, method in fitted(X, quick=arguments.quick)]
     header = ["", "sklae ms", "onnxruntime ms", "sklae / onnxruntime", "apart", "goal"]
     print_table("One row, one thread", header, [single_rows(*each, rows, n_calls) for each in models])
     header = ["", "interpreter s", "sklae s", "onnxruntime s", "sklae / onnxruntime"]

@@ -93,7 +93,7 @@ def _trace(
     module.eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    rows = {0: torch.export.Dim("n_samples", min=1)}
+    rows = {0: torch.export.Dim.DYNAMIC}  # of a named one it wants proof that a single row is not special
     with torch.no_grad(), _quiet():
         with WithinOnnx():
             module(example)  # fills caches: within an export they would keep what is no tensor

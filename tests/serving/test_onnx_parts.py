@@ -8,6 +8,7 @@ from served import assert_serves
 from support import PARTS, QUICK, TRANSFORMERS, into_support, make_table
 
 from sklae import AutoencoderTransformer, VAETransformer
+from sklae.likelihoods import Bernoulli, Likelihood
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -15,8 +16,6 @@ pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.slow
 
 METHODS = ("transform", "reconstruct", "score_samples")
-#: Parts that are refused.
-REFUSED: dict[str, set[str]] = {}
 
 
 def _rows(table: np.ndarray) -> np.ndarray:
@@ -29,7 +28,7 @@ def _rows(table: np.ndarray) -> np.ndarray:
 def _fitted(kind, n_columns=4, **params):
     settings = {key: value for key, value in QUICK.items() if key != "hidden_layer_sizes" or "network" not in params}
     table = make_table(60, n_columns).astype(np.float32)
-    if "likelihood" in params:
+    if isinstance(params.get("likelihood"), Likelihood):
         table = into_support(table, params["likelihood"])
     table[::5, 1] = np.nan
     return kind(2, **{**settings, **params}).fit(table), table
@@ -43,7 +42,8 @@ def test_likelihoods(kind, name):
     rows = _rows(table)
     if all(not part.support.is_bounded for part, _ in likelihood.leaves(estimator.layout_.columns)):
         rows[4, 1] = 1e12
-    assert_serves(estimator, METHODS, rows)
+    # of counts float32 loses half of the digits, in differences of logarithms of gamma functions: sklae's, too
+    assert_serves(estimator, METHODS, rows, tolerance=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,7 @@ def test_other_parts(family, name):
     if not getattr(part, "has_density", True):
         more["divergence"] = "mmd"
     if name == "pixel_cnn":
-        more["likelihood"] = "bernoulli"
+        more["likelihood"] = Bernoulli()
     estimator, table = _fitted(kind, **{family: part}, **more)
     methods = METHODS if "divergence" not in more else METHODS[:2]
-    if name in REFUSED.get(family, ()):
-        with pytest.raises(ValueError, match="does not translate to ONNX"):
-            assert_serves(estimator, methods, _rows(table))
-        return
     assert_serves(estimator, methods, _rows(table))
