@@ -81,12 +81,13 @@ def expected_of(estimator: Any, method: str, table: Any) -> dict[str, tuple[np.n
     names = [found.columns[i] for i in layout.columns.data]
     numbers = found[[name for name in names if found[name].dtype.kind in "fiu"]].to_numpy(np.float64)
     # a row that is far out in one column is so in the others' sums, too
-    deviation = layout.deviation[[found[name].dtype.kind in "fiu" for name in names]]
-    size = scale_of(numbers / deviation) if numbers.size else np.ones(len(found))
-    return {
-        f"reconstruct_{name}": (found[[name]].to_numpy(), size * max(1.0, layout.deviation[i]))
-        for i, name in enumerate(names)
-    }
+    unit = np.where(layout.deviation > 0, layout.deviation, 1.0)
+    size = (
+        scale_of(numbers / unit[[found[name].dtype.kind in "fiu" for name in names]])
+        if numbers.size
+        else np.ones(len(found))
+    )
+    return {f"reconstruct_{name}": (found[[name]].to_numpy(), size * max(1.0, unit[i])) for i, name in enumerate(names)}
 
 
 def assert_serves(

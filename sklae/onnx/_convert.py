@@ -33,14 +33,13 @@ def convert(estimator: Any, method: str | Sequence[str] | None, dtype: str, opse
     prefix = _PREFIX
     while any(name.startswith(prefix) for name in taken):
         prefix += "/"
-    nodes, constants, inner = graph_of(answers, given, prefix, opset, named=repr(estimator))
-    names = {output.name for output in answers.outputs()}
-    clash = sorted(names & taken)
+    clash = sorted({output.name for output in answers.outputs()} & taken)
     if clash:
         raise ValueError(
             f"Got a table with a column {clash[0]!r}, which an output of the graph is called, too; expected another "
             "name. Rename the column before fit."
         )
+    nodes, constants, inner = graph_of(answers, given, prefix, opset, named=repr(estimator))
     values = {value.name: value for value in inner.graph.output}
     outputs = [values[output.name] if output.labels is None else _text(output.name) for output in answers.outputs()]
     inputs = [_input(answers, name, kind_of, width) for name, kind_of, width in given]
