@@ -210,7 +210,8 @@ class ColumnDensity(LinearStart, nn.Module):
         """Return (..., most levels, n_columns) side by side, column by column, without what is no level."""
         assert self.levels is not None
         there = np.flatnonzero(np.arange(self.levels.max()) < self.levels[:, None])
-        return probabilities.transpose(-1, -2).flatten(-2).index_select(-1, torch.as_tensor(there))
+        place = torch.as_tensor(there).to(probabilities.device)
+        return probabilities.transpose(-1, -2).flatten(-2).index_select(-1, place)
 
     @abstractmethod
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -18,19 +18,18 @@ class CellsModule(nn.Module):
     Parameters
     ----------
     cells : Cells
-    is_ordered : ndarray of shape (n_columns,), bool, default=None
-        Which columns' levels are cumulated, where they are codes; None: none.
+    is_ordered : ndarray of shape (n_columns,), bool
+        Which columns' levels are cumulated, where they are codes.
     """
 
-    def __init__(self, cells: Cells, is_ordered: np.ndarray | None = None):
+    def __init__(self, cells: Cells, is_ordered: np.ndarray):
         super().__init__()
         self.cells = cells
         self.owner = torch.as_tensor(cells.owner)
         self.level = numbers(np.arange(len(cells.owner)) - cells.first[cells.owner])
         self.is_coded = torch.as_tensor(cells.is_coded[cells.owner])
         self.sums = numbers(cells.owner[:, None] == np.arange(len(cells.widths)))
-        cumulated = cells.is_coded & (np.zeros(len(cells.widths), dtype=bool) if is_ordered is None else is_ordered)
-        self.cumulated = cumulated.tolist()
+        self.cumulated = (cells.is_coded & is_ordered).tolist()
 
     def expand(self, values: torch.Tensor) -> torch.Tensor:
         """Return the cells of rows, (n_rows, n_columns) -> (n_rows, n_cells); NaN in gaps."""
@@ -39,13 +38,6 @@ class CellsModule(nn.Module):
         repeated = values.index_select(-1, self.owner)
         indicators = torch.where(repeated.isnan(), torch.nan, (repeated == self.level).double())
         return torch.where(self.is_coded, indicators, repeated)
-
-    def collapse(self, cells: torch.Tensor) -> torch.Tensor:
-        """Return rows from their cells: of a category the code of its largest cell."""
-        if self.cells.only_numbers:
-            return cells
-        parts = zip(cells.split(self.cells.widths.tolist(), dim=-1), self.cells.is_coded.tolist(), strict=True)
-        return torch.cat([part.argmax(-1, keepdim=True).double() if coded else part for part, coded in parts], dim=-1)
 
     def cumulate(self, cells: torch.Tensor) -> torch.Tensor:
         """Return ordered levels added up from the lowest on."""

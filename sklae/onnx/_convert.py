@@ -51,7 +51,6 @@ def convert(estimator: Any, method: str | Sequence[str] | None, dtype: str, opse
         opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
     model = helper.make_model(
         graph,
-        functions=list(inner.functions),
         opset_imports=opsets,
         ir_version=min(onnx.IR_VERSION, inner.ir_version),
     )

@@ -92,8 +92,7 @@ class DetectorAnswers(Answers):
     def codes(self, judged: _Judged) -> tuple[torch.Tensor, ...]:
         """Return the codes of the first autoencoder."""
         ensemble = self.anomaly.ensemble
-        network: Any = ensemble.networks[0]
-        return (network.encode(*ensemble.layout(judged.table)).mean.to(self.dtype),)
+        return (ensemble.networks[0].encode(*ensemble.layout(judged.table)).mean.to(self.dtype),)
 
 
 class _JointModule(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from sklae._autoencoders.fitted_vae import terms_of_bound
+from sklae._model.module import Autoencoder
 from sklae._outliers.densities import LEAST_VARIANCE, ColumnTails, NormalMixture, TrimmedNormal
 from sklae._outliers.ensemble import Ensemble
 from sklae._outliers.scores import (
@@ -35,7 +37,14 @@ class Seen(NamedTuple):
 
 
 class EnsembleModule(nn.Module):
-    """Autoencoders of one layout as one, and rows as points, in float64 as the detector has it."""
+    """Autoencoders of one layout as one, and rows as points, in float64 as the detector has it.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    """
+
+    networks: Sequence[Autoencoder]
 
     def __init__(self, ensemble: Ensemble):
         super().__init__()
@@ -43,8 +52,7 @@ class EnsembleModule(nn.Module):
         self.ensemble = ensemble
         self.layout = LayoutModule(layout, torch.float64)
         self.models: list[Any] = [member.model_ for member in ensemble.members]
-        self.networks_ = [network_of(model, torch.float64) for model in self.models]
-        self.networks = nn.ModuleList(self.networks_)
+        self.networks = nn.ModuleList(network_of(model, torch.float64) for model in self.models)  # type: ignore[assignment]
         self.units = CellUnits(layout, self.models[0].cells)
         self.cells = CellsModule(ensemble.cells, np.array(layout.columns.kinds) == "ordered")
         # what is expected of columns that were constant in fit
@@ -60,7 +68,7 @@ class EnsembleModule(nn.Module):
         rows = self.layout(table)
         found = [
             self.units(network.given(network.encode(*rows).mean, rows.condition).expectation())
-            for network in self.networks_
+            for network in self.networks
         ]
         expected = found[0] if len(found) == 1 else torch.stack(found).mean(0)
         return expected if self.constant is None else torch.where(self.constant, self.layout_mean, expected)
