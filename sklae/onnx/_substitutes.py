@@ -44,6 +44,17 @@ def _logaddexp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.maximum(a, b) + torch.exp(-(a - b).abs()).log1p()
 
 
+def _logsigmoid(x: torch.Tensor) -> torch.Tensor:
+    # of torch.onnx the sigmoid underflows
+    return x.clamp(max=0.0) - torch.exp(-x.abs()).log1p()
+
+
+def _expm1(x: torch.Tensor) -> torch.Tensor:
+    # torch.onnx subtracts 1, which is most of it where x is small
+    series = x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0))))
+    return torch.where(x.abs() < 1e-2, series, x.exp() - 1.0)
+
+
 def _lgamma(x: torch.Tensor) -> torch.Tensor:
     """Return log gamma of numbers above 0: in float64, for it is what differences are taken of."""
     y = x.double() - 1.0
@@ -80,6 +91,9 @@ _SUBSTITUTES: dict[Any, Callable[..., torch.Tensor]] = {
     torch.searchsorted: _searchsorted,
     torch.hypot: _hypot,
     torch.logaddexp: _logaddexp,
+    torch.expm1: _expm1,
+    torch.Tensor.expm1: _expm1,
+    functional.logsigmoid: _logsigmoid,
     torch.lgamma: _lgamma,
     torch.Tensor.lgamma: _lgamma,
     torch.Tensor.take: _take,
