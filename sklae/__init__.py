@@ -24,6 +24,7 @@ _SUBMODULES = (
     "exceptions",
     "likelihoods",
     "metrics",
+    "onnx",
     "networks",
     "penalties",
     "plotting",

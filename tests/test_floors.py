@@ -29,6 +29,7 @@ FLOORS = {
     "_imputation": 6,
     "_saving": 6,
     "metrics": 7,
+    "onnx": 7,
     "plotting": 7,
     "_cli": 8,
     "__main__": 9,
@@ -116,8 +117,9 @@ def test_the_top_floors_use_public_names_only():
     allowed = {"sklae._cli.main", "sklae._tables.categories", "sklae._tables.columns", "sklae._tables.frames"}
     allowed |= {"sklae._tables.validation"}
     for module, path in INSIDE.items():
-        if _floor(module) >= FLOORS["metrics"]:
-            own = module.split(".")[1]
+        own = module.split(".")[1]
+        # onnx translates what is inside
+        if _floor(module) >= FLOORS["metrics"] and own != "onnx":
             inner = {name for name in _imported_modules(path) if name.startswith("sklae.") and "._" in name}
             assert {name for name in inner if name.split(".")[1] != own} <= allowed, module
 
@@ -150,12 +152,17 @@ def test_one_file_knows_private_names_of_scikit_learn():
     assert users == {"sklae._utils.compat"}
 
 
+def test_one_package_knows_onnx():
+    libraries = ("onnx", "onnxruntime", "onnxscript", "skl2onnx")
+    assert {module.split(".")[1] for module in _users_of(*libraries)} == {"onnx"}
+
+
 def test_matplotlib_stays_on_the_top_floors():
     assert all(_floor(module) >= FLOORS["metrics"] for module in _users_of("matplotlib"))
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    heavy = "{'numpy', 'sklearn', 'torch', 'skorch', 'zuko', 'pandas', 'polars', 'matplotlib'}"
+    heavy = "{'numpy', 'sklearn', 'torch', 'skorch', 'zuko', 'pandas', 'polars', 'matplotlib', 'onnx', 'skl2onnx'}"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, sklae; dir(sklae); print(sorted({heavy} & set(sys.modules)))"],
         capture_output=True,

@@ -108,11 +108,11 @@ class FittedModel(Inference):
 
     def score(self, table: np.ndarray) -> np.ndarray:
         """Return the log-likelihood of rows given their own codes, (n_rows,), in nats."""
+        return self.score_by(self.log_density, table)
 
-        def score(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            return module.log_likelihood(module.encode(*rows).mean, rows)
-
-        return self.score_by(score, table)
+    def log_density(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        """Return what ``score_samples`` says of encoded rows, (n_rows,), without the scaling's Jacobian."""
+        return module.log_likelihood(module.encode(*rows).mean, rows)
 
     def score_by(self, log_density: Callable, table: np.ndarray, n_draws: int = 1) -> np.ndarray:
         """Return ``log_density(module, rows)`` of rows in the user's units: with the scaling's Jacobian."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sklae._utils.random import torch_generator
 from sklae._utils.torch_settings import torch_settings
 from sklae.divergences import sampled_kl
 
-__all__ = ["N_DRAWS", "FittedVAE"]
+__all__ = ["N_DRAWS", "FittedVAE", "terms_of_bound"]
 
 #: How many draws per row stand in for an expectation over its posterior.
 N_DRAWS = 64
@@ -125,10 +126,7 @@ class FittedVAE(FittedModel):
         """Return what the bound of each row is the sum of: a term a modelled column, and minus the KL term."""
 
         def terms(module: Autoencoder, rows: Rows) -> np.ndarray:
-            z, kl = self._draws_and_kl(module, rows)
-            told = self.mean_over_draws(lambda part: module.column_log_likelihood(part, rows), z)
-            columns = told.cpu().double() + self.log_jacobians(module, rows)
-            return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1).numpy()
+            return terms_of_bound(self, module, rows).numpy()
 
         out = np.empty((len(table), self.layout.n_features + 1))
         return self.map_rows(terms, table, out=out, n_draws=N_DRAWS)
@@ -139,15 +137,12 @@ class FittedVAE(FittedModel):
         Of few draws, it is the mean over groups of them; None: of the draws that `score` takes, for little more time.
         """
         if n_draws is None:
-            n_draws, groups = N_DRAWS, antithetic_draws(N_DRAWS, self.n_components)[None]
-        else:
-            groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS)
+            return self.score_by(self.log_density, table, N_DRAWS)
+        groups = grouped_draws(n_draws, self.n_components, _LEAST_DRAWS)
+        return self.score_by(partial(_weighted_bound, self, groups=groups), table, min(n_draws, _MOST_DRAWS))
 
-        def bound(module: Autoencoder, rows: Rows) -> torch.Tensor:
-            parts = [log_weight for _, log_weight in self._weighted(module, rows, groups.flatten(0, 1))]
-            return torch.cat(parts).unflatten(0, groups.shape[:2]).logsumexp(1).mean(0) - np.log(n_draws)
-
-        return self.score_by(bound, table, min(n_draws, _MOST_DRAWS))
+    def log_density(self, module: Autoencoder, rows: Rows) -> torch.Tensor:
+        return _weighted_bound(self, module, rows, antithetic_draws(N_DRAWS, self.n_components)[None])
 
     def _draws_and_kl(self, module: Autoencoder, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
         """Return draws of each row's codes, and how far their distribution is from the prior, in nats."""
@@ -211,6 +206,20 @@ class FittedVAE(FittedModel):
 def _shared_noise(rows: Rows, n_components: int) -> torch.Tensor:
     """Return the draws that all rows share, (N_DRAWS, 1, n_components)."""
     return antithetic_draws(N_DRAWS, n_components).to(rows.x)[:, None, :]
+
+
+def terms_of_bound(model: FittedVAE, module: Autoencoder, rows: Rows) -> torch.Tensor:
+    """Return the terms of encoded rows' bounds, (n_rows, n_columns + 1), float64, on the CPU: `bound_terms`."""
+    z, kl = model._draws_and_kl(module, rows)
+    told = model.mean_over_draws(lambda part: module.column_log_likelihood(part, rows), z)
+    columns = told.cpu().double() + model.log_jacobians(module, rows)
+    return torch.cat([columns, -kl[:, None].cpu().double()], dim=-1)
+
+
+def _weighted_bound(model: FittedVAE, module: Autoencoder, rows: Rows, groups: torch.Tensor) -> torch.Tensor:
+    """Return the importance-weighted bound of encoded rows, the mean over groups of draws, (n_rows,)."""
+    parts = [log_weight for _, log_weight in model._weighted(module, rows, groups.flatten(0, 1))]
+    return torch.cat(parts).unflatten(0, groups.shape[:2]).logsumexp(1).mean(0) - np.log(groups.shape[1])
 
 
 def _finite(nats: torch.Tensor) -> np.ndarray:

@@ -8,11 +8,13 @@ import numpy as np
 
 from sklae._tables.weights import RowWeights
 
-__all__ = ["Calibration", "KnownRows"]
+__all__ = ["FARTHEST", "Calibration", "KnownRows"]
 
 _MULTIPLIER_SEED = 0x5EED
-# Standard deviations up to which values are the same; and, in units of that, how far values are told apart.
-_GRID, _FARTHEST = 1e-3, 1e15
+# Standard deviations up to which values are the same.
+_GRID = 1e-3
+#: In units of that, how far values are told apart.
+FARTHEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +87,16 @@ class KnownRows:
     def _keys(self, table: np.ndarray) -> np.ndarray:
         """Return a number for each row, (n_rows,), that others have with a chance of 2^-64."""
         with np.errstate(over="ignore"):
-            steps = np.clip((table - self.center) / self.unit, -_FARTHEST, _FARTHEST)
-        bits: np.ndarray = np.where(np.isnan(steps), 2 * _FARTHEST, np.round(steps)).astype(np.int64).astype(np.uint64)
-        multipliers = np.random.RandomState(_MULTIPLIER_SEED).randint(1, 2**63, size=bits.shape[1], dtype=np.int64)
+            steps = np.clip((table - self.center) / self.unit, -FARTHEST, FARTHEST)
+        bits: np.ndarray = np.where(np.isnan(steps), 2 * FARTHEST, np.round(steps)).astype(np.int64).astype(np.uint64)
         key = np.zeros(len(bits), dtype=np.uint64)
-        for column, multiplier in zip(bits.T, np.bitwise_or(multipliers.astype(np.uint64), 1), strict=True):
+        for column, multiplier in zip(bits.T, self.multipliers(bits.shape[1]), strict=True):
             key = (key ^ column) * multiplier
             key ^= key >> np.uint64(29)
         return key
+
+    @staticmethod
+    def multipliers(n: int) -> np.ndarray:
+        """Return odd numbers, (n,), uint64, by which the keys of rows are made of their columns."""
+        drawn = np.random.RandomState(_MULTIPLIER_SEED).randint(1, 2**63, size=n, dtype=np.int64)
+        return np.bitwise_or(drawn.astype(np.uint64), 1)

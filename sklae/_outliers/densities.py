@@ -15,11 +15,12 @@ from sklearn.mixture import GaussianMixture
 from sklae._outliers.spaces import Whitened
 from sklae._outliers.tails import Tail
 
-__all__ = ["ColumnTails", "Density", "NormalMixture", "TrimmedNormal", "left_out"]
+__all__ = ["LEAST_VARIANCE", "ColumnTails", "Density", "NormalMixture", "TrimmedNormal", "left_out"]
 
 # Of more dimensions, so many principal components and what these miss.
 _MOST_DIMENSIONS, _N_COMPONENTS = 128, 64
-_LEAST_VARIANCE = 1e-6
+#: Of what principal components miss.
+LEAST_VARIANCE = 1e-6
 
 
 class Density(ABC):
@@ -190,7 +191,7 @@ class _Reduced:
             return points
         centered = points - self.mean
         scores = centered @ self.axes
-        missed = np.maximum((centered**2).sum(axis=1) - (scores**2).sum(axis=1), _LEAST_VARIANCE)
+        missed = np.maximum((centered**2).sum(axis=1) - (scores**2).sum(axis=1), LEAST_VARIANCE)
         return np.column_stack([scores, np.sqrt(missed)])
 
     def widen(self, terms: np.ndarray) -> np.ndarray:

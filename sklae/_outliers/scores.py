@@ -13,20 +13,20 @@ from sklae._outliers.ensemble import Ensemble, batches_of
 from sklae._outliers.spaces import SPACES, PointSpace, Seen, Space
 from sklae._outliers.tails import Tail
 
-__all__ = ["EVIDENCE", "Evidence", "Learned", "OfAutoencoders"]
+__all__ = ["EVIDENCE", "MOST_RESIDUAL", "SAME", "Evidence", "Learned", "OfAutoencoders"]
 
 _N_NEIGHBORS = 5
 # Neighbours that say what to expect.
 _N_WITNESSES = 10
-# Squared distance up to which rows are the same, but for rounding.
-_SAME = 1e-10
+#: Squared distance up to which rows are the same, but for rounding.
+SAME = 1e-10
 # What distances among trusted rows weigh beside those among all. Chosen on half of the tables of
 # benchmarks/outliers/detection.py, as the weights of evidence are.
 _TRUSTED_SHARE = 0.3
 # Of fewer rows for a dimension, a view tells the rows it was learned from from others.
 _ROWS_EACH = 10
-# A residual in units of the usual one: squares must not overflow.
-_MOST = 1e100
+#: A residual in units of the usual one: squares must not overflow.
+MOST_RESIDUAL = 1e100
 
 
 class Learned(NamedTuple):
@@ -176,7 +176,7 @@ class Reconstruction(OfAutoencoders):
         cells = self.ensemble.cells
         with np.errstate(over="ignore"):
             residuals = self.ensemble.residuals(seen.table, seen.expected) / self.residual_scale[cells.owner]
-        squares = cells.add_up(np.clip(residuals, -_MOST, _MOST) ** 2)
+        squares = cells.add_up(np.clip(residuals, -MOST_RESIDUAL, MOST_RESIDUAL) ** 2)
         return _mean_terms(squares, self.ensemble.modelled(seen.table))
 
     def suggest(self, seen: Seen) -> np.ndarray:
@@ -193,7 +193,7 @@ class Bound(OfAutoencoders):
         models: list[Any] = [member.model_ for member in self.ensemble.members]
         with np.errstate(over="ignore", invalid="ignore"):
             terms = -np.sum([model.bound_terms(seen.table) for model in models], axis=0) / len(models)
-        return np.clip(np.nan_to_num(terms, nan=_MOST), -_MOST, _MOST)
+        return np.clip(np.nan_to_num(terms, nan=MOST_RESIDUAL), -MOST_RESIDUAL, MOST_RESIDUAL)
 
     def suggest(self, seen: Seen) -> np.ndarray:
         return seen.expected
@@ -350,7 +350,7 @@ class _Search:
         found = self._search.kneighbors(points, return_distance=False)
         squares = (points[:, None, :] - self.points[found]) ** 2
         distance = squares.sum(axis=2)
-        dropped = np.where(distance.min(axis=1) <= _SAME, distance.argmin(axis=1), distance.argmax(axis=1))
+        dropped = np.where(distance.min(axis=1) <= SAME, distance.argmin(axis=1), distance.argmax(axis=1))
         squares[np.arange(len(points)), dropped] = 0.0
         return squares
 
@@ -372,7 +372,7 @@ EVIDENCE: dict[str, type[Evidence]] = {
 def _mean_terms(squares: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return squares over the number of values in their row, 0 in gaps."""
     gaps = np.isnan(values)
-    squares[np.isnan(squares)] = _MOST**2  # so far out that the network overflowed
+    squares[np.isnan(squares)] = MOST_RESIDUAL**2  # so far out that the network overflowed
     squares[gaps] = 0.0
     squares /= np.maximum((~gaps).sum(axis=1, keepdims=True), 1)
     return squares

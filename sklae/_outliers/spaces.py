@@ -13,14 +13,14 @@ from sklearn.covariance import ledoit_wolf
 from sklae._outliers.ensemble import Ensemble
 from sklae._outliers.tails import kept_knots
 
-__all__ = ["SPACES", "PointSpace", "Seen", "Space", "Whitened"]
+__all__ = ["CONDITION_WEIGHT", "FARTHEST", "SPACES", "PointSpace", "Seen", "Space", "Whitened"]
 
-# Standard deviations from the mean from which on rows are no longer told apart: squares must not overflow.
-_FARTHEST = 1e6
+#: Standard deviations from the mean from which on rows are no longer told apart: squares must not overflow.
+FARTHEST = 1e6
 # Closer to the mean they aren't either: differences of such numbers have no quotients.
 _NEAREST = 1e-100
-# How many standard deviations apart rows of different conditions lie.
-_CONDITION_WEIGHT = 3.0
+#: How many standard deviations apart rows of different conditions lie.
+CONDITION_WEIGHT = 3.0
 # Of the mean variance: what keeps covariances of dependent columns invertible.
 _RIDGE = 1e-6
 
@@ -75,13 +75,13 @@ class PointSpace:
             filled = np.where(gaps, expected, observed) if gaps.any() else observed
             points = ensemble.cumulate(filled - ensemble.mean)
             points /= self.unit
-        np.clip(points, -_FARTHEST, _FARTHEST, out=points)
+        np.clip(points, -FARTHEST, FARTHEST, out=points)
         points[np.abs(points) < _NEAREST] = 0.0
         if gaps.any():
-            points[np.isnan(points)] = _FARTHEST  # filled by a network that overflowed
+            points[np.isnan(points)] = FARTHEST  # filled by a network that overflowed
         if layout.n_condition:
             conditions = layout.conditions.encode(layout.columns.conditioning(table))
-            points = np.hstack([points, _CONDITION_WEIGHT * conditions])
+            points = np.hstack([points, CONDITION_WEIGHT * conditions])
         return points
 
     def cells(self, points: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklae._utils.thinning import thinned
 
-__all__ = ["Tail", "kept_knots"]
+__all__ = ["LARGE", "Tail", "kept_knots"]
 
 # Beyond the largest of this share of the sample a line takes over from the steps of the sample.
 _TAIL_SHARE = 0.2
@@ -17,8 +17,8 @@ _LEAST_TAIL = 5
 # The tail's mean excess is at least this much, in logarithms (or in standard deviations): else a sample whose largest
 # values are (almost) equal would find everything beyond them infinitely surprising.
 _LEAST_EXCESS = 0.01
-# Nats from which on surprise grows more slowly.
-_LARGE = 20.0
+#: Nats from which on surprise grows more slowly.
+LARGE = 20.0
 # Of a larger sample so many values are kept.
 _MOST_KNOTS = 1_024
 # Values that differ by no more than this share of their size are the same.
@@ -95,7 +95,7 @@ def _tied(x: np.ndarray) -> np.ndarray:
 
 def _bent(surprise: np.ndarray) -> np.ndarray:
     """Return surprises, very large ones as logarithms go on: no cell is to outweigh all else by its size alone."""
-    return np.where(surprise > _LARGE, _LARGE * (1.0 + np.log(np.maximum(surprise, _LARGE) / _LARGE)), surprise)
+    return np.where(surprise > LARGE, LARGE * (1.0 + np.log(np.maximum(surprise, LARGE) / LARGE)), surprise)
 
 
 def kept_knots(n_knots: int) -> np.ndarray:

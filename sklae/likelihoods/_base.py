@@ -146,6 +146,8 @@ class ColumnDensity(LinearStart, nn.Module):
     noiseless: bool = False
     #: How many levels each column has, (n_columns,): 0 for one of numbers. None: all are numbers.
     levels: np.ndarray | None = None
+    #: The largest code of each column that `check` lets pass, (n_columns,); None where it refuses none.
+    limit: torch.Tensor | None
     #: What the columns count in training, (n_columns,); None: all the same.
     balance: torch.Tensor | None
 
@@ -175,6 +177,7 @@ class ColumnDensity(LinearStart, nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("balance", None, persistent=False)
+        self.register_buffer("limit", None, persistent=False)
 
     @abstractmethod
     def energy(self, params: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -206,8 +209,9 @@ class ColumnDensity(LinearStart, nn.Module):
     def _by_level(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Return (..., most levels, n_columns) side by side, column by column, without what is no level."""
         assert self.levels is not None
-        there = torch.as_tensor(np.arange(self.levels.max()) < self.levels[:, None])
-        return probabilities.transpose(-1, -2)[..., there]
+        there = np.flatnonzero(np.arange(self.levels.max()) < self.levels[:, None])
+        place = torch.as_tensor(there).to(probabilities.device)
+        return probabilities.transpose(-1, -2).flatten(-2).index_select(-1, place)
 
     @abstractmethod
     def sample(self, params: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -88,6 +88,12 @@ class BlockColumns(_StartByBlocks, ColumnDensity):
         cells = np.argsort(np.repeat(every, np.maximum(levels, 1)), kind="stable")
         self.register_buffer("cells", None if in_order else torch.as_tensor(cells), persistent=False)
         self.levels = levels[np.argsort(every)]
+        limits = [
+            torch.full((n,), torch.inf) if density.limit is None else density.limit.float()
+            for density, n in zip(densities, self.widths, strict=True)
+        ]
+        limit = None if all(density.limit is None for density in densities) else self._join(limits)
+        self.register_buffer("limit", limit, persistent=False)
         self.register_buffer("zeros", torch.zeros(len(every), dtype=torch.float32), persistent=False)
 
     def n_outputs(self, n_columns: int) -> int:

@@ -82,7 +82,8 @@ class _OrdinalColumns(ColumnDensity):
     def probabilities(self, params: torch.Tensor) -> torch.Tensor:
         """Return the probability of each level, (..., most levels, n_columns), 0 for what is no level."""
         # a cut is learned even where every column is constant
-        cuts = self.thresholds()[: int(self.last.max()) + 2]
+        assert self.levels is not None
+        cuts = self.thresholds()[: self.levels.max() + 1]
         return (cuts - params[..., None, :]).sigmoid().diff(dim=-2)
 
     def mean(self, params: torch.Tensor) -> torch.Tensor:

@@ -60,7 +60,7 @@ class _Layers(nn.Module):
     ) -> torch.Tensor:
         """Run from initial states, (n_samples, n_layers * n_hidden), or from zero."""
         if starts is None:
-            starts = steps.new_zeros(len(steps), self.n_layers * self.n_hidden)
+            starts = steps.new_zeros(steps.shape[0], self.n_layers * self.n_hidden)
         for layer, start in zip(self.layers, starts.chunk(self.n_layers, dim=-1), strict=True):
             steps = beside(*(direction(steps, start) for direction in layer))
             if self.drop is not None:

@@ -44,9 +44,9 @@ class ImageShape(NamedTuple):
     def flatten(self, images: torch.Tensor) -> torch.Tensor:
         """Return images, (n, n_sets * n_channels, height, width), as rows: set after set, as `unflatten` takes each."""
         if not self.channels_last:
-            return images.reshape(len(images), -1)
+            return images.flatten(1)
         sets = images.unflatten(1, (-1, self.n_channels))
-        return sets.movedim(2, -1).reshape(len(images), -1)
+        return sets.movedim(2, -1).flatten(1)
 
 
 def read_shape(shape: Sequence[int] | None, n_columns: int, named: str) -> ImageShape:

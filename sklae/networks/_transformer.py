@@ -50,7 +50,8 @@ class _Block(nn.Module):
         queries, keys, values = self.attend_to(tokens).unflatten(-1, (3, self.nhead, -1)).permute(2, 0, 3, 1, 4)
         # by hand: the fused kernels have no second derivatives, which penalties and critics ask for
         n_at_once = queries.shape[2]
-        if not torch.is_grad_enabled():  # then scores are not kept, so that a few queries can come at a time
+        # without gradients scores are not kept, so that a few queries can come at a time; a graph is for any rows
+        if not torch.is_grad_enabled() and not torch.compiler.is_exporting():
             n_at_once = max(1, _MOST_SCORES // (queries.shape[:2].numel() * n_at_once))
         parts = [_attend(part, keys, values) for part in queries.split(n_at_once, dim=2)]
         heads = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)

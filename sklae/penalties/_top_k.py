@@ -138,7 +138,8 @@ class _BatchTopKActivation(nn.Module):
         z = h.relu()
         if not self.training:
             # weights from before any batch was seen have no threshold: then each row keeps its own largest
-            least = self.threshold if self.n_batches else z.topk(self.n_active, dim=-1).values[..., -1:]
+            own = z.topk(self.n_active, dim=-1).values[..., -1:]
+            least = torch.where(self.n_batches > 0, self.threshold, own)
             return torch.where(z >= least, z, 0.0)
         values, places = z.flatten().topk(self.n_active * len(z))
         self._remember(values.detach())
