@@ -120,7 +120,8 @@ def test_large_offsets_take_no_precision():
     scores = [
         AEOutlierDetector(random_state=0).fit(table).score_samples(table[:20] + 0.5) for table in (dates, shifted)
     ]
-    np.testing.assert_allclose(*scores, atol=0.02)
+    # beginning with other last bits, training in float32 ends with other third digits
+    np.testing.assert_allclose(*scores, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("far", [1e20, 1e160, -1e300])
