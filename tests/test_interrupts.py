@@ -48,8 +48,10 @@ class Press(Callback):
 
 @pytest.fixture(autouse=True)
 def _own_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let what they put aside ignore it
     yield
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("make", [ae, vae])

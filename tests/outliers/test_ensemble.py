@@ -93,7 +93,7 @@ ALONE = {
     "learned scale": ae(likelihood="gaussian", **PLANNED),
     "own modules": ae(encoder=torch.nn.Linear, decoder=torch.nn.Linear, **PLANNED),
     "callback": ae(callbacks=[Watch()], **PLANNED),
-    "scoring": ae(callbacks=[EpochScoring(lambda net, X, y=None: 0.0, name="zero")], **PLANNED),
+    "scoring": ae(callbacks=[EpochScoring(lambda net, X, y=None: 0.0, name="zero", on_train=True)], **PLANNED),
     "net_params": ae(net_params={"optimizer__amsgrad": True}, **PLANNED),
     "lbfgs": ae(solver="lbfgs", net_params={"optimizer__max_iter": 4}),
 }

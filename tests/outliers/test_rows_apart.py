@@ -23,7 +23,14 @@ def discrete(seed, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("settings", [{}, {"anomaly_score": ["neighbors", "columns"]}, {"support_fraction": 1.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"anomaly_score": ["neighbors", "columns"]},
+        pytest.param({"support_fraction": 1.0}, marks=pytest.mark.slow),
+    ],
+)
 def test_rows_score_alone_as_among_others(dtype, settings):
     train, new = discrete(0, dtype), discrete(1, dtype)
     detector = AEOutlierDetector(random_state=0, **settings).fit(train)

@@ -17,7 +17,12 @@ from sklae._outliers.trimming import clique
 
 X = make_table(150, 5)
 FAR = X[:4] + np.array([[5.0, 50.0, 1e6, 1e100]]).T * X.std(0)
-SCORES = [*EVIDENCE, "combined", ["elbo", "neighbors"], ["reconstruction", "elbo", "neighbors"]]
+SCORES = [
+    *EVIDENCE,
+    "combined",
+    pytest.param(["elbo", "neighbors"], marks=pytest.mark.slow),
+    pytest.param(["reconstruction", "elbo", "neighbors"], marks=pytest.mark.slow),
+]
 
 
 def fitted(anomaly_score, table=X, **params):
