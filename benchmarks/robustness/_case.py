@@ -328,6 +328,9 @@ class _Run:
         """Check that values in another dress are not silently read as gaps."""
         if rows.plain is None or self.watch.warned:
             return
+        dressed, bare = cells(rows.build()), cells(rows.plain.build())
+        if any(dressed[i].count(None) > bare[i].count(None) for i in rows.drifted):  # values that its dtype can't hold
+            return
         hidden = tuple(
             c.with_values([None] * rows.spec.n_rows) if i in rows.drifted else c
             for i, c in enumerate(rows.plain.columns)

@@ -53,7 +53,7 @@ def _check_column(
     levels = {v for v in known if v is not None}
     coded = j in imputer._container.columns.categories.levels
     for before, after in zip(given, found, strict=True):
-        if before is not None and not (coded and before not in levels):
+        if before is not None and not (coded and not _hashed_in(before, levels)):
             if watch.warned and isinstance(before, int) and after == float(before):
                 continue  # it is told which integers the floats of a column round
             # numbers that were objects are floats
@@ -73,6 +73,8 @@ def _check_column(
 
 
 def _hashed_in(value: Any, levels: set[Any]) -> bool:
+    if isinstance(value, list):
+        return False
     return value in levels or any(
         _is_number(v) and np.float32(v) == np.float32(value) for v in levels if _is_number(value)
     )

@@ -92,6 +92,11 @@ class FullMixtureCodes(CodeDistribution):
 def choose_component(log_weights: torch.Tensor, n_samples: int, generator: torch.Generator) -> torch.Tensor:
     """Draw which of the mixed distributions each row comes from."""
     weights = log_weights.detach().exp().expand(n_samples, -1).to(generator.device)
+    if not torch.isfinite(weights).all():
+        raise ValueError(
+            "Got shares of a mixture that are not finite; expected numbers: training went astray. Lower "
+            "learning_rate_init, or look for extreme values in the data."
+        )
     return torch.multinomial(weights, 1, generator=generator)[:, 0].to(log_weights.device)
 
 

@@ -115,8 +115,11 @@ class Container:
         names = list(shown.container.columns)
         filled = shown.categories.decode(table_of(filled, names, shown.container, like=X))
         # as they were: the largest integers, for one, are no floats
-        source = X if type(X) is type(filled) else table_of(table[:, kept], names, shown.container, like=X)
-        filled = take_cells(filled, source, ~gaps[:, kept])
+        source, own = X, ~gaps[:, kept]
+        if type(X) is not type(filled):
+            source = table_of(table[:, kept], names, shown.container, like=X)
+            own = own & ~np.isin(np.arange(len(kept)), list(shown.categories.levels))  # which are codes in the table
+        filled = take_cells(filled, source, own)
         if not add_indicator:
             return filled
         return append_columns(filled, dict(zip(self.indicator_names(self._names()), missing.T, strict=True)))

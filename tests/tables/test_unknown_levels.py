@@ -128,6 +128,16 @@ def test_imputers_tell_of_integers_that_floats_round(dtype):
     assert filled["i"][0] == float(largest)
 
 
+def test_codes_of_another_container_come_back_as_levels():
+    """Of frames given as arrays, too, where all of a column is observed."""
+    table = pd.DataFrame({"a": np.repeat([3.5, 7.25, 1.0], 20), "x": RNG.normal(size=N)})
+    imputer = AEImputer(categorical_features=["a"], random_state=0).fit(table)
+    given = table.mask(np.column_stack([np.zeros(N, bool), np.arange(N) % 7 == 0]))
+    for other in (given.to_numpy(), pl.from_pandas(given)):
+        filled = np.asarray(imputer.transform(other))
+        np.testing.assert_array_equal(filled[:, 0], table["a"])
+
+
 def test_masked_arrays_have_gaps():
     values = np.arange(120.0).reshape(40, 3)
     hidden = np.zeros(values.shape, dtype=bool)
