@@ -25,6 +25,10 @@ VERSIONS = {
         "zuko==1.4.0",
         "safetensors==0.5.0",
         "skops==0.11.0",
+        "onnx==1.19.0",
+        "onnxruntime==1.22.0",
+        "onnxscript==0.5.0",
+        "skl2onnx==1.19.1",
     ),
     "newest": ("--upgrade", "--upgrade-strategy=eager"),
 }
