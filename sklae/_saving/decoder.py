@@ -17,6 +17,7 @@ from torch import nn
 
 from sklae._saving.encoder import BUILTINS
 from sklae._saving.known import Known
+from sklae._tables.schema import timestamp_of_plain
 
 __all__ = ["Decoder"]
 
@@ -83,6 +84,9 @@ class Decoder:
         if tag == "times":
             dtype, array = rest
             return self.array(*array).view(np.dtype(dtype))
+        if tag == "masked":
+            values, mask, fill_value = rest
+            return np.ma.MaskedArray(self.array(*values), mask=self.array(*mask), fill_value=self.decode(fill_value))
         if tag == "cells":
             kind, shape, cells = rest
             if kind == "U":
@@ -114,6 +118,13 @@ def _made_by(table: dict[str, Callable], tag: Any) -> Callable:
 # -- what has no identity ---------------------------------------------------------------------------------
 
 
+def _torch_dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"a dtype {name!r}, which is none of PyTorch's")
+    return found
+
+
 def _scalar(dtype: str, content: str) -> Any:
     return np.frombuffer(bytes.fromhex(content), dtype=np.dtype(dtype))[0]
 
@@ -122,7 +133,7 @@ _PLAIN: dict[str, Callable] = {
     "float": lambda text: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
     "scalar": _scalar,
     "dtype": np.dtype,
-    "torch dtype": lambda name: {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}[name],
+    "torch dtype": _torch_dtype,
     "complex": lambda real, imag: complex(float.fromhex(real), float.fromhex(imag)),
     "bytes": bytes.fromhex,
     "decimal": decimal.Decimal,
@@ -131,6 +142,7 @@ _PLAIN: dict[str, Callable] = {
     "date": datetime.date.fromisoformat,
     "time": datetime.time.fromisoformat,
     "timedelta": datetime.timedelta,
+    "timestamp": timestamp_of_plain,
 }
 
 
@@ -216,6 +228,7 @@ _NODES: dict[str, Callable] = {
     "array": partial(_array, "array"),
     "times": partial(_array, "times"),
     "cells": partial(_array, "cells"),
+    "masked": partial(_array, "masked"),
     "tensor": _tensor,
     "parameter": _parameter,
     "generator": _generator,

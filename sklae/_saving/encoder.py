@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from sklae._saving.known import Known, name_of
+from sklae._tables.schema import plain_timestamp
 
 __all__ = ["BUILTINS", "Encoder"]
 
@@ -93,6 +94,9 @@ class Encoder:
         for kind in (datetime.datetime, datetime.date, datetime.time):
             if type(value) is kind and getattr(value, "tzinfo", None) is None:
                 return [kind.__name__, value.isoformat()]
+        timestamp = plain_timestamp(value)
+        if timestamp is not None:
+            return ["timestamp", *timestamp]
         if type(value) is datetime.timedelta:
             return ["timedelta", value.days, value.seconds, value.microseconds]
         return None
@@ -137,6 +141,9 @@ class Encoder:
         return [[self.encode(key, path), self.encode(each, f"{path}[{key!r}]")] for key, each in value.items()]
 
     def _array(self, array: np.ndarray, path: str) -> list[Any]:
+        if type(array) is np.ma.MaskedArray:
+            parts = np.asarray(array.data), np.ma.getmaskarray(array)
+            return ["masked", *(self._array(each, path) for each in parts), self.encode(array.fill_value, path)]
         if type(array) is not np.ndarray:
             raise self._refusal(array, path)
         if array.dtype.kind in _ARRAY_KINDS and array.dtype.isnative:

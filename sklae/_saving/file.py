@@ -58,6 +58,8 @@ def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool
     ValueError
         For what has no place in such a file: lambdas, functions within functions, trees. It says where it is. Nothing
         is written.
+    FileNotFoundError
+        Where the folder is not there.
     ImportError
         Without safetensors: ``pip install "sklae[io]"``.
 
@@ -87,6 +89,11 @@ def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool
         path.write(content)
         return
     target = Path(path)
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"Got path={str(path)!r}, in a folder that is not there; expected one that is. Make it: "
+            f"pathlib.Path({str(target.parent)!r}).mkdir(parents=True)."
+        )
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         aside.write_bytes(content)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn import metrics
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from torch import nn
 
 __all__ = ["Known", "name_of", "trusted_types"]
@@ -37,6 +39,14 @@ _OF_SKORCH = (
     "skorch.setter:optimizer_setter",
     "skorch.utils:to_numpy",
 )
+# Modules whose classes of a kind are known.
+_OF_TORCH = (
+    (nn, nn.Module),
+    (torch.optim, torch.optim.Optimizer),
+    (torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
+)
+# What pipelines and searches are made of.
+_OF_SKLEARN = (BaseEstimator, BaseCrossValidator, BaseShuffleSplit)
 # What flows are made of.
 _OF_ZUKO = (nn.Module, torch.distributions.Transform, torch.distributions.Distribution)
 
@@ -74,14 +84,16 @@ class Known:
             return None
         if name in _OF_SKORCH or name.startswith("skorch.utils:_indexing_"):
             return getattr(import_module(module), path, None)
-        for library, base in ((nn, nn.Module), (torch.optim, torch.optim.Optimizer)):
+        for library, base in _OF_TORCH:
             found = getattr(library, path, None)
             if isclass(found) and issubclass(found, base) and name_of(found) == name:
                 return found
         if module.startswith("zuko."):
             return _subclass_in(module, path, _OF_ZUKO)
+        if module.startswith("sklearn.metrics."):
+            return _of_metrics(name, module, path)
         if module.startswith("sklearn."):
-            return _subclass_in(module, path, BaseEstimator)
+            return _subclass_in(module, path, _OF_SKLEARN)
         found = getattr(np, path, None)
         is_number = isclass(found) and issubclass(found, np.generic)
         return found if module == "numpy" and (is_number or isinstance(found, np.ufunc)) else None
@@ -96,6 +108,14 @@ def _subclass_in(module: str, path: str, base: type | tuple[type, ...]) -> Any:
     except ImportError:
         return None
     return found if isclass(found) and issubclass(found, base) and found.__module__ == module else None
+
+
+def _of_metrics(name: str, module: str, path: str) -> Any:
+    """Return one of scikit-learn's metrics, or what a search makes a scorer of them."""
+    if module == "sklearn.metrics._scorer":
+        return _subclass_in(module, path, object) if path.endswith("Scorer") else None
+    found = getattr(metrics, path, None)
+    return found if callable(found) and name_of(found) == name else None
 
 
 @functools.cache
@@ -138,10 +158,7 @@ def trusted_types() -> list[str]:
     True
     """
     of_torch = [
-        each
-        for library, base in ((nn, nn.Module), (torch.optim, torch.optim.Optimizer))
-        for _, each in getmembers(library, isclass)
-        if issubclass(each, base)
+        each for library, base in _OF_TORCH for _, each in getmembers(library, isclass) if issubclass(each, base)
     ]
     import zuko
 
@@ -152,4 +169,4 @@ def trusted_types() -> list[str]:
         if issubclass(each, _OF_ZUKO)
     ]
     names = [name_of(each) for each in (*_own().values(), *of_torch, *of_zuko, functools.partial, np.dtype)]
-    return sorted({name.replace(":", ".") for name in (*names, *_OF_SKORCH)})
+    return sorted({"pandas.Timestamp", *(name.replace(":", ".") for name in (*names, *_OF_SKORCH))})

@@ -10,7 +10,15 @@ import numpy as np
 
 from sklae._tables.frames import empty_like
 
-__all__ = ["PlainContainer", "dtype_of_plain", "frame_of_plain", "plain_dtype", "plain_frame"]
+__all__ = [
+    "PlainContainer",
+    "dtype_of_plain",
+    "frame_of_plain",
+    "plain_dtype",
+    "plain_frame",
+    "plain_timestamp",
+    "timestamp_of_plain",
+]
 
 # The keys of plain values, by which they are told from what is kept as it is: a frame of another library, say.
 _FRAME, _DTYPE = "frame of", "dtype of"
@@ -87,6 +95,8 @@ def _plain_dtype(dtype: Any) -> dict[str, Any] | None:
         }
     if library != "pandas":
         return None
+    if name == "ArrowDtype":
+        return {_DTYPE: "arrow", "name": str(dtype.pyarrow_dtype)}
     if name == "CategoricalDtype":
         if dtype.categories is None:
             return {_DTYPE: "categories", "levels": None, "of": None, "ordered": dtype.ordered}
@@ -120,4 +130,26 @@ def dtype_of_plain(plain: Any) -> Any:
         levels = plain["levels"]
         index = None if levels is None else pd.Index(levels, dtype=dtype_of_plain(plain["of"]))
         return pd.CategoricalDtype(index, plain["ordered"])
+    if library == "arrow":
+        import pyarrow
+
+        return pd.ArrowDtype(pyarrow.type_for_alias(plain["name"]))
     return pd.api.types.pandas_dtype(plain["name"])
+
+
+def plain_timestamp(value: Any) -> list[Any] | None:
+    """Return a Timestamp of pandas as its nanoseconds, unit and time zone; None for anything else."""
+    if type(value).__name__ != "Timestamp" or not type(value).__module__.startswith("pandas"):
+        return None
+    plain = [value.value, value.unit, None if value.tzinfo is None else str(value.tzinfo)]
+    try:
+        return plain if timestamp_of_plain(*plain) == value else None
+    except (KeyError, ValueError):  # a time zone of the user's own
+        return None
+
+
+def timestamp_of_plain(nanoseconds: int, unit: str, time_zone: str | None) -> Any:
+    """Return the Timestamp of pandas that was made plain."""
+    import pandas as pd
+
+    return pd.Timestamp(nanoseconds, tz=time_zone).as_unit(unit)

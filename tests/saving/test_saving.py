@@ -16,9 +16,10 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from skorch.callbacks import EarlyStopping, EpochScoring
+from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
 from support import LISTED, into_support
 from torch import nn
 from toys import X, ae, detector, fingerprint, outputs, same, vae, with_gaps
@@ -41,6 +42,11 @@ MIXED = pd.DataFrame(
     }
 )
 GAPPY = MIXED.mask(np.random.default_rng(1).uniform(size=MIXED.shape) < 0.1)
+
+DATED = MIXED.assign(
+    day=pd.to_datetime(["2024-01-01", "2024-02-01"])[RNG.integers(0, 2, 60)].tz_localize("Europe/Rome")
+)
+ARROW = GAPPY.convert_dtypes(dtype_backend="pyarrow")
 
 
 def through_file(estimator, **settings):
@@ -84,6 +90,19 @@ FITTED = {
     "imputer, given": (lambda: AEImputer(vae(), random_state=0).fit(GAPPY), GAPPY),
     "detector": (lambda: AEOutlierDetector(ae(), random_state=0).fit(GAPPY), GAPPY),
     "residuals": (lambda: detector().fit(X), X),
+    "search": (
+        lambda: GridSearchCV(vae(), {"n_components": [1, 2]}, cv=2).fit(X),
+        X,
+    ),
+    "search by a metric": (
+        lambda: GridSearchCV(
+            make_pipeline(ae(), LogisticRegression()), {"autoencodertransformer__n_components": [1]}, scoring="f1", cv=2
+        ).fit(X, X[:, 0] > 0),
+        X,
+    ),
+    "dates": (lambda: vae(condition_features=["day"]).fit(DATED), DATED),
+    "Arrow": (lambda: ae().fit(ARROW), ARROW),
+    "scheduler": (lambda: ae(callbacks=[("rate", LRScheduler("StepLR", step_size=1))]).fit(X), X),
     "pipeline": (lambda: make_pipeline(StandardScaler(), vae(), LogisticRegression()).fit(X, X[:, 0] > 0), X),
     "column transformer": (
         lambda: make_pipeline(
@@ -217,6 +236,11 @@ def test_what_has_no_place_is_refused_and_nothing_is_written(make, where, tmp_pa
         sklae.save(make(), path)
     assert [each.name for each in tmp_path.iterdir()] == ["model.sklae"]
     assert path.read_bytes() == b"before"
+
+
+def test_folders_have_to_be_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Got path=.*in a folder that is not there; expected one that is"):
+        sklae.save(ae(), tmp_path / "none" / "model.sklae")
 
 
 # -- hostile files --------------------------------------------------------------------------------------
@@ -358,7 +382,9 @@ def test_a_file_of_the_first_format_is_read():
 # -- files of others ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [name for name in FITTED if name not in ("callbacks", "flow of codes")])
+@pytest.mark.parametrize(
+    "name", [name for name in FITTED if name not in ("callbacks", "flow of codes", "Arrow", "scheduler")]
+)
 def test_skops_reads_what_is_trusted_in_one_list(name):
     io_of_skops = pytest.importorskip("skops.io")
     make, table = FITTED[name]
