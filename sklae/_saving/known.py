@@ -169,4 +169,4 @@ def trusted_types() -> list[str]:
         if issubclass(each, _OF_ZUKO)
     ]
     names = [name_of(each) for each in (*_own().values(), *of_torch, *of_zuko, functools.partial, np.dtype)]
-    return sorted({"pandas.Timestamp", *(name.replace(":", ".") for name in (*names, *_OF_SKORCH))})
+    return sorted({name.replace(":", ".") for name in (*names, *_OF_SKORCH)})
