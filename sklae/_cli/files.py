@@ -21,6 +21,10 @@ __all__ = ["read_table"]
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
+# Names that are numbers, and those that no column is called by, as it may be by a year.
+_VALUE = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?")
+_FRACTION = re.compile(r"^[-+]|[.,]\d")
+_MOST_NAMED_SO = 0.5
 
 
 def read_table(path: Path) -> tuple[Any, list[str]]:
@@ -71,7 +75,7 @@ def _read_csv(path: Path) -> tuple[Any, list[str]]:
 
     with _cells_of_any_size():
         form = _Form.of(path)
-        remarks = form.check(path)
+        remarks = [*form.remark_on_names(), *form.check(path)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of empty cells at the ends of rows: said above
         # low_memory reads a column in parts, and warns where their types differ
@@ -125,6 +129,17 @@ class _Form:
         names, *first = heads[separator]
         has_commas = separator != "," and any(_DECIMAL_COMMA.fullmatch(cell) for row in first for cell in row)
         return cls(separator, "," if has_commas else ".", names)
+
+    def remark_on_names(self) -> list[str]:
+        """Say so where the line of column names looks like a row."""
+        names = [name.strip() for name in self.names if name.strip()]
+        values = [name for name in names if _VALUE.fullmatch(name)]
+        if len(values) <= _MOST_NAMED_SO * len(names) or not any(_FRACTION.search(name) for name in values):
+            return []
+        return [
+            f"Took the first line for the names of the columns, though it looks like a row: {', '.join(values[:3])}. "
+            "Put a line of names before it, if there is none."
+        ]
 
     def check(self, path: Path) -> list[str]:
         """Refuse rows with a cell too many or too few, and say what is left out where all end in empty ones."""

@@ -44,6 +44,15 @@ READ = {
     "marks": ("\ufeffa,b\r\n1,x\r\n2,y\r\n", {"a": [1, 2], "b": ["x", "y"]}, []),
     "old line ends": ("a,b\r1,x\r2,y\r", {"a": [1, 2], "b": ["x", "y"]}, []),
     "names twice": ("a,a\n1,x\n2,y\n", {"a": [1, 2], "a.1": ["x", "y"]}, []),
+    "no names": (
+        "5.1,3,x\n4.9,3,x\n4.7,2,y\n",
+        {"5.1": [4.9, 4.7], "3": [3, 2], "x": ["x", "y"]},
+        [
+            "Took the first line for the names of the columns, though it looks like a row: 5.1, 3. Put a line of names "
+            "before it, if there is none."
+        ],
+    ),
+    "years": ("2019,2020\n1,x\n2,y\n", {"2019": [1, 2], "2020": ["x", "y"]}, []),
     "a large cell": (f"a,b\n1,{'x' * 200_000}\n2,y\n", {"a": [1, 2], "b": ["x" * 200_000, "y"]}, []),
 }
 

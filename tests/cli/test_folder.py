@@ -273,3 +273,18 @@ def test_an_interrupted_run_ends_and_leaves_nothing(tmp_path):
     _, said = running.communicate(timeout=60)
     assert (running.returncode, said) == (130, "sklae: Interrupted.\n")
     assert _contents(tmp_path) == {"table.csv": TABLE}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes that are closed behind one are POSIX's")
+def test_the_report_is_written_though_nobody_reads_on(tmp_path):
+    (tmp_path / "table.csv").write_text(TABLE)
+    running = subprocess.Popen(
+        [sys.executable, "-u", "-m", "sklae", "table.csv", "--out", "report"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    running.stdout.close()
+    said = running.stderr.read()
+    assert (running.wait(timeout=120), said) == (0, b"")
+    assert "scores.csv" in {path.name for path in (tmp_path / "report").iterdir()}
