@@ -26,15 +26,19 @@ _REMEDIES = {
     "minimum of": "Pass more of them.",
     "features, but": "Pass the columns that were fitted, in the same order.",
     "feature names should match": "Select them: X[list(estimator.feature_names_in_)].",
-    "setting an array element": "Pass an array of numbers, with rows of one length.",
-    "inhomogeneous": "Pass an array of numbers, with rows of one length.",
+    "sequence, in a cell": "Pass an array of numbers, with rows of one length.",
     "unique column names": "Rename the duplicates.",
 }
+# What NumPy says, in words that say more.
+_IN_OTHER_WORDS = dict.fromkeys(
+    ("setting an array element", "inhomogeneous"), "Got a list, or another sequence, in a cell; expected a number."
+)
 _LONGEST_MESSAGE = 600
 
 
 def _with_remedy(error: Exception, name: str) -> Exception:
     message = str(error)
+    message = next((words for symptom, words in _IN_OTHER_WORDS.items() if symptom in message), message)
     if len(message) > _LONGEST_MESSAGE:  # some print the whole table
         message = f"{message[:_LONGEST_MESSAGE]} ..."
     remedies = [remedy for symptom, remedy in _REMEDIES.items() if symptom in message]
