@@ -189,7 +189,7 @@ SLOW = {
     *(f"AEImputer-{name}" for name in IMPUTERS if name.startswith(("indicator", "empty", "default"))),
 }
 # Of these the autoencoder's are not: what reads them is the same.
-SLOW_OF_VAES = ("network", "corruption", "penalty", "solver", "learning_rate", "early_stopping")
+SLOW_OF_VAES = ("network", "likelihood", "corruption", "penalty", "solver", "learning_rate", "early_stopping")
 
 
 def _is_slow(name):

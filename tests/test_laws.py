@@ -28,6 +28,9 @@ ELSEWHERE = {
     "CRITICS",  # test_critics, test_common
     "EVIDENCE",  # test_scores, test_common
     "EXPLANATIONS",  # test_detector
+    "BUILTINS",  # test_saving
+    "CONVERTERS",  # test_onnx, test_onnx_parts
+    "EVIDENCE_MODULES",  # test_onnx
 }
 
 
