@@ -25,6 +25,7 @@ import tempfile
 import tracemalloc
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +104,15 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def hostile(content: bytes, rng: np.random.Generator, planted: Path) -> bytes:
+    return rewritten(content, lambda document: _change(document, rng, planted))
+
+
+def rewritten(content: bytes, change: Callable[[dict], None]) -> bytes:
+    """Return a file with another document, and the checksum of that."""
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8 : 8 + length])
     document = json.loads(header["__metadata__"]["sklae"])
-    _change(document, rng, planted)
+    change(document)
     header["__metadata__"]["sklae"] = json.dumps({**document, "sha256": files._NO_CHECKSUM})
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

@@ -16,8 +16,7 @@ from sklearn.base import BaseEstimator
 from sklae._saving.decoder import Decoder
 from sklae._saving.encoder import Encoder
 from sklae._saving.known import Known
-from sklae._utils.warnings import warn
-from sklae.exceptions import InconsistentVersionWarning
+from sklae._utils.persistent import tell_other_version, version
 
 __all__ = ["load", "save"]
 
@@ -150,12 +149,6 @@ def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[Any] = ()) ->
         ) from error
 
 
-def _version() -> str:
-    from sklae import __version__
-
-    return __version__
-
-
 def _content(estimator: Any, *, keeps_optimizer: bool) -> bytes:
     try:
         from safetensors.numpy import save as to_bytes
@@ -168,7 +161,7 @@ def _content(estimator: Any, *, keeps_optimizer: bool) -> bytes:
     document = {
         "format": _FORMAT,
         "sha256": _NO_CHECKSUM,
-        "version": _version(),
+        "version": version(),
         "class": type(estimator).__name__,
         "needs": sorted(encoder.own),
         "root": root,
@@ -210,18 +203,13 @@ def _read_document(content: bytes, named: str) -> dict[str, Any]:
 
 
 def _check_version(document: dict[str, Any], named: str) -> None:
-    version, written = _version(), document["version"]
+    written = document["version"]
     if document["format"] > _FORMAT:
         raise ValueError(
-            f"Got a {named} of format {document['format']}, which sklae {written} wrote; expected one that {version} "
+            f"Got a {named} of format {document['format']}, which sklae {written} wrote; expected one that {version()} "
             f"reads, of format {_FORMAT} at most. Install sklae {written} or newer."
         )
-    if written != version:
-        warn(
-            f"Got a {named} that sklae {written} wrote, read by {version}; expected the same version. It may not work, "
-            f"or answer otherwise: install sklae=={written}, or fit it anew.",
-            InconsistentVersionWarning,
-        )
+    tell_other_version(named, written)
 
 
 def _arrays(content: bytes) -> list[np.ndarray]:

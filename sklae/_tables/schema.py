@@ -13,9 +13,7 @@ from sklae._tables.frames import empty_like
 __all__ = [
     "PlainContainer",
     "dtype_of_plain",
-    "frame_of_plain",
     "plain_dtype",
-    "plain_frame",
     "plain_timestamp",
     "timestamp_of_plain",
 ]
@@ -32,13 +30,13 @@ class PlainContainer:
     container: Any
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "container": plain_frame(self.container)}
+        return {**vars(self), "container": _plain_frame(self.container)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, container=frame_of_plain(state["container"]))
+        vars(self).update(state, container=_frame_of_plain(state["container"]))
 
 
-def plain_frame(frame: Any) -> Any:
+def _plain_frame(frame: Any) -> Any:
     """Return a frame without rows as a dict of its library and names; others than these as they are."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas" and frame.columns.nlevels == 1:
@@ -48,10 +46,11 @@ def plain_frame(frame: Any) -> Any:
         plain = {_FRAME: library, "names": list(frame.columns)}
     else:
         return frame
-    return plain if _same_frame(frame_of_plain(plain), frame) else frame
+    same = _frame_of_plain(plain)
+    return plain if type(same) is type(frame) and same.equals(frame) else frame
 
 
-def frame_of_plain(plain: Any) -> Any:
+def _frame_of_plain(plain: Any) -> Any:
     """Return the frame without rows that was made plain."""
     if not isinstance(plain, dict):
         return plain
@@ -64,10 +63,6 @@ def frame_of_plain(plain: Any) -> Any:
 
     columns = pd.Index(names, name=plain["of"], dtype=dtype_of_plain(plain["dtype"]))
     return empty_like(pd.DataFrame(np.empty((0, len(names))), columns=columns))
-
-
-def _same_frame(ours: Any, frame: Any) -> bool:
-    return type(ours) is type(frame) and (ours.equals(frame) if hasattr(ours, "equals") else False)
 
 
 def plain_dtype(dtype: Any) -> Any:
@@ -88,25 +83,16 @@ def _plain_dtype(dtype: Any) -> dict[str, Any] | None:
     kind = type(dtype)
     name, library = kind.__name__, kind.__module__.partition(".")[0]
     if library == "narwhals":
-        return {
-            _DTYPE: library,
-            "name": name,
-            "with": [_listed(getattr(dtype, key)) for key in _ARGUMENTS.get(name, ())],
-        }
+        arguments = [_listed(getattr(dtype, key)) for key in _ARGUMENTS.get(name, ())]
+        return {_DTYPE: library, "name": name, "with": arguments}
     if library != "pandas":
         return None
     if name == "ArrowDtype":
         return {_DTYPE: "arrow", "name": str(dtype.pyarrow_dtype)}
     if name == "CategoricalDtype":
-        if dtype.categories is None:
-            return {_DTYPE: "categories", "levels": None, "of": None, "ordered": dtype.ordered}
-        levels = dtype.categories
-        return {
-            _DTYPE: "categories",
-            "levels": levels.tolist(),
-            "of": plain_dtype(levels.dtype),
-            "ordered": dtype.ordered,
-        }
+        index = dtype.categories
+        levels, of = (None, None) if index is None else (index.tolist(), plain_dtype(index.dtype))
+        return {_DTYPE: "categories", "levels": levels, "of": of, "ordered": dtype.ordered}
     return {_DTYPE: library, "name": str(dtype)}
 
 

@@ -9,13 +9,24 @@ from typing import Any
 from sklae._utils.warnings import warn
 from sklae.exceptions import InconsistentVersionWarning
 
-__all__ = ["Persistent"]
+__all__ = ["Persistent", "tell_other_version", "version"]
 
 _VERSION = "_sklae_version"
 
 
-def _version() -> str:
+def version() -> str:
+    """Return the version of sklae that is running."""
     return sys.modules["sklae"].__version__
+
+
+def tell_other_version(what: str, written: str) -> None:
+    """Warn of what another version wrote."""
+    if written != version():
+        warn(
+            f"Got a {what} that sklae {written} wrote, read by {version()}; expected the same version. It may not "
+            f"work, or answer otherwise: install sklae=={written}, or fit it anew.",
+            InconsistentVersionWarning,
+        )
 
 
 class Persistent:
@@ -23,17 +34,13 @@ class Persistent:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {**_settled(state), _VERSION: _version()}
+        return {**_settled(state), _VERSION: version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         written = state.pop(_VERSION, None)
-        if written is not None and written != _version():
-            warn(
-                f"Got a pickle of {type(self).__name__} that sklae {written} wrote, read by {_version()}; expected the "
-                f"same version. It may not work, or answer otherwise: install sklae=={written}, or fit it anew.",
-                InconsistentVersionWarning,
-            )
+        if written is not None:
+            tell_other_version(f"pickle of {type(self).__name__}", written)
         super().__setstate__(state)  # type: ignore[misc]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -30,13 +31,13 @@ _ELEMENTS = {
 }
 
 
-class Answers(nn.Module):
+class Answers(nn.Module, ABC):
     """The answers of a fitted estimator for a table, as a module.
 
     Parameters
     ----------
-    columns : Columns
-        Of the table.
+    inputs : TableInputs
+        What is fed.
     methods : sequence of str
         What to answer.
     dtype : torch.dtype
@@ -48,11 +49,11 @@ class Answers(nn.Module):
     #: Methods that don't translate, and why.
     refused: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, columns: Columns, methods: Sequence[str], dtype: torch.dtype):
+    def __init__(self, inputs: TableInputs, methods: Sequence[str], dtype: torch.dtype):
         super().__init__()
         self.methods, self.dtype = list(methods), dtype
-        self.inputs = TableInputs.of(columns)
-        self.to_codes: nn.Module = CodesModule(self.inputs, dtype)
+        self.inputs = inputs
+        self.to_codes: nn.Module = CodesModule(inputs, dtype)
 
     @staticmethod
     def columns_of(estimator: Any) -> Columns:
@@ -90,9 +91,9 @@ class Answers(nn.Module):
             found += getattr(self, self.verbs[method])(seen)
         return tuple(found)
 
+    @abstractmethod
     def see(self, table: torch.Tensor) -> Any:
         """Return what answers start from."""
-        raise NotImplementedError
 
 
 def network_of(model: FittedModel, dtype: torch.dtype) -> Autoencoder:
@@ -127,7 +128,7 @@ class AutoencoderAnswers(Answers):
 
     def __init__(self, estimator: Any, methods: Sequence[str], dtype: torch.dtype):
         layout: Layout = estimator.layout_
-        super().__init__(self.columns_of(estimator), methods, dtype)
+        super().__init__(TableInputs.of(layout.columns), methods, dtype)
         self.model: FittedModel = estimator.model_
         self.network = network_of(self.model, dtype)
         self.layout = LayoutModule(layout, dtype)
@@ -207,19 +208,18 @@ class CodeAnswers(Answers):
     verbs: ClassVar[Mapping[str, str]] = {"inverse_transform": "decoded"}
 
     def __init__(self, estimator: Any, methods: Sequence[str], dtype: torch.dtype):
-        nn.Module.__init__(self)
         layout: Layout = estimator.layout_
         if layout.n_condition:
             raise ValueError(
                 "Got method='inverse_transform' of a model with condition_features; expected one without. Use "
                 "'reconstruct', which reads the rows' own conditions."
             )
-        self.methods, self.dtype = list(methods), dtype
-        self.inputs = TableInputs([Column(f"x{i}", None) for i in range(estimator.n_components_)], apart=False)
+        codes = TableInputs([Column(f"x{i}", None) for i in range(estimator.n_components_)], apart=False)
+        super().__init__(codes, methods, dtype)
         self.network = network_of(estimator.model_, dtype)
         self.units = UserUnits(layout)
         self.leaving = TableOutputs(layout.columns, TableInputs.of(layout.columns), dtype)
-        self.to_codes: nn.Module = nn.Identity()
+        self.to_codes = nn.Identity()
 
     def outputs_of(self, method: str) -> list[Output]:
         return self.leaving.outputs(method)

@@ -16,6 +16,7 @@ from sklae.onnx._answers import Answers
 from sklae.onnx._curves import n_at_or_below
 from sklae.onnx._evidence import EVIDENCE_MODULES, EnsembleModule
 from sklae.onnx._layout import numbers
+from sklae.onnx._table import TableInputs
 
 __all__ = ["DetectorAnswers"]
 
@@ -53,7 +54,7 @@ class DetectorAnswers(Answers):
         return estimator.autoencoder_.layout_.columns
 
     def __init__(self, estimator: Any, methods: Sequence[str], dtype: torch.dtype):
-        super().__init__(self.columns_of(estimator), methods, dtype)
+        super().__init__(TableInputs.of(self.columns_of(estimator)), methods, dtype)
         self.anomaly = _JointModule(estimator._joint)
         known: KnownRows | None = estimator._known
         self.known = None if known is None else _KnownModule(known)

@@ -258,15 +258,20 @@ def test_a_fit_that_was_cut_short_makes_no_report(run, monkeypatch):
     assert not out.exists()
 
 
-def test_an_interrupted_run_ends_and_leaves_nothing(tmp_path):
-    (tmp_path / "table.csv").write_text(TABLE)
-    running = subprocess.Popen(
+def _started(folder):
+    """Return a process that reports on a table there."""
+    (folder / "table.csv").write_text(TABLE)
+    return subprocess.Popen(
         [sys.executable, "-u", "-m", "sklae", "table.csv", "--out", "report"],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_an_interrupted_run_ends_and_leaves_nothing(tmp_path):
+    running = _started(tmp_path)
     assert "20 rows" in running.stdout.readline()
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
@@ -277,14 +282,8 @@ def test_an_interrupted_run_ends_and_leaves_nothing(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes that are closed behind one are POSIX's")
 def test_the_report_is_written_though_nobody_reads_on(tmp_path):
-    (tmp_path / "table.csv").write_text(TABLE)
-    running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "sklae", "table.csv", "--out", "report"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    running = _started(tmp_path)
     running.stdout.close()
     said = running.stderr.read()
-    assert (running.wait(timeout=120), said) == (0, b"")
+    assert (running.wait(timeout=120), said) == (0, "")
     assert "scores.csv" in {path.name for path in (tmp_path / "report").iterdir()}

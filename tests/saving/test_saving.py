@@ -25,8 +25,8 @@ from torch import nn
 from toys import X, ae, detector, fingerprint, outputs, same, vae, with_gaps
 
 import sklae
+from benchmarks.robustness.hostile_files import rewritten
 from sklae import AEImputer, AEOutlierDetector
-from sklae._saving import file as saved_files
 from sklae.exceptions import InconsistentVersionWarning
 
 pytest.importorskip("safetensors")
@@ -244,19 +244,6 @@ def test_folders_have_to_be_there(tmp_path):
 
 
 # -- hostile files --------------------------------------------------------------------------------------
-
-
-def rewritten(content, change):
-    """Return a file with another document, and the checksum of that."""
-    (length,) = struct.unpack_from("<Q", content)
-    header = json.loads(content[8 : 8 + length])
-    document = json.loads(header["__metadata__"]["sklae"])
-    change(document)
-    header["__metadata__"]["sklae"] = json.dumps({**document, "sha256": saved_files._NO_CHECKSUM})
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    new = struct.pack("<Q", len(text)) + text + content[8 + length :]
-    return new.replace(saved_files._NO_CHECKSUM.encode(), saved_files._checksum(new).encode(), 1)
 
 
 SMALL = bytes_of(ae(max_iter=1).fit(X))
