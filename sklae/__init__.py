@@ -31,6 +31,7 @@ _SUBMODULES = (
     "posteriors",
     "priors",
     "schedules",
+    "sources",
 )
 __all__ = [
     "AEImputer",

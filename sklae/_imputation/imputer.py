@@ -34,6 +34,7 @@ from sklae._utils.persistent import Persistent
 from sklae._utils.random import random_state_for
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
+from sklae.sources._taken import in_chunks, what_fits
 
 __all__ = ["AEImputer"]
 
@@ -215,6 +216,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
         """
         with atomic(self), tensors_on_cpu():
             self._check_parameters()
+            X = what_fits(X, self)
             counts = RowWeights.read(sample_weight, X)
             X = counts.of(X)
             gapped = read(unmarked(X, self.missing_values))
@@ -295,6 +297,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
 
     # -- filling ----------------------------------------------------------------------------------------
 
+    @in_chunks
     def transform(self, X: Any) -> Any:
         """Fill missing cells.
 

@@ -15,9 +15,21 @@ __all__ = ["progress", "stage"]
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], task: str, *, verbose: bool) -> Iterable[T]:
-    """Return steps, with a bar on the standard error stream where ``verbose``."""
-    return tqdm(steps, desc=task) if verbose else steps
+def progress(steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None) -> Iterable[T]:
+    """Return steps, with a bar on the standard error stream where ``verbose``.
+
+    With a total they are parts of as many, a part with a length.
+    """
+    if not verbose:
+        return steps
+    return tqdm(steps, desc=task) if total is None else _parts(steps, task, total)
+
+
+def _parts(steps: Iterable[T], task: str, total: int) -> Iterator[T]:
+    with tqdm(desc=task, total=total, unit_scale=True) as bar:
+        for step in steps:
+            yield step
+            bar.update(len(step))  # type: ignore[arg-type]
 
 
 @contextmanager
