@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from sklae._tables.validation import check_table
 from sklae._tables.weights import weights_of
 from sklae._training.batches import MOST_SAMPLED, EncodedRows, StreamedRows
 from sklae._utils.ahead import ahead
+from sklae._utils.progress import progress
 from sklae._utils.random import some_rows
 from sklae._utils.warnings import told_once
 from sklae.likelihoods import Likelihood
@@ -24,6 +25,8 @@ from sklae.likelihoods import Likelihood
 __all__ = ["FitInput", "RowReader", "SourceReader", "TrainingRows", "read_columns", "reader_for"]
 
 _NO_COLUMNS = _NO_ROWS = np.empty(0, dtype=int)
+
+T = TypeVar("T")
 
 #: Likelihoods of single kinds of columns, and the columns of each.
 Leaves = list[tuple[Likelihood, np.ndarray]]
@@ -244,9 +247,11 @@ class SourceReader:
         picked = Picked(left_out)
         sample = Picked(some_rows(len(source) - len(left_out), MOST_SAMPLED, np.random.RandomState(self.seed)))
         if layout is None:
-            columns = read_columns(self.estimator, source.checked_chunks(), given.levels)
+            columns = read_columns(
+                self.estimator, self._told(source.checked_chunks(), "kinds and levels", source), given.levels
+            )
             reader = self.rows.reader(columns, is_piece=given.is_piece)
-            tables = self._tables(source, columns, picked, sample, resets=True)
+            tables = self._told(self._tables(source, columns, picked, sample, resets=True), "scales and gaps", source)
             for table in regrouped(tables, rows_per_chunk(columns.n_total)):  # so that sums are those of a table
                 reader.update(table)
             learned = reader.finish()
@@ -271,6 +276,9 @@ class SourceReader:
             valid = self._check(given.X_val, learned.columns, name="X_val")
         encoded = None if valid is None else encode(valid)
         return TrainingRows(learned, train.kept(), encoded, held_out=bool(len(left_out)))
+
+    def _told(self, parts: Iterator[T], task: str, source: RowSource) -> Iterable[T]:
+        return progress(parts, task, verbose=bool(self.estimator.verbose), total=len(source))
 
     def _tables(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class Picked:
         return rows
 
 
-def regrouped(tables: Iterator[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:
+def regrouped(tables: Iterable[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:
     """Yield the rows of arrays in arrays of so many rows (the last has the rest), whatever they came in."""
     waiting: list[np.ndarray] = []
     n_waiting = 0

@@ -496,6 +496,15 @@ def test_a_divergent_fit_of_a_source_says_so(mixed, streamed):
         vae(learning_rate_init=1e30, max_iter=5).fit(ParquetRows(mixed[1]))
 
 
+def test_reading_is_told_where_asked_for(mixed, capsys):
+    vae(verbose=0, max_iter=1).fit(ParquetRows(mixed[1]))
+    assert capsys.readouterr() == ("", "")
+    vae(verbose=1, max_iter=1).fit(ParquetRows(mixed[1]))
+    told = capsys.readouterr().err
+    assert "kinds and levels: 100%" in told
+    assert "scales and gaps: 100%" in told
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     """Ten times as many rows take hardly more."""
