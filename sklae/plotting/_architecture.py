@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new
+from sklae.plotting._cells import shorten
 from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["ArchitectureDisplay", "Layer", "summary"]
 _PARTS = ("encoder", "posterior", "prior", "decoder", "likelihood")
 _COLORS = {"encoder": BLUE, "decoder": BLUE, "posterior": ORANGE, "prior": ORANGE, "code": ORANGE}
 _ROW = 0.27  # inches
+_MOST_LETTERS = 36
 # From left to right: parts, layers, the middle of the bars, shapes, parameters; the widest bar.
 _PART, _LAYER, _MIDDLE, _SHAPE, _COUNT, _WIDEST = 0.0, 0.13, 0.62, 0.89, 1.0, 0.3
 
@@ -270,12 +272,10 @@ def _layers_of(model: Any) -> list[Layer]:
         if part in ("posterior", "prior", "likelihood"):
             width = layout.n_features if part == "likelihood" else model.n_components_
             if part == "likelihood" or _count(own):
-                layers.append(Layer(part, "", type(own).__name__, (width,), _count(own)))
+                layers.append(Layer(part, "", _kind(own), (width,), _count(own)))
             continue
         found.sort(key=lambda pair: order.get(id(pair[1]), len(order)))
-        layers += [
-            Layer(part, name, type(layer).__name__, shapes.get(id(layer)), _own_count(layer)) for name, layer in found
-        ]
+        layers += [Layer(part, name, _kind(layer), shapes.get(id(layer)), _own_count(layer)) for name, layer in found]
     critics = _count(model.net_.criterion_) if isinstance(model.net_.criterion_, nn.Module) else 0
     return [*layers, Layer("critic", "", "trained against it", None, critics)] if critics else layers
 
@@ -284,8 +284,13 @@ def _walk(part: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield the modules that are layers: without modules inside, or with parameters of their own."""
     for name, layer in part.named_modules():
         inside = [child for child, _ in layer.named_children() if child != "parametrizations"]
-        if "parametrizations" not in name and (not inside or _own_count(layer)):
+        is_container = isinstance(layer, (nn.ModuleList, nn.ModuleDict, nn.Sequential))
+        if "parametrizations" not in name and not is_container and (not inside or _own_count(layer)):
             yield name, layer
+
+
+def _kind(module: nn.Module) -> str:
+    return type(module).__name__.lstrip("_")
 
 
 def _own_count(layer: nn.Module) -> int:
@@ -318,7 +323,7 @@ def _merged(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 def _label(group: Sequence[Layer]) -> str:
     kinds = ", ".join(layer.kind for layer in group)
-    return f"{group[0].name}  {kinds}".strip()
+    return shorten(f"{group[0].name}  {kinds}".strip(), _MOST_LETTERS)
 
 
 def _shape_text(shape: tuple[int, ...] | None) -> str:

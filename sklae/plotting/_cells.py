@@ -9,11 +9,14 @@ import numpy as np
 
 from sklae.plotting._axes import axes_or_new
 
-__all__ = ["cell_size", "draw_cells"]
+__all__ = ["OTHER_LEVEL", "cell_size", "draw_cells", "shorten"]
+
+#: What another level is shaded like, in standard deviations.
+OTHER_LEVEL = 1.5
 
 # Inches of a cell whose text is written, and of one that is only shaded.
 _WRITTEN, _SHADED = (0.9, 0.28), (0.26, 0.2)
-_MOST_WRITTEN, _MOST_LETTERS = 16, 12
+_MOST_WRITTEN, _MOST_LETTERS, _MOST_LABELS = 16, 12, 60
 # Shades end at so many standard deviations; letters on the darker ones are white.
 _REACH, _DARK = 3.0, 0.55
 
@@ -55,11 +58,13 @@ def draw_cells(
             is_dark = abs(np.nan_to_num(shades[i, j])) > _DARK * _REACH
             color = "white" if is_dark else "black"
             ax.text(j, i, shorten(texts[i][j]), ha="center", va="center", fontsize="small", color=color)
-    ax.set_xticks(np.arange(n_columns), [shorten(label, 18) for label in column_labels])
+    told = np.arange(0, n_columns, -(-n_columns // _MOST_LABELS))
+    ax.set_xticks(told, [shorten(column_labels[j], 18) for j in told])
     if n_columns > 1 and max(len(str(label)) for label in column_labels) > 8:
         ax.tick_params(axis="x", rotation=90 if n_columns > _MOST_WRITTEN else 30)
         for label in ax.get_xticklabels():
-            label.set_ha("center" if n_columns > _MOST_WRITTEN else "right")
+            if n_columns <= _MOST_WRITTEN:
+                label.set(ha="right", rotation_mode="anchor")
     ax.set_yticks(np.arange(n_rows), list(row_labels))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

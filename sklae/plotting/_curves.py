@@ -153,7 +153,7 @@ class LossCurveDisplay:
         """
         panels = self._panels(terms, learning_rate)
         width = 6.0 if len(panels) == 1 else 4.4
-        self.axes_ = axes_grid(ax, len(panels), 3, (width, 3.6 if len(panels) == 1 else 3.0))
+        self.axes_ = axes_grid(ax, len(panels), 2 if len(panels) == 4 else 3, (width, 3.6 if len(panels) == 1 else 3.0))
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
         self.lines_: dict[tuple[str, str], Any] = {}

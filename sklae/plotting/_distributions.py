@@ -14,14 +14,16 @@ from sklae.plotting._tables import ReadTables
 __all__ = ["PANEL", "check_features", "draw_distributions"]
 
 #: Inches of a panel.
-PANEL = (2.6, 2.1)
+PANEL = (2.6, 2.2)
 _N_BINS = 24
 _MOST_LEVELS = 8
+# Numbers from here on are written with k, M, ...
+_LARGE = 1e5
 # What is seen of long tails: so much of all values.
 _SEEN = (0.002, 0.998)
 
 
-def draw_distributions(ax: Any, tables: ReadTables, column: int, parts: Sequence[np.ndarray], title: str) -> None:
+def draw_distributions(ax: Any, tables: ReadTables, column: int, parts: Sequence[np.ndarray], note: str) -> None:
     """Draw the distributions of two samples of a column: shares of levels, or densities of numbers.
 
     Parameters
@@ -32,7 +34,8 @@ def draw_distributions(ax: Any, tables: ReadTables, column: int, parts: Sequence
     column : int
     parts : sequence of two ndarray
         Values or codes; NaN is left out.
-    title : str
+    note : str
+        Stands below the column's name.
     """
     parts = [part[~np.isnan(part)] for part in parts]
     together = np.concatenate(parts)
@@ -41,7 +44,7 @@ def draw_distributions(ax: Any, tables: ReadTables, column: int, parts: Sequence
         _draw_levels(ax, levels, parts)
     elif len(together):
         _draw_numbers(ax, together, parts)
-    ax.set_title(title, fontsize="medium")
+    ax.set_title(f"{shorten(tables.names[column], 26)}\n{note}", fontsize="small")
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     tidy(ax)
@@ -84,6 +87,10 @@ def _draw_numbers(ax: Any, together: np.ndarray, parts: Sequence[np.ndarray]) ->
             ax.hist(inside, **settings, alpha=0.3)
             ax.hist(inside, **settings, histtype="step", linewidth=1.3)
     ax.locator_params(axis="x", nbins=4)
+    if max(abs(edges[0]), abs(edges[-1])) >= _LARGE:
+        from matplotlib.ticker import EngFormatter
+
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def check_features(tables: ReadTables, features: Any, ranked: Sequence[int], max_features: int) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklae.plotting._axes import axes_or_new
 from sklae.plotting._codes import MIDDLE, codes_of, decode
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, quote, read_tables
+from sklae.plotting._tables import ReadTables, last_step, read_tables, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,8 +166,8 @@ class LatentGridDisplay:
         if self.shape is not None:
             rows = np.asarray(self.rows, dtype=np.float64)
             extremes = (float(rows.min()), float(rows.max())) if limits is None else limits
-            lines = [quote(value) if i % 2 == 0 else "" for i, value in enumerate(self.y_values)][::-1]
-            ends = [quote(value) for value in np.linspace(self.x_values[0], self.x_values[-1], 5)]
+            lines = [short(value) if i % 2 == 0 else "" for i, value in enumerate(self.y_values)][::-1]
+            ends = [short(value) for value in np.linspace(self.x_values[0], self.x_values[-1], 5)]
             self.ax_ = picture_lines(rows, self.shape, lines, ends, limits=extremes, ax=ax)
         else:
             self.ax_ = self._draw_column(ax, cmap)

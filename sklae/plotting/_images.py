@@ -15,7 +15,9 @@ __all__ = ["image_grid", "picture_lines"]
 
 _GREY, _COLOURED = 1, 3
 # Inches for each pixel, and the least and the most of a new figure.
-_DOTS, _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 0.03, 6.0, 9.0, 9.0
+_DOT, _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 0.03, 6.0, 9.0, 8.0
+# No pixel needs to be larger.
+_LARGEST_DOT = 0.1
 
 
 def image_grid(
@@ -62,11 +64,23 @@ def image_grid(
     >>> ax.images[0].get_array().shape  # two lines of ten, one pixel apart
     (17, 89)
     """
+    return _draw(rows, shape, n_columns, limits, ax)
+
+
+def _draw(
+    rows: ArrayLike,
+    shape: Sequence[int],
+    n_columns: int | None,
+    limits: tuple[float, float] | None,
+    ax: Any,
+    margins: tuple[float, float] = (0.0, 0.0),
+) -> Any:
+    """Draw pictures side by side; a new figure has room for labels, in inches, on the left and below."""
     pictures = _as_pictures(rows, shape)
     low, high = _extremes(pictures) if limits is None else _check_limits(limits)
     mosaic = _mosaic(pictures, _check_n_columns(n_columns, len(pictures)))
-    height, width = mosaic.shape[:2]
-    ax = axes_or_new(ax, _size(height, width))
+    width, height = _size(*mosaic.shape[:2])
+    ax = axes_or_new(ax, (width + margins[0], height + margins[1]))
     if mosaic.ndim == 3:
         mosaic = np.clip((mosaic - low) / max(high - low, np.finfo(float).tiny), 0.0, 1.0)
         mosaic[np.isnan(mosaic).any(axis=-1)] = 1.0  # colours know no missing ones: as white as the page
@@ -102,7 +116,8 @@ def picture_lines(
     rows = np.asarray(rows, dtype=np.float64)
     n_columns = len(rows) // len(line_labels)
     limits = _extremes(_as_pictures(rows[:n_columns], shape)) if limits is None else limits
-    ax = image_grid(rows, shape, n_columns=n_columns, limits=limits, ax=ax)
+    margins = (0.25 + 0.085 * max(map(len, line_labels)), 0.3 * bool(len(column_labels)))
+    ax = _draw(rows, shape, n_columns, limits, ax, margins)
     size = _read_shape(shape)
     ax.set_yticks([(size.height - 1) / 2 + i * (size.height + 1) for i in range(len(line_labels))], line_labels)
     if len(column_labels):
@@ -114,7 +129,7 @@ def picture_lines(
 
 def _size(height: int, width: int) -> tuple[float, float]:
     """Return inches for a mosaic of so many pixels: some dots of a screen for each, or what a page holds."""
-    across = min(max(_DOTS * width, _LEAST_WIDTH), _MOST_WIDTH)
+    across = min(max(_DOT * width, min(_LEAST_WIDTH, _LARGEST_DOT * width)), _MOST_WIDTH)
     down = across * height / width
     if down > _MOST_HEIGHT:
         across, down = across * _MOST_HEIGHT / down, _MOST_HEIGHT

@@ -52,8 +52,8 @@ class ImputationDisplay:
     >>> from sklae.plotting import ImputationDisplay
     >>> X = np.array([[1.0, 2.0], [np.nan, 3.0], [3.0, 1.0], [2.0, 2.0]])
     >>> display = ImputationDisplay(X, np.nan_to_num(X, nan=2.0)).plot()
-    >>> [ax.get_title() for ax in display.axes_]
-    ['x0: 1 of 4 filled']
+    >>> [ax.get_title().splitlines()[1] for ax in display.axes_]
+    ['1 of 4 filled']
     """
 
     def __init__(self, X: Any, filled: Any, *, missing_values: Any = np.nan):
@@ -104,8 +104,8 @@ class ImputationDisplay:
         >>> X = load_wine(as_frame=True).data.iloc[:, :3].copy()
         >>> X.iloc[::5, 1] = np.nan
         >>> display = ImputationDisplay.from_estimator(AEImputer(random_state=0).fit(X), X)
-        >>> [ax.get_title() for ax in display.axes_]
-        ['malic_acid: 36 of 178 filled']
+        >>> [ax.get_title().splitlines()[1] for ax in display.axes_]
+        ['36 of 178 filled']
         """
         last, seen = last_step(estimator, X, "transform")
         display = cls(seen, last.transform(seen), missing_values=getattr(last, "missing_values", np.nan))
@@ -167,8 +167,8 @@ class ImputationDisplay:
         self.figure_ = self.ax_.figure
         for panel, j in zip(self.axes_, chosen, strict=True):
             new = np.concatenate([table[gaps[:, j], j] for table in tables.values])
-            title = f"{tables.names[j]}: {n_gaps[j]:,} of {len(gaps):,} filled"
-            draw_distributions(panel, tables, j, [tables.values[0][~gaps[:, j], j], new], title)
+            parts = [tables.values[0][~gaps[:, j], j], new]
+            draw_distributions(panel, tables, j, parts, f"{n_gaps[j]:,} of {len(gaps):,} filled")
         handles = [Patch(color=BLUE, label="observed"), Patch(color=ORANGE, label="filled in")]
         add_legend(self.axes_, handles, is_own=ax is None)
         return self

@@ -22,7 +22,7 @@ __all__ = ["LatentSpaceDisplay", "latent_map"]
 _MOST_CLASSES = 20
 _MOST_DOTS = 20_000
 _N_HEXAGONS = 90
-# The limits: the middle 96 % of codes, and on each side three quarters of that again.
+# Far out is what lies further from the middle 96 % of codes than three quarters of their range.
 _INNER, _BEYOND = (0.02, 0.98), 0.75
 _MARKERS = "os^Dv*Ph"
 _KINDS = ("auto", "scatter", "hexbin")
@@ -184,9 +184,8 @@ class LatentSpaceDisplay:
     def plot(self, ax: Axes | None = None, *, kind: str = "auto", y_name: str | None = None, **kwargs: Any) -> Self:
         """Draw the map.
 
-        A few codes far from all others would leave no room for these: the limits are those of the middle 96 % of codes
-        and, on each side, three quarters of their range further out, where there are codes. Others are drawn as
-        crosses at the edge, and their number is told.
+        A few codes far from all others would leave no room for these: codes further from the middle 96 % than three
+        quarters of their range are drawn as crosses at the edge, and their number is told.
 
         Parameters
         ----------
@@ -211,8 +210,8 @@ class LatentSpaceDisplay:
         self.ax_ = axes_or_new(ax, (6.0, 5.0))
         self.figure_ = self.ax_.figure
         self.colorbar_: Any = None
-        low, high = _limits(self.positions)
-        outside = ((self.positions < low) | (self.positions > high)).any(axis=1)
+        outside = _far_out(self.positions)
+        low, high = _extremes(self.positions[~outside])
         self.n_outside = int(outside.sum())
         draw = self._draw_dots if kind == "scatter" else self._draw_hexagons
         draw(np.logical_not(outside), (low, high), y_name, kwargs)
@@ -273,7 +272,7 @@ class LatentSpaceDisplay:
             edge[:, 0], edge[:, 1], marker="x", color="black", s=22, linewidths=0.8, clip_on=False, zorder=3
         )
         verb = "row lies" if self.n_outside == 1 else "rows lie"
-        self.ax_.set_title(f"x: {self.n_outside:,} {verb} further out", fontsize="small", loc="right", color=GREY)
+        self.ax_.set_title(f"{self.n_outside:,} {verb} further out (x)", fontsize="small", loc="right", color=GREY)
 
     def _add_colorbar(self, mappable: Any, name: str | None) -> None:
         self.colorbar_ = self.figure_.colorbar(mappable, ax=self.ax_)
@@ -344,10 +343,16 @@ def _commonest(codes: Any) -> int:
     return int(np.bincount(np.asarray(codes, dtype=int)).argmax())
 
 
-def _limits(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the largest positions that are drawn where they are."""
+def _far_out(positions: np.ndarray) -> np.ndarray:
+    """Return which positions are so far from all others that these would be a blot."""
     if not len(positions):
-        return np.zeros(2), np.ones(2)
+        return np.zeros(0, dtype=bool)
     low, high = np.quantile(positions, _INNER, axis=0)
     reach = _BEYOND * (high - low)
-    return np.maximum(positions.min(axis=0), low - reach), np.minimum(positions.max(axis=0), high + reach)
+    return ((positions < low - reach) | (positions > high + reach)).any(axis=1)
+
+
+def _extremes(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not len(positions):
+        return np.zeros(2), np.ones(2)
+    return positions.min(axis=0), positions.max(axis=0)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae.plotting._cells import draw_cells
+from sklae.plotting._cells import OTHER_LEVEL, draw_cells
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, read_tables
+from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ class ReconstructionDisplay:
         estimator : estimator
             A fitted autoencoder, or a pipeline that ends in one: rows are then as its last step sees them.
         X : array-like or frame of shape (n_samples, n_features)
-            The first rows are drawn. Of a table all set the scale of differences.
+            The first rows are drawn.
         corrupted : array-like or frame of shape (n_samples, n_features), default=None
             What to reconstruct in place of X: noisy rows, or rows with gaps.
         shape : tuple of two or three int, default=None
@@ -130,8 +130,7 @@ class ReconstructionDisplay:
         last, seen = last_step(estimator, X[:n_samples], "reconstruct")
         damaged = None if corrupted is None else last_step(estimator, corrupted[:n_samples])[1]
         rebuilt = last.reconstruct(seen if damaged is None else damaged)
-        scale = read_tables(last_step(estimator, X)[1]).spreads() if shape is None else None
-        return cls(seen, rebuilt, corrupted=damaged, shape=shape, scale=scale).plot(ax, **kwargs)
+        return cls(seen, rebuilt, corrupted=damaged, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -169,7 +168,7 @@ class ReconstructionDisplay:
 
         Pictures are drawn in lines below each other. Of a table the cells are written out, three (or two) lines for
         each row, and shaded where they differ from the original: numbers
-        in units of ``scale``, levels fully.
+        in units of ``scale``, other levels as much as one and a half of these.
 
         Parameters
         ----------
@@ -237,10 +236,12 @@ def _draw_table(shown: dict[str, Any], scale: np.ndarray | None, ax: Any) -> Any
 
 
 def _offs(tables: ReadTables, differences: np.ndarray, spreads: np.ndarray) -> np.ndarray:
-    """Return by how much cells are off, in standard deviations; another level counts as three."""
+    """Return by how much cells are off, in standard deviations; another level counts as one and a half."""
     return np.array(
         [
-            3.0 * float(difference != 0) if j in tables.levels and not np.isnan(difference) else difference / spreads[j]
+            OTHER_LEVEL * float(difference != 0)
+            if j in tables.levels and not np.isnan(difference)
+            else difference / spreads[j]
             for j, difference in enumerate(differences)
         ]
     )

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_grid
-from sklae.plotting._cells import cell_size, draw_cells
+from sklae.plotting._cells import OTHER_LEVEL, cell_size, draw_cells
 from sklae.plotting._codes import MIDDLE, codes_of, decode
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, quote, read_tables
+from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,8 +143,7 @@ class TraversalDisplay:
         for place, component in enumerate(chosen):
             moved[place * len(values) : (place + 1) * len(values), component] = values
         rows = decode(last, moved, condition)
-        scale = read_tables(seen).spreads() if shape is None and np.shape(seen)[0] > 1 else None
-        return cls(rows, values, chosen, shape=shape, scale=scale).plot(ax, **kwargs)
+        return cls(rows, values, chosen, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -170,7 +169,7 @@ class TraversalDisplay:
         -------
         self : object
         """
-        steps = [quote(value) for value in self.values]
+        steps = [short(value) for value in self.values]
         names = [f"component {component}" for component in self.components]
         if self.shape is not None:
             rows = np.asarray(self.rows, dtype=np.float64)
@@ -285,7 +284,7 @@ class InterpolationDisplay:
         last, start = last_step(estimator, a, "interpolate")
         end = last_step(estimator, b)[1]
         rows = last.interpolate(start, end, n_steps, method=method, condition=condition)
-        return cls(rows, n_steps, shape=shape).plot(ax, **kwargs)
+        return cls(rows, n_steps, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     def plot(
         self,
@@ -312,7 +311,7 @@ class InterpolationDisplay:
         self : object
         """
         n_pairs = np.shape(self.rows)[0] // self.n_steps
-        steps = ["a", *(quote(share) for share in np.linspace(0, 1, self.n_steps)[1:-1]), "b"]
+        steps = ["a", *(short(share) for share in np.linspace(0, 1, self.n_steps)[1:-1]), "b"]
         if self.shape is not None:
             rows = np.asarray(self.rows, dtype=np.float64)
             extremes = (float(rows.min()), float(rows.max())) if limits is None else limits
@@ -344,7 +343,7 @@ def _draw_series(
     scale = tables.spreads() if scale is None else scale
     shades = (values - values[start]) / scale
     for j in tables.levels:
-        shades[:, j] = 3.0 * (values[:, j] != values[start, j])
+        shades[:, j] = OTHER_LEVEL * (values[:, j] != values[start, j])
     order = np.argsort(-np.abs(shades).max(axis=0), kind="stable")[:max_features]
     texts = [[tables.text(j, value) for value in values[:, j]] for j in order]
     meaning = "change (standard deviations)"

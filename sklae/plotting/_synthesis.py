@@ -10,6 +10,7 @@ import numpy as np
 
 from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
+from sklae.plotting._cells import shorten
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
 from sklae.plotting._tables import ReadTables, last_step, read_tables
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SynthesisDisplay"]
 
 _KINDS = ("columns", "pairs")
-_MOST_DOTS = 1_000
+_MOST_DOTS, _MOST_LEVELS = 1_000, 8
 # How far dots of levels and of whole numbers are spread, of the distance of two.
 _JITTER = 0.3
 
@@ -55,8 +56,8 @@ class SynthesisDisplay:
     >>> from sklae.plotting import SynthesisDisplay
     >>> real, synthetic = [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]], [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]]
     >>> display = SynthesisDisplay(real, synthetic).plot()
-    >>> [ax.get_title() for ax in display.axes_]
-    ['x0: 0.50 apart', 'x1: 0.25 apart']
+    >>> [ax.get_title().splitlines() for ax in display.axes_]
+    [['x0', '0.50 apart'], ['x1', '0.25 apart']]
     """
 
     def __init__(self, real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype"):
@@ -192,8 +193,8 @@ class SynthesisDisplay:
     def _draw_columns(self, tables: ReadTables, chosen: Sequence[int], ax: Any) -> None:
         self.axes_ = axes_grid(ax, len(chosen), 4, PANEL)
         for panel, j in zip(self.axes_, chosen, strict=True):
-            title = f"{tables.names[j]}: {self.distances[tables.names[j]]:.2f} apart"
-            draw_distributions(panel, tables, j, [table[:, j] for table in tables.values], title)
+            note = f"{self.distances[tables.names[j]]:.2f} apart"
+            draw_distributions(panel, tables, j, [table[:, j] for table in tables.values], note)
 
     def _draw_pairs(self, tables: ReadTables, chosen: Sequence[int], ax: Any) -> None:
         if len(chosen) < 2:
@@ -203,10 +204,12 @@ class SynthesisDisplay:
         self.axes_ = axes_grid(ax, len(pairs), 3, (3.0, 2.7))
         rng = np.random.RandomState(0)  # of which rows are drawn, and of the jitter
         for panel, (i, j) in zip(self.axes_, pairs, strict=True):
-            for values, color in zip(tables.values, (BLUE, ORANGE), strict=True):
-                rows = rng.permutation(len(values))[:_MOST_DOTS]
-                x, y = (_spread(values[rows, k], k in tables.levels, rng) for k in (i, j))
-                panel.scatter(x, y, s=6, alpha=0.45, linewidths=0, color=color, rasterized=True)
+            parts = [values[rng.permutation(len(values))[:_MOST_DOTS]] for values in tables.values]
+            colors = np.repeat([BLUE, ORANGE], [len(part) for part in parts])
+            both = np.concatenate(parts)
+            order = rng.permutation(len(both))  # neither covers the other
+            x, y = (_spread(both[order, k], k in tables.levels, rng) for k in (i, j))
+            panel.scatter(x, y, s=6, alpha=0.6, linewidths=0, c=colors[order], rasterized=True)
             for k, axis in ((i, panel.xaxis), (j, panel.yaxis)):
                 _label_axis(axis, tables, k)
             panel.set_title(f"association {together[i, j]:.2f} apart", fontsize="medium")
@@ -238,8 +241,14 @@ def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) ->
 
 
 def _label_axis(axis: Any, tables: ReadTables, column: int) -> None:
-    levels = tables.levels.get(column)
-    axis.set_label_text(tables.names[column])
-    if levels and len(levels) <= 8:
-        axis.set_ticks(range(len(levels)), [str(level)[:10] for level in levels])
-        axis.set_tick_params(labelsize="small", rotation=30)
+    levels, name = tables.levels.get(column), shorten(tables.names[column], 24)
+    if levels and len(levels) > _MOST_LEVELS:
+        axis.set_ticks([])
+        name += f" ({len(levels)} levels)"
+    elif levels:
+        axis.set_ticks(range(len(levels)), [shorten(level, 10) for level in levels])
+        axis.set_tick_params(labelsize="small")
+        if axis.axis_name == "x" and (len(levels) > 3 or max(map(len, levels)) > 6):
+            for label in axis.get_ticklabels():
+                label.set(rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_label_text(name)

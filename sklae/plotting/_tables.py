@@ -23,6 +23,8 @@ __all__ = [
     "last_step",
     "quote",
     "read_tables",
+    "scale_of",
+    "short",
 ]
 
 #: What a missing cell is written as.
@@ -39,7 +41,7 @@ class ReadTables(NamedTuple):
     levels : dict of int to list of str
         Of the columns of categories.
     values : list of ndarray of shape (n_rows, n_columns), float64
-        Each table's numbers, and codes of levels; NaN for gaps and for levels that the first table has not.
+        Each table's numbers, and codes of levels; NaN for gaps.
     """
 
     names: list[str]
@@ -68,11 +70,28 @@ class ReadTables(NamedTuple):
 
 
 def read_tables(*tables: Any, categorical_features: Any = "from_dtype") -> ReadTables:
-    """Read tables of the same columns; the first says what their kinds and levels are."""
-    first = tables[0]
-    columns = Columns.fit(first, None, categorical_features)
-    levels = {i: [str(level) for level in found] for i, found in columns.categories.levels.items()}
-    return ReadTables(column_names(first), levels, [np.array(columns.read(table)) for table in tables])
+    """Read tables of the same columns; the first says which are categories, and all, which levels there are."""
+    read = [Columns.fit(table, None, categorical_features) for table in tables]
+    values = [np.array(columns.read(table)) for columns, table in zip(read, tables, strict=True)]
+    levels: dict[int, list[str]] = {}
+    for j in read[0].categories.levels:
+        texts = [_as_texts(columns, table[:, j], j) for columns, table in zip(read, values, strict=True)]
+        own = [str(level) for level in read[0].categories.levels[j]]
+        others = {text for found in texts[1:] for text in found if text != GAP} - set(own)
+        levels[j] = [*own, *sorted(others)]
+        codes = {GAP: np.nan, **{level: float(code) for code, level in enumerate(levels[j])}}
+        for table, found in zip(values, texts, strict=True):
+            table[:, j] = [codes[text] for text in found]
+    return ReadTables(column_names(tables[0]), levels, values)
+
+
+def _as_texts(columns: Columns, values: np.ndarray, position: int) -> list[str]:
+    """Return a column as texts: its levels, or its numbers where it has none."""
+    levels = columns.categories.levels.get(position)
+    names = None if levels is None else [str(level) for level in levels]
+    return [
+        GAP if np.isnan(value) else quote(value) if names is None else names[round(value)] for value in values.tolist()
+    ]
 
 
 def column_names(X: Any) -> list[str]:
@@ -108,6 +127,21 @@ def quote(value: float) -> str:
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
     return f"{value:.3g}" if abs(value) < 1e3 or abs(value) >= 1e6 else f"{value:.0f}"
+
+
+def short(value: float) -> str:
+    """Return a code's component in two decimals at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.3g}"
+
+
+def scale_of(model: Any) -> np.ndarray | None:
+    """Return the standard deviations of the columns that a model was fitted to, 1 where there is none."""
+    layout = getattr(model, "layout_", None)
+    if layout is None:
+        return None
+    scale = np.ones(layout.columns.n_total)
+    scale[layout.columns.data] = np.where(layout.deviation > 0, layout.deviation, 1.0)
+    return scale
 
 
 def last_step(estimator: Any, X: Any, *verbs: str) -> tuple[Any, Any]:
