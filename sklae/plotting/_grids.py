@@ -132,7 +132,7 @@ class LatentGridDisplay:
         >>> display.ax_.images[0].get_array().shape  # five by five, one pixel apart
         (44, 44)
         """
-        last, seen = last_step(estimator, X, "inverse_transform", "transform")
+        last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if X is None else []))
         codes = codes_of(last, seen, condition)
         if codes.shape[1] < 2:
             raise ValueError(f"Got a model of {codes.shape[1]} component; expected 2 or more. Use TraversalDisplay.")

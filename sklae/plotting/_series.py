@@ -346,5 +346,5 @@ def _draw_series(
         shades[:, j] = OTHER_LEVEL * (values[:, j] != values[start, j])
     order = np.argsort(-np.abs(shades).max(axis=0), kind="stable")[:max_features]
     texts = [[tables.text(j, value) for value in values[:, j]] for j in order]
-    meaning = "change (standard deviations)"
+    meaning = "change\n(standard deviations)"
     draw_cells(texts, shades[:, order].T, [tables.names[j] for j in order], steps, meaning=meaning, ax=ax)
