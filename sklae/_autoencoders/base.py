@@ -22,6 +22,7 @@ from sklae._utils.atomic import atomic
 from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
 from sklae._utils.component import NestedParameters, choices
+from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
@@ -36,7 +37,7 @@ from sklae.sources._taken import as_source, what_fits
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
+class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -30,6 +30,7 @@ from sklae._utils.compat import (
     wrap_transformed,
 )
 from sklae._utils.component import NestedParameters
+from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
 from sklae._utils.random import random_state_for
 from sklae._utils.torch_settings import tensors_on_cpu
@@ -39,7 +40,7 @@ from sklae.sources._taken import in_chunks, what_fits
 __all__ = ["AEImputer"]
 
 
-class AEImputer(TransformerMixin, NestedParameters, Persistent, BaseEstimator):
+class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, BaseEstimator):
     """Imputer: fills missing cells with what is expected there, given the row's other cells.
 
     By default no autoencoder does the work, but mixtures of normal distributions, fitted around the gaps by expectation

@@ -30,6 +30,7 @@ from sklae._tables.weights import RowWeights, weights_of
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
 from sklae._utils.component import NestedParameters
+from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
 from sklae._utils.progress import stage
 from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
@@ -53,7 +54,7 @@ _MANY_ROWS = 512
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
 
-class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
+class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, BaseEstimator):
     """Outlier detector: finds rows that are unlike the others, by several kinds of evidence at once.
 
     A row's anomaly joins how far it is from its nearest neighbours, how improbable it is under a mixture of normal
@@ -123,6 +124,8 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, BaseEstimator):
         All of them.
     labels_ : ndarray of shape (n_samples,)
         Of the rows of X, -1 for outliers and 1.
+    training_scores_ : ndarray of shape (n_samples,)
+        Their scores, each as if the row had been left out.
     max_samples_ : int
         How many training rows say what is usual.
     residual_scale_ : ndarray of shape (n_features,)

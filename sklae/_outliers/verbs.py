@@ -146,7 +146,13 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     def labels_(self) -> np.ndarray:
         """Of the training rows, -1 for outliers and 1, (n_samples,)."""
         check_is_fitted(self)
-        return np.where(self._calibration.training < self.offset_, -1, 1)
+        return np.where(self.training_scores_ < self.offset_, -1, 1)
+
+    @property
+    def training_scores_(self) -> np.ndarray:
+        """Scores of the training rows, each as if it had been left out, in their order, (n_samples,)."""
+        check_is_fitted(self)
+        return self._calibration.training.copy()
 
     @property
     def n_calibration_(self) -> int:
@@ -309,7 +315,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         terms, expected = EXPLANATIONS[method](table.astype(np.float64, copy=False), self._joint)
         terms = adding_up_to(terms, -self._score_table(table))
         columns = self.autoencoder_.layout_.columns
-        names = self._column_names()
+        names = _column_names(self)
         further = terms[:, columns.n_columns :]
         contributions = np.zeros((len(table), len(names) + further.shape[1]))
         contributions[:, columns.data] = terms[:, : columns.n_columns]
@@ -324,10 +330,6 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         own = columns.conditioning(table) if len(columns.condition) else None
         return frame, columns.categories.decode(table_of(columns.join(expected, own), names, columns.container, like=X))
 
-    def _column_names(self) -> list[str]:
-        names = self.autoencoder_.layout_.columns.names
-        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else names
-
     # -- on validated tables ----------------------------------------------------------------------------
 
     def _check_input(self, X: Any) -> np.ndarray:
@@ -341,6 +343,11 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         for rows in self._joint.ensemble.batches_among(table, new):
             scores[rows] = -self._joint.anomaly(self._joint.see(table[rows]))
         return scores
+
+
+def _column_names(detector: Detection) -> list[str]:
+    names = detector.autoencoder_.layout_.columns.names
+    return [f"x{i}" for i in range(detector.n_features_in_)] if names is None else names
 
 
 def _is_cost(cost: Any) -> bool:

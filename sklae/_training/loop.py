@@ -102,6 +102,8 @@ class LeanLoop(NeuralNet):
             for callback in end:
                 callback.on_batch_end(self, batch=seen, training=training, **step)
         epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
+        if training:
+            epoch["learning_rate"] = self.optimizer_.param_groups[0]["lr"]  # of the last step
         record_terms(epoch, epoch["batches"][first:], prefix, self.criterion_)
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:

@@ -85,7 +85,11 @@ class AutoencoderNet(Saved, LeanLoop):
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
         # PrintLog tabulates even when it prints nothing
-        return [*callbacks, ("print_log", PrintLog(keys_ignored=["valid_final_loss"]))] if self.verbose else callbacks
+        return (
+            [*callbacks, ("print_log", PrintLog(keys_ignored=["valid_final_loss", "learning_rate"]))]
+            if self.verbose
+            else callbacks
+        )
 
     def initialize_callbacks(self) -> AutoencoderNet:
         """Initialise the callbacks; the monitor comes last, so that it sees what others recorded."""

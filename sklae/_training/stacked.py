@@ -140,6 +140,7 @@ def _run_epoch(
             epoch["batches"][-1].update(train_loss=loss, train_reconstruction=loss, train_batch_size=size)
     for net, own, epoch in zip(nets, datasets, epochs, strict=True):
         epoch["train_batch_count"] = len(epoch["batches"])
+        epoch["learning_rate"] = optimizer.param_groups[0]["lr"]
         record_terms(epoch, epoch["batches"], "train", net.criterion_)
         net.notify("on_epoch_end", dataset_train=own, dataset_valid=None)
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from sklearn.base import BaseEstimator, clone
 
 from sklae._utils.compat import StrOptions, validate_params
+from sklae._utils.documented import Documented
 
 __all__ = ["Component", "NestedParameters", "choices", "resolve"]
 
@@ -93,7 +94,7 @@ def _kinds(base: type) -> list[type]:
     return [kind for kind in kinds if kind.__module__.startswith("sklae.")]
 
 
-class Component(NestedParameters, BaseEstimator):
+class Component(NestedParameters, Documented, BaseEstimator):
     """Base class of all parts.
 
     A component assigns its hyper-parameters in the constructor and does nothing else, so that

@@ -7,6 +7,7 @@ autoencoder will do as well as the autoencoder. They use public methods only.
 
 from sklae.metrics._diagnosis import Diagnosis, diagnose
 from sklae.metrics._disentanglement import DCI, dci, mutual_information_gap
+from sklae.metrics._distances import ColumnDistances, PairDistances
 from sklae.metrics._generation import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from sklae.metrics._information import (
     Estimate,
@@ -22,10 +23,12 @@ from sklae.metrics._two_samples import classifier_two_sample_score, energy_dista
 
 __all__ = [
     "DCI",
+    "ColumnDistances",
     "DensityCoverage",
     "Diagnosis",
     "Estimate",
     "NearCopies",
+    "PairDistances",
     "PrecisionRecall",
     "active_units",
     "association_distances",

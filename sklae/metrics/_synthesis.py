@@ -12,12 +12,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 
 from sklae.metrics._checks import generator_for
+from sklae.metrics._distances import ColumnDistances, PairDistances
 from sklae.metrics._table_pairs import UNKNOWN, position_of, read_pair, split_target
 
 __all__ = ["association_distances", "marginal_distances", "train_on_synthetic_score"]
 
 
-def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> dict[str, float]:
+def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> ColumnDistances:
     """Compare the distribution of each column of a synthetic table with that in the real one.
 
     Numbers are compared by the statistic of Kolmogorov and Smirnov, the largest difference between the two cumulative
@@ -37,7 +38,8 @@ def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any =
 
     Returns
     -------
-    distances : dict of str to float
+    distances : ColumnDistances
+        A dict, which a notebook shows as a table.
         Column name ("x0", "x1", ... for an array) to distance: 0 for one and the same distribution, 1 for no overlap.
         Two samples of one distribution differ, too: held-out rows in the place of ``synthetic`` tell by how much.
 
@@ -54,15 +56,13 @@ def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any =
     {'x0': 0.5, 'x1': 0.25}
     """
     (ours, theirs), is_category, names = read_pair({"real": real, "synthetic": synthetic}, categorical_features)
-    return {
-        name: _total_variation(a, b) if category else _number_distance(a, b)
+    return ColumnDistances(
+        (name, _total_variation(a, b) if category else _number_distance(a, b))
         for name, a, b, category in zip(names, ours.T, theirs.T, is_category, strict=True)
-    }
+    )
 
 
-def association_distances(
-    real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype"
-) -> dict[tuple[str, str], float]:
+def association_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> PairDistances:
     """Compare how the columns of a synthetic table go together, pair by pair, with how they do in the real one.
 
     Two columns of numbers: half the difference between Spearman's rank correlations, over rows that have both. Others:
@@ -80,7 +80,8 @@ def association_distances(
 
     Returns
     -------
-    distances : dict of (str, str) to float
+    distances : PairDistances
+        A dict, which a notebook shows as a matrix.
         Pair of column names ("x0", "x1", ... for an array) to distance, in [0, 1]. A two-way table of many cells
         differs between two samples of one distribution: held-out rows in the place of ``synthetic`` tell by how much.
 
@@ -98,7 +99,7 @@ def association_distances(
     (ours, theirs), is_category, names = read_pair({"real": real, "synthetic": synthetic}, categorical_features)
     ranks = [rankdata(table, axis=0, nan_policy="omit") for table in (ours, theirs)]
     levels = [_levelled(table, ours, is_category) for table in (ours, theirs)]
-    found = {}
+    found = PairDistances()
     for i, j in combinations(range(len(names)), 2):
         if is_category[i] or is_category[j]:
             found[names[i], names[j]] = _total_variation(*(_crossed(table[:, i], table[:, j]) for table in levels))

@@ -1,18 +1,234 @@
-"""Curves and histograms."""
+"""How training went."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new
+from sklae.plotting._axes import BLUE, COLORS, ORANGE, axes_grid, tidy
+from sklae.plotting._tables import last_step
 
-__all__ = ["score_histogram", "training_curve"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-_N_BINS = 40
+__all__ = ["LossCurveDisplay", "training_curve"]
+
+_PREFIXES = ("train_", "valid_")
+# Of an epoch's record, what is no term of the loss.
+_NO_TERMS = {"loss", "loss_best", "batch_count", "final_loss", "bound"}
+_RATE = "learning_rate"
+
+
+class LossCurveDisplay:
+    """The loss by epoch: of one model or of several, as a whole or term by term.
+
+    It is best made by `from_estimator`. Parameters are stored as attributes.
+
+    Parameters
+    ----------
+    histories : mapping of str to mapping of str to array-like of shape (n_epochs,)
+        Name of a model -> what was recorded of each epoch: "train_loss" and "valid_loss", terms as "train_kl" and
+        "valid_kl", in nats per row, and "learning_rate". NaN stands for epochs without. A single model's name may
+        be "".
+    best_epochs : mapping of str to int or None, default=None
+        Name -> the epoch whose weights were kept by validation; 0 for those of the start.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib.axes.Axes
+        One for each term, and one for the learning rate.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+    figure_ : matplotlib.figure.Figure
+    lines_ : dict of (str, str) to matplotlib.lines.Line2D
+        Name and what it shows, as in ``histories`` -> the curve.
+
+    See Also
+    --------
+    training_curve : The same for one model, as a function.
+
+    Examples
+    --------
+    >>> from sklae.plotting import LossCurveDisplay
+    >>> slow = {"train_loss": [5.0, 4.0, 3.5], "valid_loss": [5.2, 4.4, 4.1]}
+    >>> fast = {"train_loss": [5.0, 3.0, 2.0], "valid_loss": [5.2, 3.5, 3.7]}
+    >>> display = LossCurveDisplay({"slow": slow, "fast": fast}).plot()
+    >>> display.lines_["fast", "valid_loss"].get_label()
+    'fast: validation'
+    """
+
+    def __init__(
+        self, histories: Mapping[str, Mapping[str, ArrayLike]], *, best_epochs: Mapping[str, int] | None = None
+    ):
+        self.histories = {
+            name: {key: np.asarray(values, dtype=np.float64) for key, values in history.items()}
+            for name, history in histories.items()
+        }
+        self.best_epochs = dict(best_epochs or {})
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        terms: str | Sequence[str] = "loss",
+        learning_rate: bool = False,
+        ax: Axes | Sequence[Axes] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw what a fitted estimator's history holds.
+
+        Parameters
+        ----------
+        estimator : estimator, or mapping of str to estimator, or list of estimators
+            A fitted autoencoder, an outlier detector or an imputer that holds one, or a pipeline or a search that ends
+            in one. Several are drawn in the same Axes, by their names, or "model 0", "model 1", ... of a list.
+        terms : str or sequence of str, default="loss"
+            A panel for each: "loss", or the name of a term, as "reconstruction" and "kl". "all": the loss and
+            every term that is in a history.
+        learning_rate : bool, default=False
+            Whether to add a panel of the learning rate, as it was in the last step of each epoch.
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            For ``ax.plot``.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            For an estimator that has no loss_curve_.
+        ValueError
+            For a term that no history has; the message lists those there are.
+
+        Notes
+        -----
+        "valid_loss" is the loss that early stopping watches: terms weighed as at the end of all schedules.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklae import VAETransformer
+        >>> from sklae.plotting import LossCurveDisplay
+        >>> vae = VAETransformer(2, max_iter=5, n_iter_no_change=float("inf"), random_state=0)
+        >>> display = LossCurveDisplay.from_estimator(vae.fit(load_iris().data), terms="all")
+        >>> [ax.get_title() for ax in display.axes_]
+        ['loss', 'reconstruction', 'kl']
+        """
+        models = {name: _autoencoder_of(one) for name, one in _by_name(estimator).items()}
+        best = {name: model.best_iter_ for name, model in models.items() if hasattr(model, "best_iter_")}
+        display = cls({name: _history(model) for name, model in models.items()}, best_epochs=best)
+        return display.plot(ax, terms=terms, learning_rate=learning_rate, **kwargs)
+
+    def plot(
+        self,
+        ax: Axes | Sequence[Axes] | None = None,
+        *,
+        terms: str | Sequence[str] = "loss",
+        learning_rate: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            One for each panel, one to divide among them, or None for a new figure.
+        terms : str or sequence of str, default="loss"
+            As in `from_estimator`.
+        learning_rate : bool, default=False
+            Whether to add a panel of the learning rate.
+        **kwargs
+            For ``ax.plot``.
+
+        Returns
+        -------
+        self : object
+        """
+        panels = self._panels(terms, learning_rate)
+        width = 6.0 if len(panels) == 1 else 4.4
+        self.axes_ = axes_grid(ax, len(panels), 2 if len(panels) == 4 else 3, (width, 3.6 if len(panels) == 1 else 3.0))
+        self.ax_ = self.axes_[0]
+        self.figure_ = self.ax_.figure
+        self.lines_: dict[tuple[str, str], Any] = {}
+        for panel, keys in zip(self.axes_, panels.values(), strict=True):
+            for number, name in enumerate(self.histories):
+                self._draw(panel, name, number, keys, kwargs)
+            tidy(panel)
+            panel.set(xlabel="epoch")
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        for panel, title in zip(self.axes_, panels, strict=True):
+            if title == _RATE:
+                panel.set(ylabel="learning rate", ylim=(0.0, None))
+                continue
+            curves = [line.get_ydata() for line in panel.lines if len(line.get_ydata()) > 1]
+            if curves:
+                panel.set_ylim(*_settled_range(curves))
+            panel.set_ylabel(f"{'loss' if title == 'loss' else title} (nats per row)")
+        if len(panels) > 1:
+            for panel, title in zip(self.axes_, panels, strict=True):
+                panel.set_title(title.replace("_", " "))
+        self.ax_.legend(frameon=False)
+        return self
+
+    def _panels(self, terms: str | Sequence[str], learning_rate: bool) -> dict[str, list[str]]:
+        """Return title -> keys of the histories."""
+        known: dict[str, list[str]] = {}
+        for history in self.histories.values():
+            for key in history:
+                prefix, term = key[:6], key[6:]
+                if prefix in _PREFIXES and key not in known.setdefault(term, []):
+                    known[term].append(key)
+        # a single term is the loss itself
+        others = [term for term in known if term != "loss"]
+        if isinstance(terms, str):
+            wanted = ["loss", *(others if len(others) > 1 else ())] if terms == "all" else [terms]
+        else:
+            wanted = list(terms)
+        unknown = [term for term in wanted if term not in known]
+        if unknown or not wanted:
+            raise ValueError(
+                f"Got terms={terms!r}, {'of which ' + repr(unknown[0]) + ' is' if unknown else 'which are'} not in the "
+                f"histories; expected some of {sorted(known)}, or 'all'."
+            )
+        panels = {term: sorted(known[term]) for term in wanted}
+        if learning_rate:
+            if not any(_RATE in history for history in self.histories.values()):
+                raise ValueError(
+                    "Got learning_rate=True and histories without a rate, as models have that an earlier version "
+                    "trained; expected learning_rate=False. Fit the model again to see it."
+                )
+            panels[_RATE] = [_RATE]
+        return panels
+
+    def _draw(self, ax: Any, name: str, number: int, keys: Sequence[str], style: Mapping[str, Any]) -> None:
+        is_single = len(self.histories) == 1
+        history = self.histories[name]
+        for key in keys:
+            if key not in history or np.isnan(history[key]).all():
+                continue
+            is_validation = key.startswith("valid_")
+            look: dict[str, Any] = {"color": COLORS[number % len(COLORS)], "linestyle": "--" if is_validation else "-"}
+            label = f"{name}: {'validation' if is_validation else 'training'}"
+            if is_single:
+                look = {"color": ORANGE if is_validation else BLUE}
+                label = "validation rows" if is_validation else "training rows"
+            values = history[key]
+            best = self.best_epochs.get(name) if key == "valid_loss" else None
+            if best == 0:
+                label += " (kept: the start)"
+            epochs = np.arange(1, len(values) + 1)
+            (line,) = ax.plot(epochs, values, **{**look, "label": label, **style})
+            self.lines_[name, key] = line
+            if best:
+                mark = {"color": line.get_color(), "label": f"best epoch: {best}" if is_single else "_"}
+                ax.plot(best, values[best - 1], "o", **mark)
 
 
 def training_curve(estimator: Any, ax: Any = None) -> Any:
@@ -29,6 +245,10 @@ def training_curve(estimator: Any, ax: Any = None) -> Any:
     -------
     ax : matplotlib.axes.Axes
 
+    See Also
+    --------
+    LossCurveDisplay : What draws it: several models, terms, the learning rate.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -39,127 +259,51 @@ def training_curve(estimator: Any, ax: Any = None) -> Any:
     >>> ax.get_xlabel()
     'epoch'
     """
-    model = _autoencoder_of(estimator)
-    ax = axes_or_new(ax, (6.0, 3.6))
-    epochs = np.arange(1, len(model.loss_curve_) + 1)
-    ax.plot(epochs, model.loss_curve_, color=BLUE, label="training rows")
-    if hasattr(model, "validation_scores_"):
-        losses = -np.asarray(model.validation_scores_)
-        best = getattr(model, "best_iter_", int(np.argmin(losses)) + 1)
-        ax.plot(epochs, losses, color=ORANGE, label="validation rows" + " (kept: the start)" * (best == 0))
-        if best:
-            ax.plot(best, losses[best - 1], "o", color=ORANGE, label=f"best epoch: {best}")
-    if len(epochs) > 1:
-        ax.set_ylim(*_settled_range(ax))
-    ax.set(xlabel="epoch", ylabel="loss (nats per row)")
-    ax.legend(frameon=False)
-    return ax
+    return LossCurveDisplay.from_estimator(estimator, ax=ax).ax_
+
+
+def _by_name(estimator: Any) -> dict[str, Any]:
+    """Return estimators by their names; a single one has none."""
+    if isinstance(estimator, Mapping):
+        models = {str(name): one for name, one in estimator.items()}
+    elif isinstance(estimator, (list, tuple)):
+        models = {f"model {i}": one for i, one in enumerate(estimator)}
+    else:
+        models = {"": estimator}
+    if not models:
+        raise ValueError(f"Got {estimator!r}; expected at least one fitted estimator.")
+    return models
 
 
 def _autoencoder_of(estimator: Any) -> Any:
-    """Return the autoencoder inside a pipeline or a detector."""
-    if hasattr(estimator, "steps"):
-        estimator = estimator.steps[-1][1]
-    check_is_fitted(estimator)
-    model = getattr(estimator, "autoencoder_", estimator)
+    """Return the autoencoder inside a search, a pipeline, a detector or an imputer."""
+    last, _ = last_step(estimator, None)
+    model = getattr(last, "autoencoder_", last)
     if not hasattr(model, "loss_curve_"):
         raise TypeError(
-            f"Got {type(estimator).__name__}, which has no loss_curve_; expected an autoencoder of sklae, a detector "
-            "that holds one, or a pipeline that ends in either."
+            f"Got {type(last).__name__}, which has no loss_curve_; expected an autoencoder of sklae, a detector or an "
+            "imputer that holds one, or a pipeline that ends in one of these."
         )
     return model
 
 
-def _settled_range(ax: Any) -> tuple[float, float]:
+def _history(model: Any) -> dict[str, np.ndarray]:
+    """Return what was recorded of each epoch; NaN where an epoch has no such record."""
+    epochs = model.net_.history.to_list()
+    keys = dict.fromkeys(key for epoch in epochs for key in epoch if key[:6] in _PREFIXES and key[6:] not in _NO_TERMS)
+    found = {key: np.array([epoch.get(key, np.nan) for epoch in epochs], dtype=np.float64) for key in keys}
+    found = {"train_loss": np.asarray(model.loss_curve_, dtype=np.float64), **found}
+    if any("valid_final_loss" in epoch for epoch in epochs):
+        found["valid_loss"] = np.array([epoch.get("valid_final_loss", np.nan) for epoch in epochs])
+    rates = np.array([epoch.get(_RATE, np.nan) for epoch in epochs])
+    return found if np.isnan(rates).all() else {**found, _RATE: rates}
+
+
+def _settled_range(curves: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return limits that leave the steep start out of sight, where it would flatten the rest."""
-    curves = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) > 1]
-    low = min(float(np.min(curve)) for curve in curves)
-    high = max(float(np.max(curve)) for curve in curves)
-    settled = max(float(np.max(curve[len(curve) // 20 :])) for curve in curves)
+    low = min(float(np.nanmin(curve)) for curve in curves)
+    high = max(float(np.nanmax(curve)) for curve in curves)
+    settled = max(float(np.nanmax(curve[len(curve) // 20 :])) for curve in curves)
     top = min(high, settled + 0.5 * (settled - low))
     margin = 0.05 * (top - low) or 1.0
     return low - margin, top + margin
-
-
-def score_histogram(scores: ArrayLike, threshold: float, ax: Any = None) -> Any:
-    """Draw how scores are distributed, with the outliers' side of the threshold in another colour.
-
-    Scores that are all negative, as those of `AEOutlierDetector`, are drawn as their magnitude on a
-    logarithmic axis (the stranger a row, the further right): they are skewed.
-
-    Parameters
-    ----------
-    scores : array-like of shape (n_samples,)
-        What ``score_samples`` of an outlier detector returns: the higher, the more normal.
-    threshold : float
-        Rows below it are outliers: the detector's ``offset_``.
-    ax : matplotlib.axes.Axes or None, default=None
-        Where to draw; None makes a new figure.
-
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklae.plotting import score_histogram
-    >>> scores = -np.random.RandomState(0).chisquare(4, size=500)
-    >>> ax = score_histogram(scores, threshold=-10.0)
-    >>> ax.get_xscale()
-    'log'
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    strange = values < threshold
-    values = np.maximum(values, values[np.isfinite(values)].min())  # rows infinitely far out go to the edge
-    ax = axes_or_new(ax, (6.0, 3.6))
-    if threshold < 0 and values.max() <= 0:
-        values, threshold = _magnitudes(values), -threshold
-        bins = np.exp(_edges(np.log(values), np.log(threshold)))
-        _make_logarithmic(ax, values)
-        ax.set_xlabel("minus the score")
-    else:
-        bins = _edges(values, threshold)
-        ax.set_xlabel("score")
-    ax.hist([values[~strange], values[strange]], bins=bins, stacked=True, color=[BLUE, ORANGE])
-    ax.margins(y=0.25)  # room for the legend
-    _name_parts(ax, threshold, strange)
-    # a mark for each outlier: a bar of one row is easily overlooked
-    marks = values[strange]
-    ax.plot(marks, np.full(len(marks), 0.02), "|", color=ORANGE, transform=ax.get_xaxis_transform())
-    return ax
-
-
-def _magnitudes(scores: np.ndarray) -> np.ndarray:
-    """Return positive numbers that a logarithmic axis can show, in float64."""
-    sizes = np.abs(scores)
-    positive = sizes[sizes > 0]
-    return np.maximum(sizes, positive.min() if len(positive) else 1.0)
-
-
-def _make_logarithmic(ax: Any, values: np.ndarray) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    ax.set_xscale("log")
-    is_narrow = values.max() < 1e3 * values.min()  # powers of ten alone would be too few marks
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_narrow else (1.0,), numticks=12))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _edges(positions: np.ndarray, threshold: float) -> np.ndarray:
-    """Return edges of bins of one width that hold all positions, the threshold among them (or in their line)."""
-    low, high = positions.min(), positions.max()
-    width = (high - low) / _N_BINS or 1.0
-    first, last = np.floor((low - threshold) / width - 1e-6), np.ceil((high - threshold) / width + 1e-6)
-    return threshold + width * np.arange(first, last + 1)
-
-
-def _name_parts(ax: Any, threshold: float, strange: np.ndarray) -> None:
-    n_strange = int(strange.sum())
-    normal, outliers = ax.containers
-    normal.set_label(f"normal: {len(strange) - n_strange:,} rows")
-    outliers.set_label(f"outliers: {n_strange:,} rows")
-    line = ax.axvline(threshold, color=GREY, linestyle="--", label="threshold")
-    ax.legend(handles=[normal, outliers, line], frameon=False)
-    ax.set_ylabel("rows")

@@ -11,9 +11,13 @@ from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_or_new
 
-__all__ = ["image_grid", "reconstructions"]
+__all__ = ["image_grid", "picture_lines"]
 
 _GREY, _COLOURED = 1, 3
+# Inches for each pixel, and the least and the most of a new figure.
+_DOT, _LEAST_WIDTH, _MOST_WIDTH, _MOST_HEIGHT = 0.03, 6.0, 9.0, 8.0
+# No pixel needs to be larger.
+_LARGEST_DOT = 0.1
 
 
 def image_grid(
@@ -60,11 +64,23 @@ def image_grid(
     >>> ax.images[0].get_array().shape  # two lines of ten, one pixel apart
     (17, 89)
     """
+    return _draw(rows, shape, n_columns, limits, ax)
+
+
+def _draw(
+    rows: ArrayLike,
+    shape: Sequence[int],
+    n_columns: int | None,
+    limits: tuple[float, float] | None,
+    ax: Any,
+    margins: tuple[float, float] = (0.0, 0.0),
+) -> Any:
+    """Draw pictures side by side; a new figure has room for labels, in inches, on the left and below."""
     pictures = _as_pictures(rows, shape)
     low, high = _extremes(pictures) if limits is None else _check_limits(limits)
     mosaic = _mosaic(pictures, _check_n_columns(n_columns, len(pictures)))
-    height, width = mosaic.shape[:2]
-    ax = axes_or_new(ax, (6.0, max(0.6, 6.0 * height / width)))
+    width, height = _size(*mosaic.shape[:2])
+    ax = axes_or_new(ax, (width + margins[0], height + margins[1]))
     if mosaic.ndim == 3:
         mosaic = np.clip((mosaic - low) / max(high - low, np.finfo(float).tiny), 0.0, 1.0)
         mosaic[np.isnan(mosaic).any(axis=-1)] = 1.0  # colours know no missing ones: as white as the page
@@ -74,46 +90,50 @@ def image_grid(
     return ax
 
 
-def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: Sequence[int], *, ax: Any = None) -> Any:
-    """Draw pictures in one line and their reconstructions in the line below.
+def picture_lines(
+    rows: ArrayLike,
+    shape: Sequence[int],
+    line_labels: Sequence[str],
+    column_labels: Sequence[str] = (),
+    *,
+    limits: tuple[float, float] | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw rows as lines of pictures, of which each line has a label; return the Axes.
 
     Parameters
     ----------
-    originals, reconstructed : array-like of shape (n_samples, height * width)
-        The same rows, before and after ``reconstruct``. The originals set the scale of grey.
+    rows : array-like of shape (n_lines * n_columns, n_features)
+        Line by line; pictures that are all NaN are left out.
     shape : tuple of two or three int
-        Height and width, and channels as `image_grid` takes them.
-    ax : matplotlib.axes.Axes or None, default=None
-        Where to draw; None makes a new figure.
-
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.decomposition import PCA
-    >>> from sklae.plotting import reconstructions
-    >>> X = load_digits().data
-    >>> pca = PCA(8).fit(X)
-    >>> ax = reconstructions(X[:10], pca.inverse_transform(pca.transform(X[:10])), (8, 8))
-    >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['original', 'reconstructed']
+    line_labels : sequence of n_lines str
+    column_labels : sequence of n_columns str
+        Below the pictures; fewer of them are spread evenly.
+    limits : tuple of two float or None, default=None
+        None: those of the first line.
+    ax : Axes or None, default=None
     """
-    originals, reconstructed = np.asarray(originals), np.asarray(reconstructed)
-    if originals.shape != reconstructed.shape:
-        raise ValueError(
-            f"Got originals of shape {originals.shape} and reconstructed of shape {reconstructed.shape}; "
-            "expected the same rows before and after reconstruct."
-        )
-    limits = _extremes(_as_pictures(originals, shape))
-    both = np.concatenate([originals, reconstructed])
-    ax = image_grid(both, shape, n_columns=len(originals), limits=limits, ax=ax)
-    height = _read_shape(shape).height
-    ax.set_yticks([(height - 1) / 2, (height - 1) / 2 + height + 1], ["original", "reconstructed"])
+    rows = np.asarray(rows, dtype=np.float64)
+    n_columns = len(rows) // len(line_labels)
+    limits = _extremes(_as_pictures(rows[:n_columns], shape)) if limits is None else limits
+    margins = (0.25 + 0.085 * max(map(len, line_labels)), 0.3 * bool(len(column_labels)))
+    ax = _draw(rows, shape, n_columns, limits, ax, margins)
+    size = _read_shape(shape)
+    ax.set_yticks([(size.height - 1) / 2 + i * (size.height + 1) for i in range(len(line_labels))], line_labels)
+    if len(column_labels):
+        places = np.linspace(0, n_columns - 1, len(column_labels))
+        ax.set_xticks((size.width - 1) / 2 + places * (size.width + 1), column_labels)
     ax.tick_params(length=0)
     return ax
+
+
+def _size(height: int, width: int) -> tuple[float, float]:
+    """Return inches for a mosaic of so many pixels: some dots of a screen for each, or what a page holds."""
+    across = min(max(_DOT * width, min(_LEAST_WIDTH, _LARGEST_DOT * width)), _MOST_WIDTH)
+    down = across * height / width
+    if down > _MOST_HEIGHT:
+        across, down = across * _MOST_HEIGHT / down, _MOST_HEIGHT
+    return max(across, 1.0), max(down, 0.6)
 
 
 class _Shape(NamedTuple):

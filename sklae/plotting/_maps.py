@@ -2,17 +2,287 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae.plotting._axes import BLUE, axes_or_new
+from sklae._tables.frames import is_gap
+from sklae.plotting._axes import BLUE, COLORS, GREY, axes_or_new, tidy
+from sklae.plotting._reductions import reduce_codes
+from sklae.plotting._tables import GAP, last_step
 
-__all__ = ["latent_map"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["LatentSpaceDisplay", "latent_map"]
 
 # More distinct numbers than this are a quantity, not classes.
 _MOST_CLASSES = 20
+_MOST_DOTS = 20_000
+_N_HEXAGONS = 90
+# Far out is what lies further from the middle 96 % of codes than three quarters of their range.
+_INNER, _BEYOND = (0.02, 0.98), 0.75
+_MARKERS = "os^Dv*Ph"
+_KINDS = ("auto", "scatter", "hexbin")
+
+
+class LatentSpaceDisplay:
+    """A map of the codes, coloured by labels or a quantity.
+
+    It is best made by `from_estimator` or `from_predictions`. Parameters are stored as attributes.
+
+    Parameters
+    ----------
+    positions : array-like of shape (n_samples, 2)
+        Where each row lies on the map.
+    y : array-like of shape (n_samples,) or None, default=None
+        A class per row, or (more than 20 different numbers) a quantity.
+    axis_names : tuple of two str, default=("component 0", "component 1")
+
+    Attributes
+    ----------
+    n_outside : int
+        How many rows lie so far out that they are drawn at the edge.
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+    colorbar_ : matplotlib.colorbar.Colorbar or None
+        Of a quantity, or of densities.
+
+    See Also
+    --------
+    latent_map : The same for the first two components, as a function.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from sklae.plotting import LatentSpaceDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> display = LatentSpaceDisplay(PCA(2).fit_transform(X), y).plot()
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['0', '1', '2']
+    """
+
+    def __init__(
+        self,
+        positions: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        axis_names: Sequence[str] = ("component 0", "component 1"),
+    ):
+        self.positions = np.asarray(positions, dtype=np.float64)
+        if self.positions.ndim != 2 or self.positions.shape[1] != 2:
+            raise ValueError(f"Got positions of shape {self.positions.shape}; expected (n_samples, 2).")
+        self.y = None if y is None else _read_labels(y)
+        if self.y is not None and self.y.shape != (len(self.positions),):
+            raise ValueError(
+                f"Got labels of shape {self.y.shape} for {len(self.positions)} codes; expected one label per row."
+            )
+        self.axis_names = tuple(axis_names)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        method: Any = "auto",
+        components: tuple[int, int] = (0, 1),
+        random_state: Any = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the codes of rows.
+
+        Parameters
+        ----------
+        estimator : transformer
+            A fitted autoencoder, or a pipeline that ends in one.
+        X : array-like or frame of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,), default=None
+            A class per row, or (more than 20 different numbers) a quantity.
+        method : {"auto", "components", "pca", "tsne", "umap"} or transformer, default="auto"
+            How codes become two numbers. "components": two of them, as they are. "pca": the two directions in which
+            they vary most. "tsne": `sklearn.manifold.TSNE`; minutes for more than some 10,000 rows. "umap": that
+            of `umap-learn`. An object with ``fit_transform``: whatever that makes of them. "auto": two components
+            as they are, of more "pca".
+        components : tuple of two int, default=(0, 1)
+            Which components, with "components".
+        random_state : int, RandomState instance or None, default=None
+            For "tsne" and "umap".
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            For `plot`.
+
+        Returns
+        -------
+        display : LatentSpaceDisplay
+
+        Raises
+        ------
+        ImportError
+            With "umap", if it is not installed; it names the extra that brings it.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklae import VAETransformer
+        >>> from sklae.plotting import LatentSpaceDisplay
+        >>> X, y = load_iris(return_X_y=True)
+        >>> vae = VAETransformer(3, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> display = LatentSpaceDisplay.from_estimator(vae, X, y)
+        >>> display.positions.shape, display.ax_.get_xlabel()[:5]
+        ((150, 2), 'PCA 1')
+        """
+        last, rows = last_step(estimator, X, "transform")
+        settings = {"method": method, "components": components, "random_state": random_state}
+        return cls.from_predictions(last.transform(rows), y, **settings, ax=ax, **kwargs)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        codes: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        method: Any = "auto",
+        components: tuple[int, int] = (0, 1),
+        random_state: Any = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw given codes.
+
+        Parameters
+        ----------
+        codes : array-like of shape (n_samples, n_components)
+            What ``transform`` of an autoencoder returns, with two components or more.
+        y, method, components, random_state
+            As in `from_estimator`.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None makes a new figure.
+        **kwargs
+            For `plot`.
+
+        Returns
+        -------
+        display : LatentSpaceDisplay
+        """
+        codes = np.asarray(codes)
+        if codes.ndim != 2 or codes.shape[1] < 2:
+            raise ValueError(
+                f"Got codes of shape {codes.shape}; expected (n_samples, 2) or wider. Fit with n_components=2."
+            )
+        if isinstance(method, str) and method == "auto":
+            method = "components" if codes.shape[1] == 2 else "pca"
+        positions, names = reduce_codes(codes.astype(np.float64), method, components, random_state)
+        return cls(positions, y, axis_names=names).plot(ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, *, kind: str = "auto", y_name: str | None = None, **kwargs: Any) -> Self:
+        """Draw the map.
+
+        A few codes far from all others would leave no room for these: codes further from the middle 96 % than three
+        quarters of their range are drawn as crosses at the edge, and their number is told.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None makes a new figure.
+        kind : {"auto", "scatter", "hexbin"}, default="auto"
+            A dot for each row, or hexagons: how many rows there are, or with ``y`` the mean of the quantity or the
+            commonest class, the paler the fewer rows there are. "auto": hexagons for more than 20,000 rows.
+        y_name : str or None, default=None
+            What ``y`` is, for the legend or the colour bar.
+        **kwargs
+            For ``ax.scatter`` or ``ax.hexbin``.
+
+        Returns
+        -------
+        self : object
+        """
+        if kind not in _KINDS:
+            raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
+        if kind == "auto":
+            kind = "hexbin" if len(self.positions) > _MOST_DOTS else "scatter"
+        self.ax_ = axes_or_new(ax, (6.0, 5.0))
+        self.figure_ = self.ax_.figure
+        self.colorbar_: Any = None
+        outside = _far_out(self.positions)
+        low, high = _extremes(self.positions[~outside])
+        self.n_outside = int(outside.sum())
+        draw = self._draw_dots if kind == "scatter" else self._draw_hexagons
+        draw(np.logical_not(outside), (low, high), y_name, kwargs)
+        if self.n_outside:
+            self._draw_outside(np.clip(self.positions[outside], low, high))
+        self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+        tidy(self.ax_)
+        return self
+
+    def _draw_dots(self, inside: np.ndarray, limits: Any, y_name: str | None, style: dict[str, Any]) -> None:
+        positions = self.positions[inside]
+        size = float(np.clip(2e4 / max(len(positions), 1), 3.0, 14.0))
+        look = {"s": size, "alpha": 0.8, "linewidths": 0, "rasterized": len(positions) > 5_000, **style}
+        if self.y is None:
+            self._scatter(positions, **{"color": BLUE, **look})
+        elif _is_quantity(self.y):
+            dots = self._scatter(positions, **{"c": self.y[inside], **look})
+            self._add_colorbar(dots, y_name)
+        else:
+            classes = np.unique(self.y)
+            for position, label in enumerate(classes):
+                own = {"color": _color(position), "marker": _marker(position), "label": str(label)}
+                self._scatter(self.positions[inside & (self.y == label)], **{**own, **look})
+            self._add_legend(len(classes), y_name, markerscale=max(1.0, np.sqrt(30.0 / size)))
+
+    def _scatter(self, positions: np.ndarray, **look: Any) -> Any:
+        return self.ax_.scatter(positions[:, 0], positions[:, 1], **look)
+
+    def _draw_hexagons(self, inside: np.ndarray, limits: Any, y_name: str | None, style: dict[str, Any]) -> None:
+        from matplotlib.colors import to_rgb
+
+        ax, (low, high) = self.ax_, limits
+        extent = (low[0], high[0], low[1], high[1])
+        x, z = self.positions[inside].T
+        look = {"gridsize": _N_HEXAGONS, "extent": extent, "mincnt": 1, "linewidths": 0.1, **style}
+        if self.y is None:
+            self._add_colorbar(ax.hexbin(x, z, **{"bins": "log", "cmap": "viridis", **look}), "rows")
+        elif _is_quantity(self.y):
+            means = ax.hexbin(x, z, **{"C": self.y[inside].astype(np.float64), **look})
+            self._add_colorbar(means, "mean" if y_name is None else f"mean of {y_name}")
+        else:
+            classes, codes = np.unique(self.y, return_inverse=True)
+            counts = ax.hexbin(x, z, **look)
+            n_rows = np.asarray(counts.get_array(), dtype=np.float64)
+            counts.remove()
+            commonest = ax.hexbin(x, z, **{"C": codes[inside], "reduce_C_function": _commonest, **look})
+            winners = np.asarray(commonest.get_array()).astype(int)
+            colors = np.array([(*to_rgb(_color(winner)), 1.0) for winner in winners]).reshape(-1, 4)
+            colors[:, 3] = 0.25 + 0.75 * np.log1p(n_rows) / np.log1p(n_rows.max(initial=1.0))
+            commonest.set_array(None)
+            commonest.set(facecolors=colors, edgecolors="none")
+            for position, label in enumerate(classes):
+                ax.scatter([], [], color=_color(position), marker="h", s=60, label=str(label))
+            self._add_legend(len(classes), y_name)
+
+    def _draw_outside(self, edge: np.ndarray) -> None:
+        self.ax_.scatter(
+            edge[:, 0], edge[:, 1], marker="x", color="black", s=22, linewidths=0.8, clip_on=False, zorder=3
+        )
+        verb = "row lies" if self.n_outside == 1 else "rows lie"
+        self.ax_.set_title(f"{self.n_outside:,} {verb} further out (x)", fontsize="small", loc="right", color=GREY)
+
+    def _add_colorbar(self, mappable: Any, name: str | None) -> None:
+        self.colorbar_ = self.figure_.colorbar(mappable, ax=self.ax_)
+        self.colorbar_.outline.set_visible(False)
+        if name is not None:
+            self.colorbar_.set_label(name)
+
+    def _add_legend(self, n_classes: int, title: str | None, **settings: Any) -> None:
+        place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+        self.ax_.legend(**place, ncols=1 + (n_classes > 20), title=title, **settings)
 
 
 def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Any = None) -> Any:
@@ -31,6 +301,10 @@ def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Any = None
     -------
     ax : matplotlib.axes.Axes
 
+    See Also
+    --------
+    LatentSpaceDisplay : What draws it: more components by PCA, t-SNE or UMAP, and densities of many rows.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -41,40 +315,44 @@ def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Any = None
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['0', '1', '2']
     """
-    codes = np.asarray(codes)
-    if codes.ndim != 2 or codes.shape[1] < 2:
-        raise ValueError(
-            f"Got codes of shape {codes.shape}; expected (n_samples, 2) or wider. Fit with n_components=2."
-        )
-    labels = None if labels is None else np.asarray(labels)
-    if labels is not None and labels.shape != (len(codes),):
-        raise ValueError(f"Got labels of shape {labels.shape} for {len(codes)} codes; expected one label per row.")
-    ax = axes_or_new(ax, (5.6, 5.0))
-    ax.set(xlabel="component 0", ylabel="component 1")
-    if labels is None:
-        _scatter(ax, codes, color=BLUE)
-    elif _is_quantity(labels):
-        ax.figure.colorbar(_scatter(ax, codes, c=labels), ax=ax)
-    else:
-        _scatter_classes(ax, codes, labels)
-    return ax
+    return LatentSpaceDisplay.from_predictions(codes, labels, method="components", ax=ax).ax_
+
+
+def _read_labels(y: ArrayLike) -> np.ndarray:
+    """Return labels of one type, which can be sorted; what is missing is a label of its own."""
+    labels = np.asarray(y)
+    if labels.dtype == object:
+        labels = np.array([GAP if is_gap(label) else str(label) for label in labels.tolist()])
+    return labels
 
 
 def _is_quantity(labels: np.ndarray) -> bool:
     return labels.dtype.kind in "iuf" and len(np.unique(labels)) > _MOST_CLASSES
 
 
-def _scatter(ax: Any, codes: np.ndarray, **style: Any) -> Any:
-    return ax.scatter(codes[:, 0], codes[:, 1], s=10, alpha=0.8, linewidths=0, **style)
+def _color(position: int) -> str:
+    return COLORS[position % len(COLORS)]
 
 
-def _scatter_classes(ax: Any, codes: np.ndarray, labels: np.ndarray) -> None:
-    from matplotlib import colormaps
+def _marker(position: int) -> str:
+    """Return another marker once the colours are used up."""
+    return _MARKERS[position // len(COLORS) % len(_MARKERS)]
 
-    classes = np.unique(labels)
-    colors = colormaps["tab10" if len(classes) <= 10 else "tab20"]
-    for position, label in enumerate(classes):
-        _scatter(ax, codes[labels == label], color=colors(position % colors.N), label=str(label))
-    ax.legend(
-        loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, markerscale=2.0, ncols=1 + (len(classes) > 20)
-    )
+
+def _commonest(codes: Any) -> int:
+    return int(np.bincount(np.asarray(codes, dtype=int)).argmax())
+
+
+def _far_out(positions: np.ndarray) -> np.ndarray:
+    """Return which positions are so far from all others that these would be a blot."""
+    if not len(positions):
+        return np.zeros(0, dtype=bool)
+    low, high = np.quantile(positions, _INNER, axis=0)
+    reach = _BEYOND * (high - low)
+    return ((positions < low - reach) | (positions > high + reach)).any(axis=1)
+
+
+def _extremes(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not len(positions):
+        return np.zeros(2), np.ones(2)
+    return positions.min(axis=0), positions.max(axis=0)

@@ -1,0 +1,254 @@
+"""Synthetic rows beside real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from sklae.metrics import association_distances, marginal_distances
+from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
+from sklae.plotting._cells import shorten
+from sklae.plotting._distributions import PANEL, check_features, draw_distributions
+from sklae.plotting._tables import ReadTables, last_step, read_tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["SynthesisDisplay"]
+
+_KINDS = ("columns", "pairs")
+_MOST_DOTS, _MOST_LEVELS = 1_000, 8
+# How far dots of levels and of whole numbers are spread, of the distance of two.
+_JITTER = 0.3
+
+
+class SynthesisDisplay:
+    """A synthetic table beside the real one, by column or by pair of columns.
+
+    It is best made by `from_estimator` or `from_predictions`. Parameters are stored as attributes.
+
+    Parameters
+    ----------
+    real, synthetic : array-like or frame of shape (n_samples, n_features)
+        The same columns in the same order; rows need not be as many.
+    categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+        Which columns of numbers hold categories, beside those of text, of categories and of booleans.
+
+    Attributes
+    ----------
+    distances : dict of str to float
+        Column to distance, as `sklae.metrics.marginal_distances` has it.
+    axes_ : list of matplotlib.axes.Axes
+        One for each column, or each of the lower triangle's places.
+    ax_ : matplotlib.axes.Axes
+        The first of them.
+    figure_ : matplotlib.figure.Figure
+
+    See Also
+    --------
+    sklae.metrics.marginal_distances, sklae.metrics.association_distances : The figures in the titles.
+
+    Examples
+    --------
+    >>> from sklae.plotting import SynthesisDisplay
+    >>> real, synthetic = [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]], [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]]
+    >>> display = SynthesisDisplay(real, synthetic).plot()
+    >>> [ax.get_title().splitlines() for ax in display.axes_]
+    [['x0', '0.50 apart'], ['x1', '0.25 apart']]
+    """
+
+    def __init__(self, real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype"):
+        self.real = real
+        self.synthetic = synthetic
+        self.categorical_features = categorical_features
+        self.distances = marginal_distances(real, synthetic, categorical_features=categorical_features)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        n_samples: int | None = None,
+        condition: Any = None,
+        kind: str = "columns",
+        features: Any = None,
+        max_features: int | None = None,
+        random_state: Any = None,
+        ax: Axes | Sequence[Axes] | None = None,
+    ) -> Self:
+        """Draw rows that a fitted model samples beside real ones.
+
+        Parameters
+        ----------
+        estimator : estimator
+            With ``sample``: an autoencoder, or a pipeline that ends in one; rows are then as its last step sees them.
+        X : array-like or frame of shape (n_samples, n_features)
+            Real rows; best such that the model was not fitted to.
+        n_samples : int, default=None
+            How many rows to draw (for each condition); None: as many as there are real ones, at most 10,000.
+        condition : frame, mapping, array-like or scalar, default=None
+            As ``sample`` has it.
+        kind, features, max_features
+            As `plot` has them.
+        random_state : int, RandomState instance or None, default=None
+            For the draws.
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : SynthesisDisplay
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_wine
+        >>> from sklae import VAETransformer
+        >>> from sklae.plotting import SynthesisDisplay
+        >>> X = load_wine(as_frame=True).data
+        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> display = SynthesisDisplay.from_estimator(vae, X, features=["ash", "hue"], random_state=0)
+        >>> [ax.get_title()[:3] for ax in display.axes_]
+        ['ash', 'hue']
+        """
+        last, seen = last_step(estimator, X, "sample")
+        n_samples = min(np.shape(seen)[0], 10_000) if n_samples is None else n_samples
+        given = {} if condition is None else {"condition": condition}
+        synthetic = last.sample(n_samples, random_state=random_state, **given)
+        return cls(seen, synthetic).plot(ax, kind=kind, features=features, max_features=max_features)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        real: Any,
+        synthetic: Any,
+        *,
+        categorical_features: Any = "from_dtype",
+        kind: str = "columns",
+        features: Any = None,
+        max_features: int | None = None,
+        ax: Axes | Sequence[Axes] | None = None,
+    ) -> Self:
+        """Draw a given synthetic table beside the real one.
+
+        Parameters
+        ----------
+        real, synthetic, categorical_features
+            As the class has them.
+        kind, features, max_features, ax
+            As `plot` has them.
+
+        Returns
+        -------
+        display : SynthesisDisplay
+        """
+        display = cls(real, synthetic, categorical_features=categorical_features)
+        return display.plot(ax, kind=kind, features=features, max_features=max_features)
+
+    def plot(
+        self,
+        ax: Axes | Sequence[Axes] | None = None,
+        *,
+        kind: str = "columns",
+        features: Any = None,
+        max_features: int | None = None,
+    ) -> Self:
+        """Draw the tables.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            One for each panel, one to divide among them, or None for a new figure.
+        kind : {"columns", "pairs"}, default="columns"
+            A panel for each column, with its distance from `sklae.metrics.marginal_distances`; or one for each pair of
+            columns below the diagonal, of some rows of each table, with the distance from
+            `sklae.metrics.association_distances`.
+        features : str, int or sequence of them, default=None
+            Names or positions of the columns to draw. None: all, those that differ most first.
+        max_features : int, default=None
+            How many at most, where ``features`` names none. None: 12 columns, or the pairs of 4.
+
+        Returns
+        -------
+        self : object
+        """
+        if kind not in _KINDS:
+            raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
+        tables = read_tables(self.real, self.synthetic, categorical_features=self.categorical_features)
+        differing = np.argsort([-self.distances[name] for name in tables.names], kind="stable").tolist()
+        most = (12 if kind == "columns" else 4) if max_features is None else max_features
+        chosen = check_features(tables, features, differing, most)
+        if kind == "columns":
+            self._draw_columns(tables, chosen, ax)
+        else:
+            self._draw_pairs(tables, chosen, ax)
+        self.ax_ = self.axes_[0]
+        self.figure_ = self.ax_.figure
+        self._add_legend(is_own=ax is None)
+        return self
+
+    def _draw_columns(self, tables: ReadTables, chosen: Sequence[int], ax: Any) -> None:
+        self.axes_ = axes_grid(ax, len(chosen), 4, PANEL)
+        for panel, j in zip(self.axes_, chosen, strict=True):
+            note = f"{self.distances[tables.names[j]]:.2f} apart"
+            draw_distributions(panel, tables, j, [table[:, j] for table in tables.values], note)
+
+    def _draw_pairs(self, tables: ReadTables, chosen: Sequence[int], ax: Any) -> None:
+        if len(chosen) < 2:
+            raise ValueError(f"Got {len(chosen)} column to draw pairs of; expected two or more. Pass kind='columns'.")
+        pairs = list(combinations(chosen, 2))
+        together = self._associations(tables, chosen)
+        self.axes_ = axes_grid(ax, len(pairs), 3, (3.0, 2.7))
+        rng = np.random.RandomState(0)  # of which rows are drawn, and of the jitter
+        for panel, (i, j) in zip(self.axes_, pairs, strict=True):
+            parts = [values[rng.permutation(len(values))[:_MOST_DOTS]] for values in tables.values]
+            colors = np.repeat([BLUE, ORANGE], [len(part) for part in parts])
+            both = np.concatenate(parts)
+            order = rng.permutation(len(both))  # neither covers the other
+            x, y = (_spread(both[order, k], k in tables.levels, rng) for k in (i, j))
+            panel.scatter(x, y, s=6, alpha=0.6, linewidths=0, c=colors[order], rasterized=True)
+            for k, axis in ((i, panel.xaxis), (j, panel.yaxis)):
+                _label_axis(axis, tables, k)
+            panel.set_title(f"association {together[i, j]:.2f} apart", fontsize="medium")
+            tidy(panel)
+
+    def _associations(self, tables: ReadTables, chosen: Sequence[int]) -> dict[tuple[int, int], float]:
+        found = association_distances(self.real, self.synthetic, categorical_features=self.categorical_features)
+        by_place = {}
+        for (one, other), distance in found.items():
+            i, j = tables.names.index(one), tables.names.index(other)
+            by_place[i, j] = by_place[j, i] = distance
+        return by_place
+
+    def _add_legend(self, *, is_own: bool) -> None:
+        from matplotlib.patches import Patch
+
+        handles = [
+            Patch(color=BLUE, label=f"real: {np.shape(self.real)[0]:,} rows"),
+            Patch(color=ORANGE, label=f"synthetic: {np.shape(self.synthetic)[0]:,} rows"),
+        ]
+        add_legend(self.axes_, handles, is_own=is_own)
+
+
+def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) -> np.ndarray:
+    """Return values, those that lie on top of each other a little apart."""
+    there = values[~np.isnan(values)]
+    is_whole = has_levels or (len(np.unique(there)) <= 20 and bool((there == np.round(there)).all()))
+    return values + rng.uniform(-_JITTER, _JITTER, len(values)) if is_whole else values
+
+
+def _label_axis(axis: Any, tables: ReadTables, column: int) -> None:
+    levels, name = tables.levels.get(column), shorten(tables.names[column], 24)
+    if levels and len(levels) > _MOST_LEVELS:
+        axis.set_ticks([])
+        name += f" ({len(levels)} levels)"
+    elif levels:
+        axis.set_ticks(range(len(levels)), [shorten(level, 10) for level in levels])
+        axis.set_tick_params(labelsize="small")
+        if axis.axis_name == "x" and (len(levels) > 3 or max(map(len, levels)) > 6):
+            for label in axis.get_ticklabels():
+                label.set(rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_label_text(name)
