@@ -23,6 +23,7 @@ from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
 from sklae._utils.component import NestedParameters, choices
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import current_job
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
@@ -126,7 +127,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, BaseEstimator):
             If the fit was interrupted later than that, by a program that called it itself; the best weights so far
             stay.
         """
-        keeps, training = called_by_user(), Training(self)
+        keeps, training = called_by_user() and current_job() is None, Training(self)
         with atomic(self, training.undo), tensors_on_cpu():
             counts = RowWeights.read(sample_weight, X)
             X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")

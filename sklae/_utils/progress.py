@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from sklae._utils.processes import tells
+
 __all__ = ["progress", "stage"]
 
 
@@ -17,7 +19,7 @@ T = TypeVar("T")
 
 def progress(steps: Iterable[T], task: str, *, verbose: bool) -> Iterable[T]:
     """Return steps, with a bar on the standard error stream where ``verbose``."""
-    return tqdm(steps, desc=task) if verbose else steps
+    return tqdm(steps, desc=task) if verbose and tells() else steps
 
 
 @contextmanager
@@ -25,5 +27,5 @@ def stage(estimator: Any, done: str) -> Iterator[None]:
     """Say what was done, and how long it took, where the estimator is verbose."""
     start = time.perf_counter()
     yield
-    if estimator.verbose:
+    if estimator.verbose and tells():
         print(f"[{type(estimator).__name__}] {done} in {time.perf_counter() - start:.1f} s")
