@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from importlib import import_module
 
 import torch
 from torch import distributed
@@ -83,23 +84,22 @@ def data_parallel(*, timeout: float = 600.0) -> Iterator[Job]:
 @contextmanager
 def _started(timeout: float) -> Iterator[Job]:
     """Make a process group of its own, where there are several processes."""
-    patience = timedelta(seconds=timeout)
-    if distributed.is_initialized():
-        group = distributed.new_group(timeout=patience)
-        try:
-            yield Job.of(group)
-        finally:
-            distributed.destroy_process_group(group)
-        return
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) == 1:
         _check_launcher()
         yield Job()
         return
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=patience)
+    group, patience = None, timedelta(seconds=timeout)
+    if distributed.is_initialized():
+        group = distributed.new_group(timeout=patience)
+    else:
+        # imported after the group, with the first optimizer, it holds on to it: then others would not see this process go
+        import_module("torch._dynamo")
+        backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        distributed.init_process_group(backends, timeout=patience)
     try:
-        yield Job.of()
+        yield Job.of(group)
     finally:
-        distributed.destroy_process_group()
+        distributed.destroy_process_group(group)
 
 
 def _check_launcher() -> None:

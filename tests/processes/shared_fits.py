@@ -17,6 +17,9 @@ from sklae.priors import VampPrior
 
 EPOCHS = {"max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
 PLAIN = {**EPOCHS, "early_stopping": False, "learning_rate": "constant", "hidden_layer_sizes": (8,), "batch_size": 50}
+STOPS = {**PLAIN, "early_stopping": True, "max_iter": 60, "n_iter_no_change": 2, "tol": 0.01}
+# a model that starts as PCA has hardly anything to learn
+FROM_SCRATCH = MLP((8,), linear_path=False)
 
 
 def table(n_rows=203, gaps=False):
@@ -34,7 +37,7 @@ def _weights(n_rows=203):
 # Name -> what makes the estimator, and what it is fitted to. The last batch has 3 rows, and 1 of them is rank 0's.
 CASES = {
     "plain": (lambda: AutoencoderTransformer(2, **PLAIN), {}),
-    "defaults": (lambda: AutoencoderTransformer(2, **EPOCHS), {}),
+    "defaults": (lambda: AutoencoderTransformer(2, network=FROM_SCRATCH, **EPOCHS), {}),
     "lbfgs": (lambda: AutoencoderTransformer(2, **{**PLAIN, "solver": "lbfgs"}), {}),
     "masking": (lambda: AutoencoderTransformer(2, corruption="masking", **PLAIN), {"gaps": True}),
     "swap": (lambda: AutoencoderTransformer(2, corruption="swap", **PLAIN), {"weights": True}),
@@ -43,7 +46,7 @@ CASES = {
     "kl_sparsity": (lambda: AutoencoderTransformer(4, penalty="kl_sparsity", **PLAIN), {}),
     "contractive": (lambda: AutoencoderTransformer(4, penalty=Contractive(n_projections=2), **PLAIN), {}),
     "neighbors": (lambda: AutoencoderTransformer(2, penalty="neighbors", **PLAIN), {}),
-    "vae": (lambda: VAETransformer(2, **EPOCHS), {"gaps": True}),
+    "vae": (lambda: VAETransformer(2, network=FROM_SCRATCH, **EPOCHS), {"gaps": True}),
     "importance": (
         lambda: VAETransformer(2, n_importance_samples=4, network=MLP((8,), dropout=0.1), **PLAIN),
         {},
@@ -53,14 +56,9 @@ CASES = {
     "vamp": (lambda: VAETransformer(2, prior=VampPrior(7), network=MLP((8,), dropout=0.2), **PLAIN), {}),
     "conditions": (lambda: VAETransformer(2, condition_features=[0], corruption="gaussian_noise", **PLAIN), {}),
     "no_seed": (lambda: VAETransformer(2, **{**PLAIN, "random_state": None}), {}),
-    "stops": (
-        lambda: AutoencoderTransformer(
-            1, **{**PLAIN, "early_stopping": True, "max_iter": 40, "n_iter_no_change": 2, "learning_rate_init": 0.02}
-        ),
-        {},
-    ),
+    "stops": (lambda: AutoencoderTransformer(2, network=FROM_SCRATCH, **STOPS), {}),
     "detector": (lambda: AEOutlierDetector(n_estimators=2, random_state=0), {}),
-    "imputer": (lambda: AEImputer(random_state=0), {"gaps": True}),
+    "imputer": (lambda: AEImputer(VAETransformer(2, network=FROM_SCRATCH, **PLAIN), random_state=0), {"gaps": True}),
 }
 
 
@@ -75,7 +73,9 @@ def outcome(name):
     weights = _weights() if given.get("weights") else {}
     estimator = make().fit(table(gaps=given.get("gaps", False)), **weights)
     nets = nets_of(estimator)
-    history = [[{k: v for k, v in epoch.items() if k not in ("dur", "batches")} for epoch in net.history] for net in nets]
+    history = [
+        [{k: v for k, v in epoch.items() if k not in ("dur", "batches")} for epoch in net.history] for net in nets
+    ]
     tensors = [value.numpy() for net in nets for module in net.learners for value in module.state_dict().values()]
     return {"tensors": tensors, "history": history, "curves": [net.history[:, "train_loss"] for net in nets]}
 
