@@ -92,7 +92,7 @@ def _started(timeout: float) -> Iterator[Job]:
     if distributed.is_initialized():
         group = distributed.new_group(timeout=patience)
     else:
-        # imported after the group, with the first optimizer, it holds on to it: then others would not see this process go
+        # imported later, with the first optimizer, it holds on to the group: then others would not see this process go
         import_module("torch._dynamo")
         backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backends, timeout=patience)

@@ -191,6 +191,12 @@ def _refuse(net: Any) -> None:
             "none. Use normalization='layer'."
         )
     objective = net.criterion_
+    mixing = [part for learner in net.learners for part in learner.modules() if getattr(part, "mixes_rows", False)]
+    if mixing:
+        raise ValueError(
+            f"Got {type(mixing[0]).__name__.strip('_')} in a data-parallel fit, whose output for a row depends on the "
+            "other rows of the batch; expected modules that look at single rows. Fit in one process, or choose another."
+        )
     if objective.opponents:
         name = "critic" if objective.critic is not None else "divergence"
         raise ValueError(
