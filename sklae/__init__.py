@@ -20,6 +20,7 @@ _HOMES = {
 _SUBMODULES = (
     "corruptions",
     "critics",
+    "distributed",
     "divergences",
     "exceptions",
     "likelihoods",

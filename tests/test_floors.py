@@ -14,6 +14,7 @@ PACKAGE = Path(sklae.__file__).parent
 
 # Wings and files (with all inside them) by floor. A new wing is given one here; a new file of a wing is on its floor.
 FLOORS = {
+    "distributed": 0,
     "exceptions": 0,
     "_utils": 0,
     "_tables": 1,

@@ -24,6 +24,7 @@ from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, avail
 from sklae._utils.component import NestedParameters, choices
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import current_job
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
@@ -129,7 +130,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
             If the fit was interrupted later than that, by a program that called it itself; the best weights so far
             stay.
         """
-        keeps, training = called_by_user(), Training(self)
+        keeps, training = called_by_user() and current_job() is None, Training(self)
         with atomic(self, training.undo), tensors_on_cpu():
             X, X_val = as_source(X), what_fits(X_val, self, "X_val")
             counts = RowWeights.read(sample_weight, X)

@@ -29,6 +29,7 @@ from sklae._training.callbacks import Monitor, StepSchedule
 from sklae._training.interrupts import Interrupts
 from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
+from sklae._utils.processes import agreed
 from sklae._utils.random import draw_seed, random_state_for, some_rows
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
@@ -118,7 +119,7 @@ class Training:
             self._before.restore(self.estimator.net_)
 
     def _draw_seeds(self) -> None:
-        seeds = random_state_for(self.estimator.random_state)
+        seeds = random_state_for(agreed(self.estimator.random_state))
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
     def _read(self, given: FitInput, likelihood: Likelihood, layout: Layout | None = None) -> TrainingRows:

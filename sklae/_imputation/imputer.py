@@ -32,6 +32,7 @@ from sklae._utils.compat import (
 from sklae._utils.component import NestedParameters
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import agreed
 from sklae._utils.random import random_state_for
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
@@ -244,7 +245,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
     def _fit_models(self, table: np.ndarray, weights: np.ndarray | None) -> ImputationModels:
         columns = self._container.shown(self._modelled)
         limits = self._least[self._modelled], self._most[self._modelled]
-        random_state = random_state_for(self.random_state)
+        random_state = random_state_for(agreed(self.random_state))
         models = ImputationModels(self, columns, table, limits, self._n_draws(), random_state, weights)
         if isinstance(self.autoencoder, BaseAutoencoder):
             names = getattr(self, "feature_names_in_", None)

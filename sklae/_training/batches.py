@@ -129,7 +129,7 @@ class EncodedRows(Dataset):
         self.rows = rows
         self.targets = rows if targets is None else targets
         self.weight = None if weight is None else weight / weight.mean()
-        self._there: tuple[Any, Batch] | None = None
+        self._moved: tuple[Any, Batch] | None = None
         super().__init__(as_inputs(rows), self.targets.x)
 
     def __getitem__(self, i: Any) -> Any:
@@ -146,9 +146,13 @@ class EncodedRows(Dataset):
         self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
     ) -> Iterator[Batch]:
         """Yield all rows in batches, shuffled where there is a generator."""
-        if self._there is None or self._there[0] != device:  # once, not in each epoch
-            self._there = device, self._whole.to(device)
-        yield from _in_slices(self._there[1], batch_size, generator)
+        yield from _in_slices(self._on(device), batch_size, generator)
+
+    def _on(self, device: Any) -> Batch:
+        """Return all rows on a device, where they stay for further epochs."""
+        if self._moved is None or self._moved[0] != device:
+            self._moved = device, self._whole.to(device)
+        return self._moved[1]
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step: here, all."""

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from sklae._utils.processes import tells
+
 __all__ = ["progress", "stage"]
 
 
@@ -20,7 +22,7 @@ def progress(steps: Iterable[T], task: str, *, verbose: bool, total: int | None 
 
     With a total they are parts of as many, a part with a length.
     """
-    if not verbose:
+    if not (verbose and tells()):
         return steps
     return tqdm(steps, desc=task) if total is None else _parts(steps, task, total)
 
@@ -37,5 +39,5 @@ def stage(estimator: Any, done: str) -> Iterator[None]:
     """Say what was done, and how long it took, where the estimator is verbose."""
     start = time.perf_counter()
     yield
-    if estimator.verbose:
+    if estimator.verbose and tells():
         print(f"[{type(estimator).__name__}] {done} in {time.perf_counter() - start:.1f} s")
