@@ -11,7 +11,7 @@ from torch import distributed, nn
 
 from sklae._training.batches import Batch, Batches, EncodedRows
 from sklae._training.state import clone_tensors, load_tensors, tensors_of
-from sklae._utils.processes import Job, SharedGenerator, current_job, part_of
+from sklae._utils.processes import Job, SharedGenerator, current_job, is_grouped, own_gpu, part_of
 from sklae._utils.warnings import warn
 from sklae.exceptions import SeparateModelsWarning
 
@@ -58,7 +58,7 @@ class DataParallel(OneProcess):
         self.job = job
 
     def begin(self, net: Any, dataset: Any, dataset_valid: Any) -> None:
-        _refuse(net)
+        _refuse(net, self.job)
         self._check_alike(net, dataset, dataset_valid)
         for tensor in tensors_of(net.learners):  # machines differ in the rounding of what weights start from
             if tensor.is_floating_point():
@@ -161,9 +161,8 @@ def processes_for(net: Any) -> OneProcess:
 
 def _tell_separate() -> None:
     """Warn in one of several processes that nobody asked to train together."""
-    started = distributed.is_available() and distributed.is_initialized()
-    size = distributed.get_world_size() if started else int(os.environ.get("WORLD_SIZE", 1))
-    rank = distributed.get_rank() if started else int(os.environ.get("RANK", 0))
+    size = distributed.get_world_size() if is_grouped() else int(os.environ.get("WORLD_SIZE", 1))
+    rank = distributed.get_rank() if is_grouped() else int(os.environ.get("RANK", 0))
     if size > 1 and rank == 0:
         warn(
             f"Got a fit in one of {size} processes that were started together, outside of "
@@ -180,8 +179,13 @@ def _share(generator: torch.Generator) -> float:
     return part.share
 
 
-def _refuse(net: Any) -> None:
+def _refuse(net: Any, job: Job) -> None:
     """Refuse by name what can't be shared."""
+    if str(net.device).startswith("cuda") and own_gpu(job) >= torch.cuda.device_count():
+        raise ValueError(
+            f"Got device={net.device!r} in process {own_gpu(job)} of a machine with {torch.cuda.device_count()} GPUs, "
+            "counted from 0; expected one for each process. Start fewer, by --nproc-per-node."
+        )
     if net.iterator_train is not Batches or net.iterator_valid is not Batches:
         raise ValueError(
             "Got net_params with iterators of your own in a data-parallel fit; expected sklae's own batches, whose "
