@@ -17,9 +17,6 @@ pytest.importorskip("distributed")
 dataframe = pytest.importorskip("dask.dataframe")
 from dask.distributed import Client, LocalCluster  # noqa: E402
 
-# the dashboard is imported with the package, and wants more than is needed here
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def _frame():
     return pd.DataFrame(table(gaps=True), columns=list("abcdef"))
