@@ -211,7 +211,7 @@ class AutoencoderNet(Saved, LeanLoop):
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         try:
             self._processes = processes_for(self)
-            self._processes.begin(self, dataset)
+            self._processes.begin(self, dataset, dataset_valid)
             self.noise_ = self._processes.generator(self.noise_)
             self.notify("on_train_begin", X=dataset, y=None)
             yield

@@ -455,3 +455,10 @@ def test_so_does_training_out_of_memory(error, monkeypatch):
     ) as told:
         fit()
     assert str(error) not in str(told.value)
+
+
+def test_rows_go_to_a_device_once():
+    """Epochs of batches are views of the same rows there."""
+    rows = EncodedRows(Rows(torch.ones(6, 2), None, None))
+    epochs = [[batch.rows.x._base for batch in rows.batches(3, device="meta")] for _ in range(2)]
+    assert all(whole is epochs[0][0] for epoch in epochs for whole in epoch)
