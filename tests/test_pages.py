@@ -67,7 +67,8 @@ def test_figures_are_those_that_were_measured(name):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_code_is_not_cut(page):
-    """At 1,200 pixels, beside both side bars, lines of 90 characters are seen whole."""
+    """At 1,200 pixels: pages of the guide have a side bar on either hand, others on the right alone."""
+    seen = 88 if page.parent.name == "guide" else 100
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|py|bash|text)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    assert not [line for block in blocks for line in block.splitlines() if len(line) > 90]
+    assert not [line for block in blocks for line in block.splitlines() if len(line) > seen]
