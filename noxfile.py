@@ -29,6 +29,9 @@ VERSIONS = {
         "onnxruntime==1.22.0",
         "onnxscript==0.5.0",
         "skl2onnx==1.19.1",
+        "accelerate==1.0.0",
+        "dask==2025.1.0",
+        "distributed==2025.1.0",
     ),
     "newest": ("--upgrade", "--upgrade-strategy=eager"),
 }

@@ -20,6 +20,7 @@ _HOMES = {
 _SUBMODULES = (
     "corruptions",
     "critics",
+    "distributed",
     "divergences",
     "exceptions",
     "likelihoods",
@@ -31,6 +32,7 @@ _SUBMODULES = (
     "posteriors",
     "priors",
     "schedules",
+    "sources",
 )
 __all__ = [
     "AEImputer",

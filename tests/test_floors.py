@@ -14,6 +14,7 @@ PACKAGE = Path(sklae.__file__).parent
 
 # Wings and files (with all inside them) by floor. A new wing is given one here; a new file of a wing is on its floor.
 FLOORS = {
+    "distributed": 0,
     "exceptions": 0,
     "_utils": 0,
     "_tables": 1,
@@ -21,7 +22,7 @@ FLOORS = {
     "networks": 1,
     "_codes": 1,
     **dict.fromkeys(["likelihoods", "priors", "posteriors", "divergences", "critics"], 2),
-    **dict.fromkeys(["corruptions", "penalties", "schedules"], 2),
+    **dict.fromkeys(["corruptions", "penalties", "schedules", "sources"], 2),
     "_model": 3,
     "_training": 4,
     "_autoencoders": 5,
@@ -134,6 +135,7 @@ def test_one_package_knows_skorch():
 
 def test_three_files_know_frames():
     makers = {"sklae._cli.files", "sklae._tables.schema"}  # of files, and of what was kept
+    makers |= {module for module in FILES if module.startswith("sklae.sources.")}
     assert _users_of("pandas", "polars", "pyarrow") <= makers
     assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells", "sklae._tables.schema"}
     wrappers = {

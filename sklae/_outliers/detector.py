@@ -32,10 +32,12 @@ from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fi
 from sklae._utils.component import NestedParameters
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import agreed
 from sklae._utils.progress import stage
 from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
+from sklae.sources._taken import what_fits
 
 __all__ = ["AEOutlierDetector"]
 
@@ -249,8 +251,9 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
             If the fit was interrupted. The detector is then as it was before the call.
         """
         with atomic(self), tensors_on_cpu():
+            X, X_val = what_fits(X, self), what_fits(X_val, self, "X_val")
             own = None if self.autoencoder is None else self.autoencoder.random_state
-            rng = random_state_for(own if self.random_state is None else self.random_state)
+            rng = random_state_for(agreed(own if self.random_state is None else self.random_state))
             counts, given = RowWeights.read(sample_weight, X), X
             X = read(counts.of(given))
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), [X])

@@ -15,11 +15,13 @@ from skorch.helper import predefined_split
 
 from sklae._training.batches import Batches
 from sklae._training.callbacks import Monitor, StopTraining
+from sklae._training.data_parallel import processes_for
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import LeanLoop, diverged
 from sklae._training.plain import plain, with_tensors
 from sklae._training.saved import NOT_KEPT, Saved
 from sklae._training.state import all_finite, drop_unfinished_epoch
+from sklae._utils.processes import SharedGenerator, tells
 from sklae._utils.random import generate
 
 __all__ = ["AutoencoderNet"]
@@ -85,11 +87,9 @@ class AutoencoderNet(Saved, LeanLoop):
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
         # PrintLog tabulates even when it prints nothing
-        return (
-            [*callbacks, ("print_log", PrintLog(keys_ignored=["valid_final_loss", "learning_rate"]))]
-            if self.verbose
-            else callbacks
-        )
+        if self.verbose and tells():
+            callbacks.append(("print_log", PrintLog(keys_ignored=["valid_final_loss", "learning_rate"])))
+        return callbacks
 
     def initialize_callbacks(self) -> AutoencoderNet:
         """Initialise the callbacks; the monitor comes last, so that it sees what others recorded."""
@@ -209,6 +209,9 @@ class AutoencoderNet(Saved, LeanLoop):
         self._interrupts = interrupts
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         try:
+            self._processes = processes_for(self)
+            self._processes.begin(self, dataset)
+            self.noise_ = self._processes.generator(self.noise_)
             self.notify("on_train_begin", X=dataset, y=None)
             yield
             drop_unfinished_epoch(self, validates=dataset_valid is not None)
@@ -218,6 +221,9 @@ class AutoencoderNet(Saved, LeanLoop):
                 raise diverged("weights")
         finally:
             del self._interrupts
+            self.__dict__.pop("_processes", None)
+            if isinstance(self.noise_, SharedGenerator):
+                self.noise_ = self.noise_.plain()
             self._float64 = None
             self.monitor.snapshot_ = self.monitor.start_ = None
             self.train_split = None  # it holds the validation rows
