@@ -1,6 +1,6 @@
 """One fit, shared by the processes of a job: writes what it took, and the weights, to ``OUT.RANK.npz``.
 
-    torchrun --nproc-per-node=2 -m benchmarks.speed._data_parallel_fit CASE OUT [--quick]
+torchrun --nproc-per-node=2 -m benchmarks.speed._data_parallel_fit CASE OUT [--quick]
 """
 
 from __future__ import annotations

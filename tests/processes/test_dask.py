@@ -37,7 +37,8 @@ def _assert_same_results(search, local):
     assert list(_results(search)) == list(_results(local))
     for name, values in _results(local).items():
         np.testing.assert_array_equal(_results(search)[name], values)
-    for a, b in zip(search.best_estimator_.net_.module_.parameters(), local.best_estimator_.net_.module_.parameters()):
+    nets = (each.best_estimator_.net_.module_.parameters() for each in (search, local))
+    for a, b in zip(*nets, strict=True):
         assert a.equal(b)
 
 
