@@ -123,10 +123,8 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         The (first) fitted autoencoder.
     estimators_ : list of estimators
         All of them.
-    labels_ : ndarray of shape (n_samples,)
-        Of the rows of X, -1 for outliers and 1.
-    training_scores_ : ndarray of shape (n_samples,)
-        Their scores, each as if the row had been left out.
+    labels_, training_scores_ : ndarray of shape (n_samples,)
+        Of the rows of X, -1 for outliers and 1; and their scores, each as if the row had been left out.
     max_samples_ : int
         How many training rows say what is usual.
     residual_scale_ : ndarray of shape (n_features,)

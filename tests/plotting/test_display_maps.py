@@ -122,6 +122,13 @@ def test_many_rows_are_drawn_as_densities():
     assert np.corrcoef(hexagons.get_offsets()[:, 0], hexagons.get_array())[0, 1] > 0.99
 
 
+def test_codes_that_are_all_alike_are_drawn():
+    for kind in ("scatter", "hexbin"):
+        display = LatentSpaceDisplay.from_predictions(np.ones((30, 2)), kind=kind)
+        assert display.n_outside == 0
+        display.figure_.draw_without_rendering()
+
+
 def test_colours_of_many_classes_come_with_other_marks():
     display = LatentSpaceDisplay(CODES[:, :2], np.arange(300) % 14).plot()
     looks = {(tuple(dots.get_facecolor()[0]), len(dots.get_paths()[0].vertices)) for dots in display.ax_.collections}
@@ -183,7 +190,7 @@ def test_a_grid_of_a_table_shows_a_column(of_frame, frame):
     [
         ({}, "expected one of them"),
         ({"shape": (2, 2), "feature": "age"}, "expected one of them"),
-        ({"feature": "wage"}, "which is no column"),
+        ({"feature": "wage"}, "is no column"),
     ],
 )
 def test_grids_refuse_what_cant_be_drawn(settings, message, of_frame, frame):

@@ -144,8 +144,8 @@ def test_filled_cells_stand_beside_observed_ones(frame):
 
 def test_filled_tables_may_come_in_other_shapes(frame):
     gappy = _gappy(frame)
-    several = AEImputer(n_imputations=2, add_indicator=True, random_state=0).fit(gappy)
-    assert len(ImputationDisplay.from_estimator(several, gappy).axes_) == 2
+    filled = frame.assign(was_missing=False)
+    assert len(ImputationDisplay.from_predictions(gappy, (filled, filled)).axes_) == 2
     numbers = np.where(np.arange(60)[:, None] % [2, 3, 7] == 1, -1.0, X)
     imputer = SimpleImputer(missing_values=-1.0).fit(numbers)
     display = ImputationDisplay.from_estimator(imputer, numbers, features=[1, "x2"])

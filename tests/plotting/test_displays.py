@@ -171,6 +171,15 @@ def test_a_transparent_figure_gets_a_background_that_letters_are_read_on(name, l
     assert figure.patch.get_facecolor() == (background, background, background, 1.0)
 
 
+def test_marks_are_seen_in_a_dark_style(fitted):
+    with plt.style.context("dark_background"):
+        rows = FROM_ESTIMATOR["OutlierScoreDisplay by row"](fitted)
+        codes = np.vstack([np.eye(60)[:, :2], [[500.0, 0.0]]])
+        far = plotting.LatentSpaceDisplay.from_predictions(codes)
+    assert rows.ax_.collections[-1].get_edgecolor()[0].tolist() == [1.0] * 4
+    assert far.ax_.collections[-1].get_facecolor()[0].tolist() == [1.0] * 4
+
+
 @pytest.mark.parametrize("name", FROM_ESTIMATOR)
 def test_a_missing_matplotlib_names_the_extra(name, fitted, monkeypatch):
     for module in [module for module in sys.modules if module.partition(".")[0] == "matplotlib"]:
