@@ -56,7 +56,7 @@ html_static_path = ["_static"]
 html_css_files = ["sklae.css"]
 html_show_sourcelink = False
 html_show_sphinx = False
-html_sidebars = {"changelog": [], "contributing": [], "extending": []}
+html_sidebars = {"changelog": [], "contributing": [], "extending": [], "topics": []}
 html_theme_options = {
     "logo": {"text": "sklae"},
     "show_nav_level": 1,

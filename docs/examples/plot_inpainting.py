@@ -9,9 +9,9 @@ expected there, and several times as what may have been there.
 # %%
 # Gaps in pictures
 # ----------------
-# A hidden pixel is NaN, in training as in use: the encoder is told which pixels it sees, and losses leave the others
-# out. ``corruption="masking"`` hides some more, so that the model learns to go by a part. Here all training pictures are
-# whole but for that.
+# A hidden pixel is NaN, in training as in use: the encoder is told which pixels it sees. Here the training pictures are
+# there as a whole, so that they can be learned from in pairs: one half of each, drawn by chance, and all of it as
+# ``X_clean``. Where training pictures have gaps themselves, ``fit`` takes them alone, and losses leave the gaps out.
 import os
 from pathlib import Path
 
@@ -22,34 +22,36 @@ from sklearn.impute import KNNImputer
 from sklearn.model_selection import train_test_split
 
 from sklae import VAETransformer
-from sklae.corruptions import Masking
 from sklae.plotting import ReconstructionDisplay, image_grid
 
 path = Path(os.environ.get("SKLAE_DATA", "../shared/data"), "images", "mnist.npz")
 if path.exists():
     with np.load(path) as mnist:
-        X, shape = mnist["X_train"][:4000].reshape(-1, 784) / 255, (28, 28)
+        X, shape = mnist["X_train"][:3000].reshape(-1, 784) / 255, (28, 28)
 else:  # the smaller digits of scikit-learn
     X, shape = load_digits().data / 16, (8, 8)
 train, test = train_test_split(X, test_size=0.2, random_state=0)
+
+
+def half_of(pictures, sides):
+    """Return a copy of the pictures, NaN in the upper, lower, left or right half (0 to 3) of each."""
+    seen, middle = pictures.reshape(-1, *shape).copy(), shape[0] // 2
+    halves = (np.s_[:middle], np.s_[middle:], np.s_[:, :middle], np.s_[:, middle:])
+    for picture, side in zip(seen, sides, strict=True):
+        picture[halves[side]] = np.nan
+    return seen.reshape(pictures.shape)
+
+
+known = half_of(train, np.random.default_rng(0).integers(0, 4, len(train)))
 vae = VAETransformer(
-    20,
-    likelihood="gaussian",
-    corruption=Masking(0.4),
-    standardize=False,
-    batch_size=128,
-    learning_rate_init=3e-3,
-    max_iter=25,
-    random_state=0,
-).fit(train)
+    20, likelihood="gaussian", prior="normal", standardize=False, batch_size=64, max_iter=20, random_state=0
+).fit(known, X_clean=train)
 
 # %%
 # The lower half
 # --------------
 # `reconstruct` encodes what is there, and decodes the whole picture. Blurred is what can't be known from above.
-hidden = test.reshape(-1, *shape).copy()
-hidden[:, shape[0] // 2 :] = np.nan
-hidden = hidden.reshape(test.shape)
+hidden = half_of(test, np.full(len(test), 1))
 ReconstructionDisplay.from_estimator(vae, test, corrupted=hidden, shape=shape)
 
 # %%
@@ -80,4 +82,5 @@ lines = np.concatenate([hidden[shown][None], answers, test[shown][None]])
 ax = image_grid(lines.reshape(-1, test.shape[1]), shape, n_columns=10, limits=(0, 1))
 names = ["given", *(f"answer {i}" for i in range(1, 5)), "truth"]
 ax.set_yticks((shape[0] + 1) * np.arange(len(lines)) + shape[0] / 2, names)
+ax.tick_params(length=0)
 plt.show()

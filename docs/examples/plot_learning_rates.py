@@ -9,8 +9,8 @@ does to a network that starts at random.
 # %%
 # Schedules
 # ---------
-# The same model, for 40 epochs each. "cosine" and "one_cycle" are planned to end with the budget; "adaptive" divides the
-# rate when the loss stalls; "constant" never slows down, and its loss keeps shaking.
+# The same model, for 40 epochs each. "cosine" and "one_cycle" are planned to end with the budget; "adaptive" divides
+# the rate when the loss stalls; "constant" never slows down, and its loss keeps shaking.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -48,9 +48,7 @@ LossCurveDisplay.from_estimator(schedules, learning_rate=True)
 # Too fast, too slow
 # ------------------
 # Of one schedule, rates a factor of ten apart. The default, 6e-3, is in the middle.
-rates = {
-    f"{rate:g}": AutoencoderTransformer(learning_rate_init=rate, **settings) for rate in (6e-4, 6e-3, 6e-2)
-}
+rates = {f"{rate:g}": AutoencoderTransformer(learning_rate_init=rate, **settings) for rate in (6e-4, 6e-3, 6e-2)}
 report(rates)
 LossCurveDisplay.from_estimator(rates)
 

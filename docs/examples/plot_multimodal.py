@@ -23,7 +23,7 @@ from sklae.plotting import LatentSpaceDisplay, ReconstructionDisplay, image_grid
 
 digits = load_digits(as_frame=True)
 pixels = list(digits.data)
-words = np.array("zero one two three four five six seven eight nine".split())
+words = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 table = (digits.data / 16).assign(word=words[digits.target])
 train, test = train_test_split(table, test_size=0.25, random_state=0)
 

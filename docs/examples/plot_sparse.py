@@ -27,16 +27,14 @@ from sklae.plotting import image_grid
 path = Path(os.environ.get("SKLAE_DATA", "../shared/data"), "images", "mnist.npz")
 if path.exists():
     with np.load(path) as mnist:
-        X, shape = mnist["X_train"][:5000].reshape(-1, 784) / 255, (28, 28)
+        X, shape = mnist["X_train"][:4000].reshape(-1, 784) / 255, (28, 28)
 else:  # the smaller digits of scikit-learn
     X, shape = load_digits().data / 16, (8, 8)
 train, test = train_test_split(X, test_size=0.2, random_state=0)
 
 models = {"plain": None, "l1": "l1", "top k": TopK(8)}
 for name, penalty in models.items():
-    ae = AutoencoderTransformer(
-        64, penalty=penalty, network=MLP(()), standardize=False, max_iter=40, random_state=0
-    )
+    ae = AutoencoderTransformer(64, penalty=penalty, network=MLP(()), standardize=False, max_iter=40, random_state=0)
     models[name] = ae.fit(train)
     codes = ae.transform(test)
     error = np.mean((ae.reconstruct(test) - test) ** 2)
@@ -49,8 +47,8 @@ for name, penalty in models.items():
 # What a component stands for
 # ---------------------------
 # The networks are single layers here, so that what a component adds to a picture is the same whatever the others are:
-# a filter. Those of the plain autoencoder, as of PCA, are spread over the whole picture, and cancel each other. Sparse
-# ones are strokes.
+# a filter. Those of the plain autoencoder, as of PCA, are spread over the whole picture, and cancel each other. Those of
+# top k are strokes, or all of a digit; l1, with its many codes that are not zero, is halfway.
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
 for ax, (name, ae) in zip(axes, models.items(), strict=True):
     codes = ae.transform(train)

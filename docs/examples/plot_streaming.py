@@ -31,9 +31,9 @@ X = np.tanh(driven) + rng.normal(scale=0.05, size=(n_rows, 8))
 # %%
 # Judged, then learned from
 # -------------------------
-# Each chunk is first rebuilt by a model that has not seen it, then handed to ``partial_fit``, one pass each. Beside it a
-# model that was fitted to the first 2,000 rows and left at that. After
-# the change both are wrong; one of them learns.
+# Each chunk is first rebuilt by a model that has not seen it, then handed to ``partial_fit``, one pass each. Beside it
+# is a model that was fitted to the first 2,000 rows and left at that. After the change both are wrong; one of them
+# learns.
 frozen = AutoencoderTransformer(2, max_iter=40, random_state=0).fit(X[:2000])
 stream = AutoencoderTransformer(2, learning_rate_init=3e-3, batch_size=10, random_state=0)
 errors = {"goes on learning": [], "fitted once": []}
