@@ -26,7 +26,7 @@ from sklae.plotting import ArchitectureDisplay, LossCurveDisplay, Reconstruction
 path = Path(os.environ.get("SKLAE_DATA", "../shared/data"), "images", "mnist.npz")
 if path.exists():
     with np.load(path) as mnist:
-        X, shape = mnist["X_train"][:2500].reshape(-1, 784) / 255, (28, 28)
+        X, shape = mnist["X_train"][:2200].reshape(-1, 784) / 255, (28, 28)
 else:  # the smaller digits of scikit-learn
     X, shape = load_digits().data / 16, (8, 8)
 train, test = train_test_split(X, test_size=0.2, random_state=0)
@@ -56,7 +56,7 @@ ReconstructionDisplay.from_estimator(conv, test, shape=shape)
 # A variational one
 # -----------------
 # The network goes into `VAETransformer` as it is. Its draws are new digits: ``noise=False`` shows the expected picture
-# of each code, without the likelihood's noise in every pixel. After so few epochs on so few pictures some are none.
-vae = VAETransformer(16, network=network, likelihood="gaussian", prior="normal", **settings).fit(train)
+# of each code, without the noise of every pixel. After so few epochs on so few pictures many are none.
+vae = VAETransformer(8, network=network, likelihood="gaussian", prior="normal", **settings).fit(train)
 image_grid(vae.sample(30, random_state=0, noise=False), shape, n_columns=10, limits=(0, 1))
 plt.show()

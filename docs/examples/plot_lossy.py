@@ -23,13 +23,13 @@ from sklae.plotting import image_grid
 from sklae.priors import Flow
 
 X = (load_digits().data > 7).astype(np.float32)
-train, test = train_test_split(X, test_size=0.25, random_state=0)
-windows = {"pixels alone": None, "window of 3": PixelCNN((8, 8), receptive_field=3)}
-windows["window of 7"] = PixelCNN((8, 8), receptive_field=7)
+train, test = train_test_split(X, test_size=200, random_state=0)
+windows = {"pixels alone": None}
+windows |= {f"window of {size}": PixelCNN((8, 8), 16, n_layers=1, receptive_field=size) for size in (3, 7)}
 
 models = {}
 for name, network in windows.items():
-    model = VAETransformer(8, network=network, prior=Flow(), likelihood="bernoulli", max_iter=40, random_state=0)
+    model = VAETransformer(8, network=network, prior=Flow(1), likelihood="bernoulli", max_iter=15, random_state=0)
     models[name] = model.fit(train)
 
 # %%
@@ -51,12 +51,14 @@ for row in zip(models, told, scores, strict=True):
 # %%
 # What is left of a digit
 # -----------------------
-# From the same codes' distance: on top digits, below what each model decodes from their codes, two draws each. The less
-# is in the code, the freer the decoder is: shapes stay, details change, and with the widest window more than details.
-shown = test[:12]
-figure, axes = plt.subplots(1, 3, figsize=(11, 2.6), layout="constrained")
-for ax, (name, model) in zip(axes, models.items(), strict=True):
-    draws = [model.vary(shown, scale=0.0), model.vary(shown, scale=1.0, random_state=0)]
-    image_grid(np.concatenate([shown, *draws]), (8, 8), n_columns=12, ax=ax)
-    ax.set_title(name)
+# On top new digits, below them what each model expects of their codes, and of a draw around their codes. Shapes stay,
+# details change; the wider the window, the more changes.
+shown = test[:16]
+lines = {"digit": shown}
+for name, model in models.items():
+    lines[f"{name}: expected"] = model.vary(shown, scale=0.0)
+    lines[f"{name}: around it"] = model.vary(shown, scale=1.0, random_state=0)
+ax = image_grid(np.concatenate(list(lines.values())), (8, 8), n_columns=16)
+ax.set_yticks(9 * np.arange(len(lines)) + 3.5, list(lines))
+ax.tick_params(length=0)
 plt.show()

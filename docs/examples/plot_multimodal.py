@@ -2,8 +2,8 @@
 One code for two kinds of data
 ==============================
 
-The same wine, measured in two ways, say: by its chemistry and by its colour. A code that both share tells one from the
-other. Here a digit is a picture and, beside it, a word; either may be missing.
+A digit is a picture, and it is a word. One code for both is told by either, and tells the other: a word for a picture,
+a picture for a word, or the lower half of a picture for the upper one.
 """
 
 # %%
@@ -80,7 +80,8 @@ ReconstructionDisplay.from_predictions(
 # %%
 # One map
 # -------
-# Codes of new digits by their pictures alone, and of the words (stars, on the same axes).
-by_picture = model.transform(test.assign(word=np.nan).astype({"word": object}))
-display = LatentSpaceDisplay.from_predictions(by_picture, test["word"], method="tsne", random_state=0)
+# Codes of new digits by their pictures alone, without the word: digits that share a word lie together nevertheless.
+by_picture = test.copy()
+by_picture["word"] = None
+LatentSpaceDisplay.from_estimator(model, by_picture, test["word"], method="tsne", random_state=0)
 plt.show()

@@ -30,7 +30,7 @@ settings = {
     "standardize": False,
     "learning_rate": "one_cycle",
     "learning_rate_init": 3e-3,
-    "max_iter": 60,
+    "max_iter": 25,
     "random_state": 0,
 }
 figure, axes = plt.subplots(2, 2, figsize=(9, 7.6), layout="constrained")
@@ -56,6 +56,7 @@ for ax, (name, prior) in zip(axes.flat, priors.items(), strict=True):
 samplers = {name: VAETransformer(8, prior=prior, **settings) for name, prior in priors.items()}
 samplers["normal, aggregate"] = VAETransformer(8, prior="normal", sample_from="aggregate", **settings)
 figure, axes = plt.subplots(3, 2, figsize=(10, 5.2), layout="constrained")
+figure.get_layout_engine().set(wspace=0.08)
 for ax, (name, model) in zip(axes.flat, samplers.items(), strict=False):
     made_up = model.fit(train).sample(len(test), random_state=0, noise=False)
     found = density_coverage(test, model.sample(len(test), random_state=0))

@@ -46,8 +46,8 @@ for name, penalty in models.items():
 # %%
 # What a component stands for
 # ---------------------------
-# The networks are single layers here, so that what a component adds to a picture is the same whatever the others are:
-# a filter. Those of the plain autoencoder, as of PCA, are spread over the whole picture, and cancel each other. Those of
+# The networks are single layers here, so that what a component adds to a picture is the same whatever the others are: a
+# filter. Those of the plain autoencoder, as of PCA, are spread over the whole picture, and cancel each other. Those of
 # top k are strokes, or all of a digit; l1, with its many codes that are not zero, is halfway.
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
 for ax, (name, ae) in zip(axes, models.items(), strict=True):

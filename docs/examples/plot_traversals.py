@@ -41,7 +41,7 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 # --------------------
 # A line is the same disc, with one component after the other set to a series of values.
 
-# sphinx_gallery_thumbnail_number = 3
+# sphinx_gallery_thumbnail_number = 4
 for name, model in models.items():
     display = TraversalDisplay.from_estimator(model, X, shape=(16, 16))
     display.ax_.set_title(name)
