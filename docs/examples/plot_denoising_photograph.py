@@ -35,16 +35,15 @@ size = (8, 8)
 
 def patches_of(picture, **settings):
     """Return patches as rows without their means, and the means."""
-    rows = extract_patches_2d(picture, size, **settings).reshape(-1, size[0] * size[1], 3)
+    rows = extract_patches_2d(picture, size, **settings).reshape(-1, 64, 3)
     means = rows.mean(axis=1, keepdims=True)
     return (rows - means).reshape(len(rows), -1), means
 
 
 def mended(model, picture):
-    """Return the picture, each of its patches rebuilt."""
+    """Return the picture, each of its patches rebuilt, and the mean taken where they overlap."""
     rows, means = patches_of(picture)
-    rebuilt = model(rows).reshape(len(rows), -1, 3) + means
-    return reconstruct_from_patches_2d(rebuilt.reshape(-1, *size, 3), picture.shape)
+    return reconstruct_from_patches_2d((model(rows).reshape(-1, 64, 3) + means).reshape(-1, *size, 3), picture.shape)
 
 
 train, _ = patches_of(left, max_patches=20_000, random_state=0)
@@ -65,7 +64,7 @@ pictures = {
     "PCA of patches": mended(lambda rows: pca.inverse_transform(pca.transform(rows)), noisy),
     "denoising autoencoder": mended(denoiser.reconstruct, noisy),
 }
-figure, axes = plt.subplots(1, 4, figsize=(12, 5), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(12, 4.5), layout="constrained")
 for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
     ax.imshow(picture.clip(0, 1))
     ax.set_axis_off()
