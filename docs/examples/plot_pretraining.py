@@ -3,14 +3,15 @@ Few labels, many rows
 =====================
 
 Labels are dear, rows are not. An autoencoder is trained on all rows, without labels; a classifier then learns from its
-codes, and a few labels. Whether that pays depends on the data, as the second table shows.
+codes, and a few labels. It pays where codes are learned for it: look at the left of the picture.
 """
 
 # %%
 # Codes from all rows
 # -------------------
-# The encoder has seen 1,000 digits, the classifier the labels of a few. Beside it the same classifier on pixels, and on
-# as many principal components, which are learned without labels, too.
+# Encoders see some 1,000 digits, the classifier the labels of a few. One autoencoder learns to fill in hidden pixels.
+# The other keeps neighbours together: ``penalty="neighbors"`` looks up which pictures are alike. Beside them are pixels
+# as they are, and principal components, which are learned without labels, too.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -38,7 +39,8 @@ features = {name: (encoder.fit_transform(X_train), encoder.transform(X_test)) fo
 # A classifier of few labels
 # --------------------------
 # Ten draws of the digits that are labelled, the same for all; lines are means, bands one standard deviation to both
-# sides.
+# sides. Ten labels, one of each digit, are enough for codes that keep neighbours together. Those of the denoising model
+# are no better than principal components, and with some hundred labels pixels do as well.
 
 # sphinx_gallery_thumbnail_number = 1
 numbers = [10, 20, 50, 100, 300]

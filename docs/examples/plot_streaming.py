@@ -9,8 +9,8 @@ codes are a representation of the state that follows the stream, and errors show
 # %%
 # A stream
 # --------
-# Eight sensors are driven by two hidden states, each its own way: a slow oscillation, and a load that wanders. After
-# half of the time the machine is rewired: three sensors answer otherwise.
+# Eight sensors are driven by two hidden states, each its own way: an oscillation, and a load that comes and goes more
+# slowly. After half of the time the machine is rewired: three sensors answer otherwise.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -20,7 +20,7 @@ from sklae.plotting import LatentSpaceDisplay
 rng = np.random.default_rng(0)
 n_rows, size = 8000, 100
 phase = np.cumsum(rng.normal(0.05, 0.02, n_rows))
-load = np.clip(np.cumsum(rng.normal(scale=0.02, size=n_rows)), -1, 1)
+load = np.sin(np.cumsum(rng.normal(0.006, 0.02, n_rows)))
 state = np.column_stack([np.sin(phase), load])
 before, after = rng.normal(size=(2, 2, 8))
 after[:, 3:] = before[:, 3:]
@@ -54,8 +54,8 @@ ax.legend(frameon=False)
 # %%
 # The state
 # ---------
-# Codes of the last 1,000 rows, by the model that went on learning, with the load that drives the sensors as colour. Two
+# Codes of the last 1,500 rows, by the model that went on learning, with the load that drives the sensors as colour. Two
 # numbers are a state to watch, or to hand to a controller: the load can be read off them, and neighbours in time are
 # neighbours here.
-LatentSpaceDisplay.from_estimator(stream, X[-1000:], load[-1000:], y_name="load")
+LatentSpaceDisplay.from_estimator(stream, X[-1500:], load[-1500:], y_name="load")
 plt.show()
