@@ -56,7 +56,7 @@ html_static_path = ["_static"]
 html_css_files = ["sklae.css"]
 html_show_sourcelink = False
 html_show_sphinx = False
-_ALONE = ["changelog", "comparison", "contributing", "extending", "faq", "install", "limits", "maths"]
+_ALONE = ["changelog", "comparison", "contributing", "extending", "faq", "install", "limits", "maths", "topics"]
 html_sidebars = {page: [] for page in _ALONE}  # pages without others below them
 html_theme_options = {
     "logo": {"text": "sklae"},
