@@ -53,6 +53,25 @@ class Parts:
         return Parts(self.schema, [each[part] for each in self.values], missing)
 
 
+    @classmethod
+    def joined(cls, schema: dict[str, Any], every: Sequence[Parts]) -> Parts:
+        """Return parts one below the other; of a table without rows where there are none."""
+        kinds = [column["kind"] for column in schema["columns"]]
+        if not every:
+            empty = [np.empty(0, dtype=object if kind == "cells" else np.int64) for kind in kinds]
+            return cls(schema, empty, [None] * len(kinds))
+        values, missing = [], []
+        for i in range(len(kinds)):
+            values.append(np.concatenate([each.values[i] for each in every]))
+            gaps = [each.missing[i] for each in every]
+            if all(each is None for each in gaps):
+                missing.append(None)
+                continue
+            filled = [np.zeros(len(e), dtype=bool) if g is None else g for e, g in zip(every, gaps, strict=True)]
+            missing.append(np.concatenate(filled))
+        return cls(schema, values, missing)
+
+
 def take_apart(X: Any) -> Parts:
     """Return the parts of an array, or of a frame of pandas, polars or pyarrow. The index of rows is no part.
 

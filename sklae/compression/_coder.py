@@ -62,6 +62,8 @@ class Tables:
 def _groups(contexts: np.ndarray) -> tuple[np.ndarray, list[tuple[int, slice]]]:
     """Return an order of rows by context, and each context with its part of them."""
     order = np.argsort(contexts, kind="stable")
+    if not len(order):
+        return order, []
     found, starts = np.unique(contexts[order], return_index=True)
     stops = [*starts[1:].tolist(), len(contexts)]
     return order, [(int(c), slice(a, b)) for c, a, b in zip(found, starts.tolist(), stops, strict=True)]

@@ -83,6 +83,12 @@ class TableModel:
             for i, cells in enumerate(self.cells)
         )
 
+    def __getstate__(self) -> bytes:
+        return self.content()
+
+    def __setstate__(self, state: bytes) -> None:
+        vars(self).update(vars(TableModel.of_content(state)))
+
     def content(self) -> bytes:
         """Return the model as bytes."""
         plain = json.dumps(
