@@ -37,15 +37,16 @@ class NumberCells:
     form: Form
     range: Range
 
-    def encode(self, values: np.ndarray, missing: np.ndarray | None) -> Series:
-        """Return numbers as integers."""
+    def encode(self, values: np.ndarray, missing: np.ndarray | None, center: np.ndarray | None = None) -> Series:
+        """Return numbers as integers, of what they are more than a center's where there is one."""
         status = np.full(len(values), Series.PRESENT, dtype=np.uint8)
         is_float = values.dtype.kind == "f"
         usable = np.isfinite(values) if is_float else np.abs(values.astype(np.float64)) < _FARTHEST
-        ints = self.form.to_ints(np.where(usable, values, np.zeros((), dtype=values.dtype)))
+        there = np.where(usable, values, np.zeros((), dtype=values.dtype))
+        ints = self.form.to_ints(there if center is None else there - center)
         usable &= (ints >= self.range.low) & (ints <= self.range.high)
         ints = np.where(usable, ints, 0)
-        usable &= self._is_kept(values, self.decode(ints))
+        usable &= self._is_kept(values, self.decode(ints, center))
         status[~usable] = Series.ESCAPED
         if is_float:
             is_nan = _as_bits(values) == _as_bits(np.full(1, np.nan, dtype=values.dtype))
@@ -54,18 +55,23 @@ class NumberCells:
             status[missing] = Series.GAP
         return Series(np.where(status == Series.PRESENT, ints, 0), status)
 
-    def decode(self, ints: np.ndarray) -> np.ndarray:
+    def decode(self, ints: np.ndarray, center: np.ndarray | None = None) -> np.ndarray:
         """Return integers as numbers."""
         found, dtype = self.form.from_ints(ints), np.dtype(self.dtype)
-        if found.dtype.kind == "i" and dtype.kind in "iu":
+        if center is not None:
+            found = found + center
+        if dtype.kind in "iu":
             bounds = np.iinfo(dtype)
             found = np.clip(found, max(bounds.min, -_FARTHEST), min(bounds.max, _FARTHEST))
+            found = np.rint(found) if found.dtype.kind == "f" else found
         with np.errstate(over="ignore"):
             return found.astype(dtype)
 
-    def restore(self, series: Series, apart: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    def restore(
+        self, series: Series, apart: bytes, center: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return numbers and gaps, with those that were kept apart."""
-        values = self.decode(series.values)
+        values = self.decode(series.values, center)
         values[series.status != Series.PRESENT] = np.zeros((), dtype=values.dtype)
         if values.dtype.kind == "f":
             values[series.status == Series.NAN] = np.nan
@@ -116,14 +122,14 @@ class KeyCells:
     def range(self) -> Range:
         return Range(0, max(len(self.levels) - 1, 0), 0, False)
 
-    def encode(self, values: np.ndarray, missing: np.ndarray | None) -> Series:
+    def encode(self, values: np.ndarray, missing: np.ndarray | None, center: None = None) -> Series:
         """Return keys as the numbers of their levels."""
         place = {level: i for i, level in enumerate(self.levels)}
         ints = np.array([place.get(key, -1) for key in values.tolist()], dtype=np.int64)
         status = np.where(ints < 0, Series.ESCAPED, Series.PRESENT).astype(np.uint8)
         return Series(np.maximum(ints, 0), status)
 
-    def restore(self, series: Series, apart: bytes) -> tuple[np.ndarray, None]:
+    def restore(self, series: Series, apart: bytes, center: None = None) -> tuple[np.ndarray, None]:
         """Return keys, with those that were kept apart."""
         out = np.empty(len(series.values), dtype=object)
         is_present = series.is_present

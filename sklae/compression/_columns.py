@@ -129,8 +129,9 @@ def fit_column(
     rng: np.random.RandomState,
     *,
     most_leaves: int = 256,
-) -> tuple[ColumnModel, float]:
-    """Return the model of a column that takes the fewest bits, itself counted, and how many.
+    most_rows: int = 24_000,
+) -> ColumnModel:
+    """Return the model of a column that takes the fewest bits, itself counted.
 
     Parameters
     ----------
@@ -145,6 +146,8 @@ def fit_column(
     rng : RandomState
     most_leaves : int, default=256
         Of a tree.
+    most_rows : int, default=24,000
+        That it is grown on.
     """
     candidates = [_candidate(series, known, of_range, each) for each in predictions]
     plain, *others = candidates
@@ -159,16 +162,18 @@ def fit_column(
     found = []
     for each in tried:
         asked = [*known_features, each.predicted]
-        tree, counts, bits = grow(asked, each.symbols, _N_SPECIAL + len(each.bins), rng, most_leaves=most_leaves)
+        tree, counts, bits = grow(
+            asked, each.symbols, _N_SPECIAL + len(each.bins), rng, most_leaves=most_leaves, most_rows=most_rows
+        )
         found.append((bits + each.outside_bits + each.prediction.model_bits, each, tree, counts))
-    bits, chosen, tree, counts = min(found, key=lambda each: each[0])
+    _, chosen, tree, counts = min(found, key=lambda each: each[0])
     used = [i for i in tree.used if i < len(features)]
     prediction = chosen.prediction
     if prediction.is_only_asked and len(features) not in tree.used:
         prediction = predictions[0]
     tree = tree.keep_features([*used, *([len(features)] if len(features) in tree.used else [])])
     kept = tuple(features[i] for i in used)
-    return ColumnModel(of_range, prediction, kept, tree, chosen.bins, fit_histograms(counts)), bits
+    return ColumnModel(of_range, prediction, kept, tree, chosen.bins, fit_histograms(counts))
 
 
 def _candidate(series: Series, known: Known, of_range: Range, prediction: Prediction) -> _Candidate:

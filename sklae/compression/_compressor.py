@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklae._autoencoders.base import BaseAutoencoder
 from sklae._tables.exact import Parts, put_together, take_apart
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import Interval, fit_context
@@ -21,7 +22,10 @@ from sklae._utils.random import random_state_for
 from sklae.compression._blob import Blob, digest, pack_apart, unpack_apart
 from sklae.compression._bounds import column_bounds
 from sklae.compression._coder import require
-from sklae.compression._model import TableModel, fit_table
+from sklae.compression._fitting import fit_table
+from sklae.compression._images import Raster
+from sklae.compression._model import Coded, TableModel
+from sklae.networks._shapes import read_shape
 
 __all__ = ["Compressor"]
 
@@ -30,14 +34,18 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
     """Compresses tables."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "autoencoder": [BaseAutoencoder, None],
+        "image_shape": [list, tuple, None],
         "max_error": [Interval(Real, 0, None, closed="left"), str, Mapping],
         "chunk_rows": [Interval(Integral, 1, None, closed="left")],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, *, max_error: Any = 0.0, chunk_rows: int = 16_384, verbose: int = 0, random_state: Any = None):
+    def __init__(self, autoencoder: Any = None, *, max_error: Any = 0.0, image_shape: Any = None, chunk_rows: int = 16_384, verbose: int = 0, random_state: Any = None):
+        self.autoencoder = autoencoder
         self.max_error = max_error
+        self.image_shape = image_shape
         self.chunk_rows = chunk_rows
         self.verbose = verbose
         self.random_state = random_state
@@ -50,11 +58,14 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         if not len(parts):
             raise ValueError("Got a table of 0 rows (0 sample(s)); expected at least 1.")
         bounds = column_bounds(self.max_error, parts)
+        shape = self.image_shape
+        raster = None if shape is None else Raster(read_shape(shape, len(bounds), "Compressor"))
         with atomic(self):
             with stage(self, "learned the model"):
-                fitted = fit_table(parts, bounds, random_state_for(self.random_state))
+                fitted = fit_table(parts, bounds, raster, self.autoencoder, random_state_for(self.random_state))
             content = fitted.content()
-            self.model_ = TableModel.of_content(content)  # what others will read, no more
+            # what others will read, no more
+            self.model_ = TableModel.of_content(content, fitted.book and fitted.book.autoencoder)
             self.model_name_, self.model_bytes_ = digest(content), len(content)
             self.n_features_in_ = len(bounds)
             self.max_error_ = np.array(bounds)
@@ -116,8 +127,8 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
 
 def _encoded(model: TableModel, parts: Parts) -> bytes:
     """Return rows as bytes that were seen to come back as promised."""
-    symbols, apart = model.encode(parts)
-    content = struct.pack("<I", len(symbols)) + symbols + pack_apart(apart)
+    coded = model.encode(parts)
+    content = struct.pack("<I", len(coded.symbols)) + coded.symbols + pack_apart(coded.apart)
     if not model.is_kept(parts, _decoded(model, content, len(parts))):
         raise RuntimeError("Got other cells back than went in; this is a fault of sklae's. Nothing was written.")
     return content
@@ -125,5 +136,5 @@ def _encoded(model: TableModel, parts: Parts) -> bytes:
 
 def _decoded(model: TableModel, content: bytes, n_rows: int) -> Parts:
     (n_symbols,) = struct.unpack_from("<I", content)
-    apart = unpack_apart(content[4 + n_symbols :], len(model.cells))
-    return model.decode(content[4 : 4 + n_symbols], apart, n_rows)
+    apart = unpack_apart(content[4 + n_symbols :], model.n_columns + 1)
+    return model.decode(Coded(content[4 : 4 + n_symbols], apart), n_rows)

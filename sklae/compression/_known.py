@@ -91,10 +91,9 @@ class Known:
             self._filled[place] = np.where(is_present, series.values, typical)
             self._marked[place] = np.where(is_present, series.values, low - 1)
 
-    def forget(self, place: int) -> None:
-        """Let go of a column that nothing asks for any more."""
-        self._filled.pop(place, None)
-        self._marked.pop(place, None)
+    def series(self, place: int) -> Series:
+        """Return a column without gaps."""
+        return Series(self._filled[place], np.full(self.n_rows, Series.PRESENT, dtype=np.uint8))
 
     def feature(self, feature: Feature, *, filled: bool = False) -> np.ndarray:
         """Return a feature of all rows."""

@@ -5,168 +5,244 @@ from __future__ import annotations
 import json
 import lzma
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklae._tables.exact import Parts
-from sklae.compression._cells import KeyCells, NumberCells, cells_of_plain, fit_cells
+from sklae.compression._cells import KeyCells, NumberCells, cells_of_plain
+from sklae.compression._codebook import CodeBook
 from sklae.compression._coder import IntReader, IntWriter, Reader, Writer
-from sklae.compression._columns import ColumnModel, fit_column
-from sklae.compression._known import Feature, Known, Range, Series
-from sklae.compression._prediction import Prediction, fit_prediction
-from sklae.compression._screening import Screen
+from sklae.compression._columns import ColumnModel
+from sklae.compression._images import Raster
+from sklae.compression._known import Known, Series
+from sklae.networks._shapes import ImageShape
 
-__all__ = ["TableModel", "fit_table"]
+__all__ = ["Cells", "Coded", "Decoded", "TableModel", "as_numbers"]
 
 Cells = NumberCells | KeyCells
-# Rows that predictions are fitted to, features that a tree chooses from, and candidates for a sum's terms.
-_MOST_ROWS, _N_FEATURES, _N_TERMS = 20_000, 12, 16
-# Correlation of a column with its last value from which on differences are tried.
-_IN_ORDER = 0.3
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+
+
+class Coded(NamedTuple):
+    """Rows as bytes.
+
+    Attributes
+    ----------
+    symbols : bytes
+    apart : list of bytes
+        Of each column what is kept as it is; last of all what decoders have to agree on.
+    """
+
+    symbols: bytes
+    apart: list[bytes]
+
+
+class Decoded(NamedTuple):
+    """What a decoder says of rows.
+
+    Attributes
+    ----------
+    ints : ndarray of shape (n_rows, n_columns), int64
+        In multiples of the code book's units.
+    agreed : bytes
+    """
+
+    ints: np.ndarray
+    agreed: bytes
 
 
 @dataclass(frozen=True, eq=False)
 class TableModel:
     """How rows of a table are coded.
 
+    Columns are known by their places: those of the table come first, then the components of codes, then the decoded
+    columns.
+
     Attributes
     ----------
     schema : dict
         Of `sklae._tables.exact.Parts`.
     cells : list of (NumberCells or KeyCells)
+        One a column; one for all, of images.
     columns : list of ColumnModel
-        In the order of the table, in which they are coded.
+        Alike, in the order of the table, in which they are coded.
+    raster : Raster or None
+        Of images.
+    book : CodeBook or None
+    components : list of ColumnModel
+        Of codes: their prior.
+    centered : bool
+        Whether numbers are coded as what they are more than the decoder says.
     """
 
     schema: dict[str, Any]
     cells: list[Cells]
     columns: list[ColumnModel]
+    raster: Raster | None
+    book: CodeBook | None
+    components: list[ColumnModel]
+    centered: bool
 
-    def encode(self, parts: Parts) -> tuple[bytes, list[bytes]]:
-        """Return the symbols of rows, and for each column what is kept apart."""
-        known, to, apart = Known(len(parts)), Writer(), []
-        for place, (cells, column) in enumerate(zip(self.cells, self.columns, strict=True)):
-            series = cells.encode(parts.values[place], parts.missing[place])
-            column.encode(series, known, to)
-            known.add(place, series, column.range.typical, column.range.low)
-            apart.append(cells.apart(parts.values[place], series))
-        return to.content(), apart
+    @property
+    def n_columns(self) -> int:
+        return len(self.schema["columns"])
 
-    def decode(self, content: bytes, apart: list[bytes], n_rows: int) -> Parts:
-        """Return the rows that became such symbols."""
-        known, source = Known(n_rows), Reader(content)
+    def cells_at(self, place: int) -> Cells:
+        """Return the cells of a column."""
+        return self.cells[0 if self.raster else place]
+
+    def around(self, place: int, known: Known) -> Known:
+        """Return what a column is told from."""
+        if self.raster is None:
+            return known
+        decoded = None if self.book is None else self.n_columns + len(self.book.ranges)
+        return self.raster.around(place, decoded).of(known)
+
+    def column_at(self, place: int) -> ColumnModel:
+        """Return the model of a column."""
+        return self.columns[0 if self.raster else place]
+
+    def center(self, decoded: Decoded | None, place: int) -> np.ndarray | None:
+        """Return what a column's numbers are coded from."""
+        cells = self.cells_at(place)
+        if decoded is None or self.book is None or not self.centered or not is_centered(cells):
+            return None
+        return decoded.ints[:, place] * self.book.units[place]
+
+    def encode(self, parts: Parts) -> Coded:
+        """Return rows as bytes."""
+        to, known = Writer(), Known(len(parts))
+        decoded = self.known_codes(parts, known)
+        for place, column in enumerate(self.components, self.n_columns):
+            column.encode(known.series(place), known, to)
+        apart = []
+        for place, series in self.series(parts, known, decoded):
+            self.column_at(place).encode(series, self.around(place, known), to)
+            apart.append(self.cells_at(place).apart(parts.values[place], series))
+        return Coded(to.content(), [*apart, decoded.agreed if decoded else b""])
+
+    def known_codes(self, parts: Parts, known: Known) -> Decoded | None:
+        """Put the codes of rows in their places, and what the decoder says of them; None where there are none."""
+        if self.book is None:
+            return None
+        codes = self.book.codes(as_numbers(parts, [self.cells_at(i) for i in range(self.n_columns)]))
+        for place, (series, of_range) in enumerate(zip(codes, self.book.ranges, strict=True), self.n_columns):
+            known.add(place, series, of_range.typical, of_range.low)
+        return self._decode_codes(codes, None, known)
+
+    def series(self, parts: Parts, known: Known, decoded: Decoded | None) -> Iterator[tuple[int, Series]]:
+        """Yield columns as integers; each is known when the next is asked for."""
+        for place in range(self.n_columns):
+            cells = self.cells_at(place)
+            series = cells.encode(parts.values[place], parts.missing[place], self.center(decoded, place))  # type: ignore[arg-type]
+            yield place, series
+            known.add(place, series, cells.range.typical, cells.range.low)
+
+    def _decode_codes(self, codes: list[Series], agreed: bytes | None, known: Known) -> Decoded:
+        assert self.book is not None
+        decoded = Decoded(*self.book.decode(codes, agreed))
+        first = self.n_columns + len(codes)
+        status = np.full(known.n_rows, Series.PRESENT, dtype=np.uint8)
+        for i in range(self.n_columns):
+            known.add(first + i, Series(np.ascontiguousarray(decoded.ints[:, i]), status), 0, 0)
+        return decoded
+
+    def decode(self, coded: Coded, n_rows: int) -> Parts:
+        """Return the rows that became such bytes."""
+        source, known = Reader(coded.symbols), Known(n_rows)
+        decoded, codes = None, []
+        for place, column in enumerate(self.components, self.n_columns):
+            codes.append(column.decode(known, source))
+            known.add(place, codes[-1], column.range.typical, column.range.low)
+        if self.book is not None:
+            decoded = self._decode_codes(codes, coded.apart[-1], known)
         values, missing = [], []
-        for place, (cells, column) in enumerate(zip(self.cells, self.columns, strict=True)):
-            series = column.decode(known, source)
-            known.add(place, series, column.range.typical, column.range.low)
-            restored = cells.restore(series, apart[place])
+        for place in range(self.n_columns):
+            cells = self.cells_at(place)
+            series = self.column_at(place).decode(self.around(place, known), source)
+            known.add(place, series, cells.range.typical, cells.range.low)
+            restored = cells.restore(series, coded.apart[place], self.center(decoded, place))  # type: ignore[arg-type]
             values.append(restored[0])
             missing.append(restored[1])
         return Parts(self.schema, values, missing)
 
     def bits(self, parts: Parts) -> float:
-        """Return -log2 p of rows, and the bits of cells that are kept apart."""
+        """Return -log2 p of rows and their codes, and the bits of cells that are kept apart."""
         known, total = Known(len(parts)), 0.0
-        for place, (cells, column) in enumerate(zip(self.cells, self.columns, strict=True)):
-            series = cells.encode(parts.values[place], parts.missing[place])
-            total += column.bits(series, known) + 8.0 * len(cells.apart(parts.values[place], series))
-            known.add(place, series, column.range.typical, column.range.low)
+        decoded = self.known_codes(parts, known)
+        for place, column in enumerate(self.components, self.n_columns):
+            total += column.bits(known.series(place), known)
+        for place, series in self.series(parts, known, decoded):
+            total += self.column_at(place).bits(series, self.around(place, known))
+            total += 8.0 * len(self.cells_at(place).apart(parts.values[place], series))
         return total
 
     def is_kept(self, parts: Parts, back: Parts) -> bool:
         """Return whether all cells came back as promised."""
         return all(
-            cells.is_kept(parts.values[i], parts.missing[i], back.values[i], back.missing[i])
-            for i, cells in enumerate(self.cells)
+            self.cells_at(i).is_kept(parts.values[i], parts.missing[i], back.values[i], back.missing[i])
+            for i in range(self.n_columns)
         )
 
-    def __getstate__(self) -> bytes:
-        return self.content()
+    def __getstate__(self) -> tuple[bytes, Any]:
+        return self.content(), None if self.book is None else self.book.autoencoder
 
-    def __setstate__(self, state: bytes) -> None:
-        vars(self).update(vars(TableModel.of_content(state)))
+    def __setstate__(self, state: tuple[bytes, Any]) -> None:
+        content, autoencoder = state
+        vars(self).update(vars(TableModel.of_content(content, autoencoder)))
 
     def content(self) -> bytes:
         """Return the model as bytes."""
-        plain = json.dumps(
-            {"schema": self.schema, "cells": [cells.plain() for cells in self.cells]}, separators=(",", ":")
-        )
-        text = lzma.compress(plain.encode(), lzma.FORMAT_RAW, filters=_FILTERS)
+        plain = {
+            "schema": self.schema,
+            "cells": [cells.plain() for cells in self.cells],
+            "raster": None if self.raster is None else list(self.raster.shape),
+            "centered": self.centered,
+        }
+        text = json.dumps(plain, separators=(",", ":")).encode()
+        parts = [lzma.compress(text, lzma.FORMAT_RAW, filters=_FILTERS)]
+        parts.append(b"" if self.book is None else self.book.content())
         to = IntWriter()
-        for column in self.columns:
+        for column in (*self.components, *self.columns):
             column.write(to)
-        return struct.pack("<I", len(text)) + text + to.content()
+        return struct.pack("<II", *map(len, parts)) + b"".join(parts) + to.content()
 
     @classmethod
-    def of_content(cls, content: bytes) -> TableModel:
-        """Return the model of bytes."""
-        (n_text,) = struct.unpack_from("<I", content)
-        plain = json.loads(lzma.decompress(content[4 : 4 + n_text], lzma.FORMAT_RAW, filters=_FILTERS))
-        source = IntReader(content[4 + n_text :])
+    def of_content(cls, content: bytes, autoencoder: Any = None) -> TableModel:
+        """Return the model of bytes; with the autoencoder whose code book is in it, it can encode, too."""
+        n_text, n_book = struct.unpack_from("<II", content)
+        text, book, rest = content[8 : 8 + n_text], content[8 + n_text : 8 + n_text + n_book], content[8 + n_text + n_book :]
+        plain = json.loads(lzma.decompress(text, lzma.FORMAT_RAW, filters=_FILTERS))
         cells = [cells_of_plain(each) for each in plain["cells"]]
-        return cls(plain["schema"], cells, [ColumnModel.read(source, each.range) for each in cells])
+        source = IntReader(rest)
+        codes = CodeBook.of_content(book, autoencoder) if book else None
+        ranges = codes.ranges if codes else []
+        components = [ColumnModel.read(source, each) for each in ranges]
+        columns = [ColumnModel.read(source, each.range) for each in cells]
+        raster = None if plain["raster"] is None else Raster(ImageShape(*plain["raster"]))
+        return cls(plain["schema"], cells, columns, raster, codes, components, plain["centered"])
 
 
-def fit_table(parts: Parts, bounds: list[float], rng: np.random.RandomState) -> TableModel:
-    """Return the model of a table that takes the fewest bits, column by column.
-
-    Parameters
-    ----------
-    parts : Parts
-    bounds : list of float
-        Largest errors of the columns.
-    rng : RandomState
-    """
-    n_rows = len(parts)
-    rows = np.arange(n_rows) if n_rows <= _MOST_ROWS else np.sort(rng.choice(n_rows, _MOST_ROWS, replace=False))
-    known, screen = Known(n_rows), Screen(rows)
-    every, columns = [], []
-    for place, (values, missing, bound) in enumerate(zip(parts.values, parts.missing, bounds, strict=True)):
-        cells = fit_cells(parts.schema["columns"][place]["kind"], values, missing, bound)
-        series = cells.encode(values, missing)
-        column, _ = _fit_one(series, known, cells.range, screen, rows, rng)
-        every.append(cells)
-        columns.append(column)
-        known.add(place, series, cells.range.typical, cells.range.low)
-        screen.add(Feature(place, False), known, is_number=cells.range.is_number)
-        if cells.range.is_number and _is_in_order(series):
-            screen.add(Feature(place, True), known, is_number=True)
-    return TableModel(parts.schema, every, columns)
+def is_centered(cells: Cells) -> bool:
+    """Return whether cells are numbers that may be coded from a center."""
+    return isinstance(cells, NumberCells) and cells.bound > 0.0
 
 
-def _fit_one(
-    series: Series, known: Known, of_range: Range, screen: Screen, rows: np.ndarray, rng: np.random.RandomState
-) -> tuple[ColumnModel, float]:
-    """Return the best model of one column, and its bits."""
-    predictions = [Prediction()]
-    in_order = of_range.is_number and _is_in_order(series)
-    filled = np.where(series.is_present, series.values, of_range.typical)
-    if of_range.is_number:
-        terms = screen.correlated(filled, _N_TERMS, steps=False)
-        fitted = fit_prediction(series, known, terms, rows, from_last=False, typical=of_range.typical)
-        predictions += [fitted] if fitted else []
-    if in_order:
-        predictions.append(Prediction(from_last=True))
-        terms = screen.correlated(np.diff(filled, prepend=filled[:1]), _N_TERMS, steps=True)
-        fitted = fit_prediction(series, known, terms, rows, from_last=True, typical=of_range.typical)
-        predictions += [fitted] if fitted else []
-    marked = np.where(series.is_present, series.values, of_range.low - 1)
-    features = screen.telling(marked, _N_FEATURES, steps=in_order)
-    return fit_column(series, known, of_range, features, predictions, rng)
-
-
-def _is_in_order(series: Series) -> bool:
-    """Return whether rows are like those before them."""
-    values = series.values[series.is_present].astype(np.float64)
-    if len(values) < 64:
-        return False
-    deviation = values.std()
-    if deviation == 0.0:
-        return False
-    values = (values - values.mean()) / deviation
-    return float((values[1:] * values[:-1]).mean()) > _IN_ORDER
-
-
+def as_numbers(parts: Parts, every: list[Cells]) -> np.ndarray:
+    """Return a table as an autoencoder takes it, float32: numbers, and codes of levels; NaN for what is neither."""
+    out = np.empty((len(parts), len(every)), dtype=np.float32)
+    for i, cells in enumerate(every):
+        values = parts.values[i]
+        if isinstance(cells, KeyCells):
+            series = cells.encode(values, None)
+            out[:, i] = np.where(series.is_present, series.values, np.nan)
+            continue
+        with np.errstate(over="ignore"):
+            column = values.astype(np.float32)
+        out[:, i] = np.where(np.isfinite(column), column, np.nan)
+        if parts.missing[i] is not None:
+            out[parts.missing[i], i] = np.nan
+    return out

@@ -13,8 +13,8 @@ from sklae.compression._histograms import fit_levels
 __all__ = ["ContextTree", "grow"]
 
 _LEAF = -1
-# Rows that trees are grown on, thresholds to choose from a feature, and symbols told apart in growing.
-_MOST_ROWS, _N_THRESHOLDS, _MOST_CLASSES = 24_000, 63, 48
+# Thresholds to choose from a feature, and symbols told apart in growing.
+_N_THRESHOLDS, _MOST_CLASSES = 63, 48
 # About what a question takes in a model, in bits, beside the distributions of its answers.
 _QUESTION = 12.0
 
@@ -143,6 +143,7 @@ def grow(
     rng: np.random.RandomState,
     *,
     most_leaves: int = 256,
+    most_rows: int = 24_000,
     least_rows: int = 20,
 ) -> tuple[ContextTree, np.ndarray, float]:
     """Grow a tree whose leaves tell symbols apart, as far as that saves more bits than the tree takes.
@@ -171,7 +172,7 @@ def grow(
     varying = [i for i, each in enumerate(edges) if len(each)]
     if not varying or alone.data_bits < 64.0 or n_rows < 2 * least_rows:
         return single
-    rows = np.arange(n_rows) if n_rows <= _MOST_ROWS else rng.choice(n_rows, _MOST_ROWS, replace=False)
+    rows = np.arange(n_rows) if n_rows <= most_rows else rng.choice(n_rows, most_rows, replace=False)
     table = np.stack([np.searchsorted(edges[i], features[i][rows], side="left") for i in varying], axis=1)
     tree = DecisionTreeClassifier(
         criterion="entropy",
