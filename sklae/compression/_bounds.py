@@ -11,20 +11,15 @@ import numpy as np
 
 from sklae._tables.exact import Parts
 
-__all__ = ["column_bounds", "is_lossy"]
+__all__ = ["column_bounds"]
 
 _NUMBERS = ("float", "integer")
 
 
-def is_lossy(max_error: Any) -> bool:
-    """Return whether any error is allowed in any column."""
-    if isinstance(max_error, Mapping):
-        return any(is_lossy(each) for each in max_error.values())
-    return _parsed(max_error)[0] > 0.0
-
-
-def column_bounds(max_error: Any, parts: Parts) -> list[float]:
+def column_bounds(max_error: Any, parts: Parts, *, pooled: bool = False) -> list[float]:
     """Return the largest error of each column, in its units; 0 for what holds no numbers.
+
+    ``pooled``: columns are pixels of one range.
 
     Raises
     ------
@@ -48,6 +43,11 @@ def column_bounds(max_error: Any, parts: Parts) -> list[float]:
                     "Others come back exactly: leave it out."
                 )
             given[place] = each
+    if pooled:
+        if isinstance(max_error, Mapping):
+            raise ValueError("Got a mapping as max_error for images; expected one error for all of their pixels.")
+        if any(column["kind"] in _NUMBERS for column in columns):
+            return [_bound(max_error, np.concatenate(parts.values), None)] * len(columns)
     return [
         _bound(each, parts.values[i], parts.missing[i]) if columns[i]["kind"] in _NUMBERS else 0.0
         for i, each in enumerate(given)

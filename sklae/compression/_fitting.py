@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -15,12 +15,12 @@ from sklae.compression._codebook import CodeBook, fit_codebook
 from sklae.compression._columns import ColumnModel, fit_column
 from sklae.compression._images import Raster
 from sklae.compression._known import Feature, Known, Range, Series
-from sklae.compression._model import Cells, TableModel, as_numbers, is_centered
+from sklae.compression._model import Cells, TableModel, is_centered
 from sklae.compression._numbers import Grid
 from sklae.compression._prediction import Prediction, fit_prediction
 from sklae.compression._screening import Screen
 
-__all__ = ["fit_table"]
+__all__ = ["Fitted", "fit_table"]
 
 # Rows that predictions are fitted to, features that a tree chooses from, and candidates for a sum's terms.
 _MOST_ROWS, _N_FEATURES, _N_TERMS = 20_000, 12, 16
@@ -32,9 +32,25 @@ _MOST_PIXELS, _MOST_GROWN, _MOST_LEAVES = 2_000_000, 300_000, 2_048
 _FINE = 16.0
 
 
+class Fitted(NamedTuple):
+    """What was learned.
+
+    Attributes
+    ----------
+    model : TableModel
+    autoencoder : estimator or None
+    book : CodeBook or None
+        Of the autoencoder, whether the model has it or not.
+    """
+
+    model: TableModel
+    autoencoder: Any = None
+    book: CodeBook | None = None
+
+
 def fit_table(
     parts: Parts, bounds: list[float], raster: Raster | None, autoencoder: Any, rng: np.random.RandomState
-) -> TableModel:
+) -> Fitted:
     """Return the model of a table.
 
     Parameters
@@ -51,13 +67,15 @@ def fit_table(
     cells = _fit_cells(parts, bounds, raster)
     plain = TableModel(parts.schema, cells, [], raster, None, [], False)
     if autoencoder is None:
-        return _fit_columns(plain, parts, rng)
+        return Fitted(_fit_columns(plain, parts, rng))
     is_lossy = any(is_centered(each) for each in cells)
     coded = _fit_columns(_with_codes(plain, parts, autoencoder, rng, centered=is_lossy), parts, rng)
-    if is_lossy:
-        return coded
-    plain = _fit_columns(plain, parts, rng)
-    return min(plain, coded, key=lambda each: each.bits(parts) + 8.0 * len(each.content()))
+    assert coded.book is not None
+    found = coded
+    if not is_lossy:
+        plain = _fit_columns(plain, parts, rng)
+        found = min(plain, coded, key=lambda each: each.bits(parts) + 8.0 * len(each.content()))
+    return Fitted(found, coded.book.autoencoder, coded.book)
 
 
 def _fit_cells(parts: Parts, bounds: list[float], raster: Raster | None) -> list[Cells]:
@@ -79,7 +97,7 @@ def _with_codes(
 ) -> TableModel:
     """Return the model with a code book and the prior of its codes."""
     every = [model.cells_at(i) for i in range(model.n_columns)]
-    table = as_numbers(parts, every)
+    table = model.numbers(parts)
     levels = [i for i, each in enumerate(every) if not each.range.is_number]
     fitted = clone(autoencoder)
     if levels:

@@ -20,7 +20,7 @@ from sklae.compression._images import Raster
 from sklae.compression._known import Known, Series
 from sklae.networks._shapes import ImageShape
 
-__all__ = ["Cells", "Coded", "Decoded", "TableModel", "as_numbers"]
+__all__ = ["Cells", "Coded", "Decoded", "TableModel", "is_centered"]
 
 Cells = NumberCells | KeyCells
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
@@ -124,11 +124,27 @@ class TableModel:
             apart.append(self.cells_at(place).apart(parts.values[place], series))
         return Coded(to.content(), [*apart, decoded.agreed if decoded else b""])
 
+    def numbers(self, parts: Parts) -> np.ndarray:
+        """Return rows as an autoencoder takes them, float32: numbers, and codes of levels; NaN for what is neither."""
+        out = np.empty((len(parts), self.n_columns), dtype=np.float32)
+        for i, (values, missing) in enumerate(zip(parts.values, parts.missing, strict=True)):
+            cells = self.cells_at(i)
+            if isinstance(cells, KeyCells):
+                series = cells.encode(values, None)
+                out[:, i] = np.where(series.is_present, series.values, np.nan)
+                continue
+            with np.errstate(over="ignore"):
+                out[:, i] = values
+            out[~np.isfinite(out[:, i]), i] = np.nan
+            if missing is not None:
+                out[missing, i] = np.nan
+        return out
+
     def known_codes(self, parts: Parts, known: Known) -> Decoded | None:
         """Put the codes of rows in their places, and what the decoder says of them; None where there are none."""
         if self.book is None:
             return None
-        codes = self.book.codes(as_numbers(parts, [self.cells_at(i) for i in range(self.n_columns)]))
+        codes = self.book.codes(self.numbers(parts))
         for place, (series, of_range) in enumerate(zip(codes, self.book.ranges, strict=True), self.n_columns):
             known.add(place, series, of_range.typical, of_range.low)
         return self._decode_codes(codes, None, known)
@@ -187,12 +203,11 @@ class TableModel:
             for i in range(self.n_columns)
         )
 
-    def __getstate__(self) -> tuple[bytes, Any]:
-        return self.content(), None if self.book is None else self.book.autoencoder
+    def __getstate__(self) -> dict[str, Any]:
+        return {"content": self.content(), "autoencoder": None if self.book is None else self.book.autoencoder}
 
-    def __setstate__(self, state: tuple[bytes, Any]) -> None:
-        content, autoencoder = state
-        vars(self).update(vars(TableModel.of_content(content, autoencoder)))
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(vars(TableModel.of_content(**state)))
 
     def content(self) -> bytes:
         """Return the model as bytes."""
@@ -229,20 +244,3 @@ class TableModel:
 def is_centered(cells: Cells) -> bool:
     """Return whether cells are numbers that may be coded from a center."""
     return isinstance(cells, NumberCells) and cells.bound > 0.0
-
-
-def as_numbers(parts: Parts, every: list[Cells]) -> np.ndarray:
-    """Return a table as an autoencoder takes it, float32: numbers, and codes of levels; NaN for what is neither."""
-    out = np.empty((len(parts), len(every)), dtype=np.float32)
-    for i, cells in enumerate(every):
-        values = parts.values[i]
-        if isinstance(cells, KeyCells):
-            series = cells.encode(values, None)
-            out[:, i] = np.where(series.is_present, series.values, np.nan)
-            continue
-        with np.errstate(over="ignore"):
-            column = values.astype(np.float32)
-        out[:, i] = np.where(np.isfinite(column), column, np.nan)
-        if parts.missing[i] is not None:
-            out[parts.missing[i], i] = np.nan
-    return out

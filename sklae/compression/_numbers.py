@@ -132,7 +132,8 @@ def _scaled(values: np.ndarray, decimals: int) -> np.ndarray:
     """Return numbers as integers, in units of their last decimal."""
     if values.dtype.kind in "iub":
         return values.astype(np.int64)
-    scaled = values.astype(np.float64) * 10.0**decimals
+    with np.errstate(over="ignore"):
+        scaled = values.astype(np.float64) * 10.0**decimals
     return np.rint(np.clip(scaled, -_FARTHEST, _FARTHEST)).astype(np.int64)
 
 

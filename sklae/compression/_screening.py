@@ -26,8 +26,11 @@ class Screen:
     def __init__(self, rows: np.ndarray):
         self.rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
         self._features: list[Feature] = []
-        self._blocks: list[np.ndarray] = []
-        self._numbers: dict[Feature, np.ndarray] = {}
+        self._starts: list[int] = []
+        self._table = np.empty((0, len(self.rows)), dtype=np.float32)  # indicators of bins, one below the other
+        self._width = 0
+        self._numbers: dict[bool, list[Feature]] = {False: [], True: []}
+        self._standardised: dict[bool, list[np.ndarray]] = {False: [], True: []}
 
     def add(self, feature: Feature, known: Known, *, is_number: bool) -> None:
         """Take note of a feature."""
@@ -36,39 +39,44 @@ class Screen:
         if codes.max(initial=0) == 0:
             return
         self._features.append(feature)
-        self._blocks.append(_indicators(codes))
+        self._starts.append(self._width)
+        block = _indicators(codes).T
+        if self._width + len(block) > len(self._table):  # twice as many, so that not each column copies all before it
+            self._table = np.concatenate([self._table, np.empty((self._width + 64, len(self.rows)), dtype=np.float32)])
+        self._table[self._width : self._width + len(block)] = block
+        self._width += len(block)
         if is_number:
             filled = known.feature(feature, filled=True)[self.rows].astype(np.float64)
             deviation = filled.std()
             if deviation > 0:
-                self._numbers[feature] = ((filled - filled.mean()) / deviation).astype(np.float32)
+                self._numbers[feature.is_step].append(feature)
+                self._standardised[feature.is_step].append(((filled - filled.mean()) / deviation).astype(np.float32))
 
     def telling(self, symbols: np.ndarray, n_features: int, *, steps: bool) -> list[Feature]:
         """Return the features with the most mutual information with symbols, of steps too if asked for."""
-        places = [i for i, each in enumerate(self._features) if steps or not each.is_step]
-        if not places:
+        if not self._features:
             return []
         target = _indicators(_coarse(symbols[self.rows]))
-        widths = [self._blocks[i].shape[1] for i in places]
-        joint = np.concatenate([self._blocks[i] for i in places], axis=1).T @ target / len(self.rows)
+        joint = self._table[: self._width] @ target / len(self.rows)
         shares = target.mean(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = joint * np.log2(joint / (joint.sum(axis=1, keepdims=True) * shares))
-        starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
-        found = np.add.reduceat(np.nan_to_num(terms).sum(axis=1), starts)
+        found = np.add.reduceat(np.nan_to_num(terms).sum(axis=1), self._starts)
+        if not steps:
+            found[[each.is_step for each in self._features]] = 0.0
         best = np.argsort(-found, kind="stable")[:n_features]
-        return [self._features[places[i]] for i in best if found[i] > _LEAST]
+        return [self._features[i] for i in best if found[i] > _LEAST]
 
     def correlated(self, values: np.ndarray, n_features: int, *, steps: bool) -> list[Feature]:
         """Return the features of numbers with the largest correlations with values."""
-        features = [each for each in self._numbers if each.is_step == steps]
         target = values[self.rows].astype(np.float64)
         deviation = target.std()
-        if not features or deviation == 0:
+        if not self._numbers[steps] or deviation == 0:
             return []
-        table = np.stack([self._numbers[each] for each in features])
-        found = np.abs(table @ ((target - target.mean()) / deviation).astype(np.float32)) / len(self.rows)
-        return [features[i] for i in np.argsort(-found, kind="stable")[:n_features] if found[i] > 0.02]
+        target = ((target - target.mean()) / deviation).astype(np.float32)
+        found = np.abs([each @ target for each in self._standardised[steps]]) / len(self.rows)
+        best = np.argsort(-found, kind="stable")[:n_features]
+        return [self._numbers[steps][i] for i in best if found[i] > 0.02]
 
 
 def _coarse(values: np.ndarray) -> np.ndarray:
