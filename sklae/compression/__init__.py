@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from sklae.compression._compressor import Compressor
+from sklae.compression._curve import RateDistortion, rate_distortion_curve
 
-__all__ = ["Compressor"]
+__all__ = ["Compressor", "RateDistortion", "rate_distortion_curve"]
