@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from sklae.compression._packing import pack, unpack
 
 __all__ = ["Blob", "digest", "pack_apart", "unpack_apart"]
 
@@ -18,7 +19,6 @@ _MAGIC = b"\x89SKLAE-C\r\n"
 # Raised when older readers would misread what is written.
 _FORMAT = 1
 _N_CHECK = 8
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 _HEADER = {"format": int, "version": str, "model": str, "model_bytes": int, "rows": list, "bytes": list, "checks": str}
 
 
@@ -153,14 +153,14 @@ def pack_apart(apart: Sequence[bytes]) -> bytes:
     if not any(apart):
         return b""
     sizes = struct.pack(f"<{len(apart)}I", *map(len, apart))
-    return lzma.compress(sizes + b"".join(apart), lzma.FORMAT_RAW, filters=_FILTERS)
+    return pack(sizes + b"".join(apart))
 
 
 def unpack_apart(content: bytes, n_columns: int) -> list[bytes]:
     """Return what columns kept apart."""
     if not content:
         return [b""] * n_columns
-    plain = lzma.decompress(content, lzma.FORMAT_RAW, filters=_FILTERS)
+    plain = unpack(content)
     sizes = struct.unpack_from(f"<{n_columns}I", plain)
     place, found = 4 * n_columns, []
     for size in sizes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import json
-import lzma
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from sklae._saving.file import load, save
 from sklae.compression._coder import IntReader, IntWriter
 from sklae.compression._known import Range, Series
+from sklae.compression._packing import pack, unpack
 
 __all__ = ["CodeBook", "fit_codebook"]
 
@@ -24,7 +24,6 @@ _STEPS = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 _N_TRIED = 2_000
 # What a decoder says this close to half-way between two integers is written: another machine might round it otherwise.
 _CLOSE = 1e-6
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 # Bits of a weight that are kept behind its first.
 _MANTISSA = 10
 
@@ -91,12 +90,12 @@ class CodeBook:
         """Return all of it as bytes."""
         plain = {key: value for key, value in vars(self).items() if key not in ("autoencoder", "saved")}
         text = json.dumps(plain, separators=(",", ":")).encode()
-        return lzma.compress(struct.pack("<I", len(text)) + text + self.saved, lzma.FORMAT_RAW, filters=_FILTERS)
+        return pack(struct.pack("<I", len(text)) + text + self.saved)
 
     @classmethod
     def of_content(cls, content: bytes, autoencoder: Any = None) -> CodeBook:
         """Return the code book of bytes; with the autoencoder that it is of, it can encode, too."""
-        whole = lzma.decompress(content, lzma.FORMAT_RAW, filters=_FILTERS)
+        whole = unpack(content)
         (n_text,) = struct.unpack_from("<I", whole)
         plain = json.loads(whole[4 : 4 + n_text])
         plain["ranges"] = [Range(*each) for each in plain["ranges"]]

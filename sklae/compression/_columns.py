@@ -9,7 +9,7 @@ import numpy as np
 
 from sklae.compression._bins import Bins
 from sklae.compression._coder import IntReader, IntWriter, Reader, Writer
-from sklae.compression._histograms import Histograms, fit_histograms, fit_levels
+from sklae.compression._histograms import Histograms, fit_histograms, fit_root
 from sklae.compression._known import Feature, Known, Range, Series
 from sklae.compression._prediction import Prediction
 from sklae.compression._trees import ContextTree, grow
@@ -187,9 +187,9 @@ def _candidate(series: Series, known: Known, of_range: Range, prediction: Predic
         at = bins.find(left)
         symbols = series.status.astype(np.int64)
         symbols[is_present] += at
-        fitted = fit_levels(np.bincount(symbols, minlength=_N_SPECIAL + len(bins)))
+        fitted = fit_root(np.bincount(symbols, minlength=_N_SPECIAL + len(bins)))
         outside = float(np.log2(bins.sizes[at]).sum() + bins.model_bits())
-        found = _Candidate(prediction, predicted, bins, symbols, fitted.bits + outside, outside)
+        found = _Candidate(prediction, predicted, bins, symbols, float(fitted.bits[0]) + outside, outside)
         if best is None or found.bits < best.bits:
             best = found
         if (bins.sizes == 1).sum() >= len(bins) - 4:  # each integer has its own already

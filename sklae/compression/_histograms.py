@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from sklae.compression._coder import IntReader, IntWriter, Tables
 
-__all__ = ["Histograms", "fit_histograms", "fit_levels"]
+__all__ = ["Fitted", "Histograms", "fit_histograms", "fit_levels", "fit_root", "size_level"]
 
 # Steps of the scale to a factor of 2, the level of a count of 1 (no count at all is level 0, a 16th of it), and the
 # highest.
@@ -17,6 +18,8 @@ _STEPS, _ONE, _HIGHEST = 4, 16, 160
 _POWERS = np.array([1073741824, 1276901417, 1518500250, 1805811301], dtype=np.int64)
 # Bits that a level other than the expected one takes in a model, and one as expected; chosen on four tables.
 _CHANGED, _UNCHANGED = 6.0, 0.25
+# Kinds of expected levels, and how many levels each spans.
+_N_KINDS, _KIND = 6, 8
 
 
 def _levels_of(counts: np.ndarray) -> np.ndarray:
@@ -32,57 +35,59 @@ def _weights_of(levels: np.ndarray) -> np.ndarray:
 
 
 class Fitted(NamedTuple):
-    """Levels of one distribution.
+    """Levels of distributions of the same symbols.
 
     Attributes
     ----------
-    levels : ndarray of int64
-    model_bits, data_bits : float
+    levels : ndarray of shape (n_contexts, n_symbols), int64
+    model_bits, data_bits : ndarray of shape (n_contexts,)
         About what the levels take in a model, and what the counted symbols take under them.
     """
 
     levels: np.ndarray
-    model_bits: float
-    data_bits: float
+    model_bits: np.ndarray
+    data_bits: np.ndarray
 
     @property
-    def bits(self) -> float:
+    def bits(self) -> np.ndarray:
         """All of it."""
         return self.model_bits + self.data_bits
 
 
-def _expected(root: np.ndarray, size_level: int, root_size_level: int) -> np.ndarray:
-    """Return the levels of a part of the counted symbols that is like all of them."""
-    return np.maximum(root + (size_level - root_size_level), 0)
+def _expected(root: np.ndarray, size_levels: np.ndarray, root_size_level: int) -> np.ndarray:
+    """Return the levels of parts of the counted symbols that are like all of them."""
+    return np.maximum(root + (size_levels[:, None] - root_size_level), 0)
 
 
-def _size_level(counts: np.ndarray) -> int:
-    return int(_levels_of(np.array([counts.sum()]))[0])
+def _data_bits(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return (counts * (np.log2(weights.sum(axis=1, keepdims=True)) - np.log2(weights))).sum(axis=1)
 
 
-def _data_bits(counts: np.ndarray, levels: np.ndarray) -> float:
-    weights = _weights_of(levels)
-    there = counts > 0
-    return float((counts[there] * (np.log2(weights.sum()) - np.log2(weights[there]))).sum())
+def fit_root(counts: np.ndarray) -> Fitted:
+    """Return levels for counts of shape (n_symbols,), as one context."""
+    levels = _levels_of(counts)[None]
+    jumps = np.abs(np.diff(levels, prepend=0))
+    return Fitted(levels, (2.0 * np.log2(1.0 + jumps) + 1.0).sum(axis=1), _data_bits(counts, _weights_of(levels)))
 
 
-def fit_levels(counts: np.ndarray, root: np.ndarray | None = None, root_size_level: int = 0) -> Fitted:
-    """Return levels for counts; beside a root's they differ only where that saves more than it takes."""
+def fit_levels(counts: np.ndarray, root: np.ndarray, root_size_level: int) -> Fitted:
+    """Return levels for counts of shape (n_contexts, n_symbols).
+
+    They differ from a root's only where that saves more bits than it takes.
+    """
     own = _levels_of(counts)
-    if root is None:
-        jumps = np.abs(np.diff(own, prepend=0))
-        return Fitted(own, float((2.0 * np.log2(1.0 + jumps) + 1.0).sum()), _data_bits(counts, own))
-    if not counts.any():
-        return Fitted(root, 1.0, 0.0)
-    like = _expected(root, _size_level(counts), root_size_level)
-    shares = _weights_of(like) / _weights_of(like).sum()
-    expected = shares * counts.sum()
+    sizes = counts.sum(axis=1, keepdims=True)
+    like = _expected(root, _levels_of(sizes[:, 0]), root_size_level)
+    weights = _weights_of(like)
+    expected = weights / weights.sum(axis=1, keepdims=True) * sizes
     # bits lost if a symbol keeps the expected share: those of the divergence, symbol by symbol
-    lost = counts * np.log2(np.maximum(counts, 1e-9) / expected) + (expected - counts) / np.log(2.0)
+    there = np.maximum(counts, 1e-9)
+    lost = counts * np.log2(there / np.maximum(expected, 1e-9)) + (expected - counts) / np.log(2.0)
     price = _CHANGED + 0.5 * np.log2(1.0 + np.abs(own - like))
     levels = np.where(lost > price, own, like)
     changed = levels != like
-    return Fitted(levels, float(price[changed].sum() + _UNCHANGED * (~changed).sum() + 4.0), _data_bits(counts, levels))
+    model_bits = np.where(changed, price, _UNCHANGED).sum(axis=1) + 4.0
+    return Fitted(levels, model_bits, _data_bits(counts, _weights_of(levels)))
 
 
 class Histograms:
@@ -108,11 +113,9 @@ class Histograms:
         if len(self.levels) == 1:
             return
         to.ints("size of context", self.root_size - self.sizes)
-        for size, levels in zip(self.sizes, self.levels, strict=True):
-            expected = _expected(self.root, size, self.root_size)
-            for level in range(0, 41, 8):  # symbols that are rare in all contexts are seldom worth a change
-                at = np.minimum(expected, 40) // 8 * 8 == level
-                to.ints(f"change of {level}", levels[at] - expected[at])
+        expected = _expected(self.root, self.sizes, self.root_size)
+        for level, at in _kinds(expected):
+            to.ints(f"change of {level}", self.levels[at] - expected[at])
 
     @classmethod
     def read(cls, source: IntReader, n_contexts: int, n_symbols: int) -> Histograms:
@@ -122,21 +125,28 @@ class Histograms:
         if n_contexts == 1:
             return cls(root, root_size, np.array([root_size]), root[None])
         sizes = root_size - source.ints("size of context", n_contexts)
-        levels = np.empty((n_contexts, n_symbols), dtype=np.int64)
-        for i, size in enumerate(sizes):
-            expected = _expected(root, size, root_size)
-            for level in range(0, 41, 8):
-                at = np.minimum(expected, 40) // 8 * 8 == level
-                levels[i, at] = expected[at] + source.ints(f"change of {level}", int(at.sum()))
+        levels = _expected(root, sizes, root_size)
+        for level, at in _kinds(levels.copy()):
+            levels[at] += source.ints(f"change of {level}", int(at.sum()))
         return cls(root, root_size, sizes, levels)
+
+
+def _kinds(expected: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield which levels are about as high: symbols that are rare in all contexts are seldom worth a change."""
+    coarse = np.minimum(expected // _KIND, _N_KINDS - 1)
+    for kind in range(_N_KINDS):
+        yield kind, coarse == kind
+
+
+def size_level(counts: np.ndarray) -> int:
+    """Return the level of how many symbols were counted."""
+    return int(_levels_of(counts.sum(keepdims=True).ravel())[0])
 
 
 def fit_histograms(counts: np.ndarray) -> Histograms:
     """Return distributions for counts of shape (n_contexts, n_symbols)."""
     total = counts.sum(axis=0)
-    root, root_size = fit_levels(total).levels, _size_level(total)
+    root, size = fit_root(total).levels[0], size_level(total)
     if len(counts) == 1:
-        return Histograms(root, root_size, np.array([root_size]), root[None])
-    sizes = np.array([_size_level(each) for each in counts])
-    levels = np.stack([fit_levels(each, root, root_size).levels for each in counts])
-    return Histograms(root, root_size, sizes, levels)
+        return Histograms(root, size, np.array([size]), root[None])
+    return Histograms(root, size, _levels_of(counts.sum(axis=1)), fit_levels(counts, root, size).levels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,12 +17,12 @@ from sklae.compression._coder import IntReader, IntWriter, Reader, Writer
 from sklae.compression._columns import ColumnModel
 from sklae.compression._images import Raster
 from sklae.compression._known import Known, Series
+from sklae.compression._packing import pack, unpack
 from sklae.networks._shapes import ImageShape
 
 __all__ = ["Cells", "Coded", "Decoded", "TableModel", "is_centered"]
 
 Cells = NumberCells | KeyCells
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 
 
 class Coded(NamedTuple):
@@ -218,7 +217,7 @@ class TableModel:
             "centered": self.centered,
         }
         text = json.dumps(plain, separators=(",", ":")).encode()
-        parts = [lzma.compress(text, lzma.FORMAT_RAW, filters=_FILTERS)]
+        parts = [pack(text)]
         parts.append(b"" if self.book is None else self.book.content())
         to = IntWriter()
         for column in (*self.components, *self.columns):
@@ -230,7 +229,7 @@ class TableModel:
         """Return the model of bytes; with the autoencoder whose code book is in it, it can encode, too."""
         n_text, n_book = struct.unpack_from("<II", content)
         text, book, rest = content[8 : 8 + n_text], content[8 + n_text : 8 + n_text + n_book], content[8 + n_text + n_book :]
-        plain = json.loads(lzma.decompress(text, lzma.FORMAT_RAW, filters=_FILTERS))
+        plain = json.loads(unpack(text))
         cells = [cells_of_plain(each) for each in plain["cells"]]
         source = IntReader(rest)
         codes = CodeBook.of_content(book, autoencoder) if book else None

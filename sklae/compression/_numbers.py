@@ -13,8 +13,8 @@ __all__ = ["FORMS", "Form", "fit_form"]
 # Integers of a form stay below it, so that sums of a few of them are integers of 64 bits.
 _FARTHEST = 2**61
 _MOST_DECIMALS = 12
-# Shares of values that a form has to hold; the others are written as they are.
-_ENOUGH = 0.98
+# Shares of values that a form has to hold, without loss and within a bound; the others are written as they are.
+_ENOUGH, _ENOUGH_BOUNDED = 0.98, 0.9995
 _MOST_VALUES = 4096
 # Bits of a value in a model, about.
 _VALUE = 14.0
@@ -227,6 +227,6 @@ def _bounded(values: np.ndarray, bound: float, decimals: int | None) -> Form | N
         forms.append(Lattice(decimals, unit, 2 * half - 1, least))
     for form in forms:
         back = form.from_ints(form.to_ints(values)).astype(values.dtype)
-        if (np.abs(back.astype(np.float64) - values.astype(np.float64)) <= bound).mean() >= _ENOUGH:
+        if (np.abs(back.astype(np.float64) - values.astype(np.float64)) <= bound).mean() >= _ENOUGH_BOUNDED:
             return form
     return None

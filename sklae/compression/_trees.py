@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from sklae.compression._coder import IntReader, IntWriter
-from sklae.compression._histograms import fit_levels
+from sklae.compression._histograms import Fitted, fit_levels, fit_root, size_level
 
 __all__ = ["ContextTree", "grow"]
 
@@ -166,11 +166,11 @@ def grow(
     """
     n_rows = len(symbols)
     whole = np.bincount(symbols, minlength=n_symbols)
-    alone = fit_levels(whole)
-    single = ContextTree.of_one_leaf(), whole[None], alone.bits
+    alone = fit_root(whole)
+    single = ContextTree.of_one_leaf(), whole[None], float(alone.bits[0])
     edges = [_thresholds(feature) for feature in features]
     varying = [i for i, each in enumerate(edges) if len(each)]
-    if not varying or alone.data_bits < 64.0 or n_rows < 2 * least_rows:
+    if not varying or alone.data_bits[0] < 64.0 or n_rows < 2 * least_rows:
         return single
     rows = np.arange(n_rows) if n_rows <= most_rows else rng.choice(n_rows, most_rows, replace=False)
     table = np.stack([np.searchsorted(edges[i], features[i][rows], side="left") for i in varying], axis=1)
@@ -190,31 +190,28 @@ def grow(
     grown = ContextTree(feature, threshold, found.children_left, found.children_right, leaf)
     leaves = grown.apply(features, n_rows)
     counts = np.bincount(leaves * n_symbols + symbols, minlength=grown.n_leaves * n_symbols)
-    return _pruned(grown, counts.reshape(grown.n_leaves, n_symbols), alone.levels, single)
+    return _pruned(grown, counts.reshape(grown.n_leaves, n_symbols), alone, single)
 
 
 def _pruned(
-    tree: ContextTree, counts: np.ndarray, root: np.ndarray, single: tuple[ContextTree, np.ndarray, float]
+    tree: ContextTree, counts: np.ndarray, root: Fitted, single: tuple[ContextTree, np.ndarray, float]
 ) -> tuple[ContextTree, np.ndarray, float]:
     """Leave out what saves less than it takes."""
     n_nodes = len(tree.feature)
+    is_leaf = tree.feature == _LEAF
     by_node = np.zeros((n_nodes, counts.shape[1]), dtype=np.int64)
-    bits = np.zeros(n_nodes)
+    by_node[is_leaf] = counts[tree.leaf[is_leaf]]
+    inner = np.flatnonzero(~is_leaf)[::-1].tolist()  # children come behind their parents
+    for node in inner:
+        by_node[node] = by_node[tree.left[node]] + by_node[tree.right[node]]
+    bits = fit_levels(by_node, root.levels[0], size_level(by_node[0])).bits
     is_kept = np.zeros(n_nodes, dtype=bool)
-    size = int(fit_levels(counts.sum(keepdims=True).reshape(1)).levels[0])
-    for node in range(n_nodes - 1, -1, -1):  # children come behind their parents
-        if tree.feature[node] == _LEAF:
-            by_node[node] = counts[tree.leaf[node]]
-            bits[node] = fit_levels(by_node[node], root, size).bits
-            continue
-        left, right = tree.left[node], tree.right[node]
-        by_node[node] = by_node[left] + by_node[right]
-        alone = fit_levels(by_node[node], root, size).bits
-        divided = bits[left] + bits[right] + _QUESTION
-        is_kept[node] = divided < alone
-        bits[node] = min(alone, divided)
-    root_bits = fit_levels(by_node[0]).model_bits
-    if not is_kept[0] or bits[0] + root_bits >= single[2]:
+    for node in inner:
+        divided = bits[tree.left[node]] + bits[tree.right[node]] + _QUESTION
+        is_kept[node] = divided < bits[node]
+        bits[node] = min(bits[node], divided)
+    total = float(bits[0] + root.model_bits[0])
+    if not is_kept[0] or total >= single[2]:
         return single
     feature: list[int] = []
     threshold: list[int] = []
@@ -228,4 +225,4 @@ def _pruned(
             waiting += [int(tree.right[node]), int(tree.left[node])]
         else:
             kept.append(by_node[node])
-    return _linked(np.array(feature), np.array(threshold)), np.stack(kept), float(bits[0] + root_bits)
+    return _linked(np.array(feature), np.array(threshold)), np.stack(kept), total
