@@ -22,6 +22,8 @@ __all__ = ["CodeBook", "fit_codebook"]
 # Steps of a code, in units of what it varies by, that are tried, and rows that they are tried on.
 _STEPS = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
 _N_TRIED = 2_000
+# What rounding may add to the squared error, where codes are all there is.
+_MOST_ADDED = 1.1
 # What a decoder says this close to half-way between two integers is written: another machine might round it otherwise.
 _CLOSE = 1e-6
 # Bits of a weight that are kept behind its first.
@@ -112,7 +114,7 @@ def fit_codebook(autoencoder: Any, table: np.ndarray, precision: np.ndarray, uni
     table : ndarray of shape (n_rows, n_columns), float32
         As it was fitted; gaps are NaN.
     precision : ndarray of shape (n_columns,)
-        Deviation of the error that is allowed in each column, in its units; NaN where decoded numbers are not needed.
+        Deviation of the error that is allowed in each column, in its units.
     units : ndarray of shape (n_columns,)
     """
     module = autoencoder.net_.module_
@@ -156,12 +158,13 @@ def _best_step(
     autoencoder: Any, table: np.ndarray, codes: np.ndarray, deviation: np.ndarray, precision: np.ndarray
 ) -> float:
     """Return the step with about the fewest bits of codes and of what is left, in units of codes' deviations."""
-    best, fewest = _STEPS[0], np.inf
+    found = []
     for step in _STEPS:
         rounded = np.rint(codes / (deviation * step)) * (deviation * step)
-        left = table - np.asarray(autoencoder.inverse_transform(rounded))
-        spread = np.sqrt(np.nanmean(left**2, axis=0))
-        bits = np.nansum(0.5 * np.log2(1.0 + (spread / precision) ** 2)) + len(deviation) * np.log2(1.0 / step + 1.0)
-        if bits < fewest:
-            best, fewest = step, float(bits)
-    return best
+        spread = np.nanmean((table - np.asarray(autoencoder.inverse_transform(rounded))) ** 2, axis=0)
+        left = np.nansum(0.5 * np.log2(1.0 + spread / precision**2))
+        found.append((spread.sum(), left + len(deviation) * np.log2(1.0 / step + 1.0)))
+    spreads, bits = np.array(found).T
+    if np.isinf(precision).all():  # nothing else is written: rounding is to add little to the error that there is anyway
+        return _STEPS[int(np.argmax(spreads <= _MOST_ADDED * spreads[-1]))]
+    return _STEPS[int(np.argmin(bits))]

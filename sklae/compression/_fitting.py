@@ -107,12 +107,11 @@ def _with_codes(
     fitted.fit(table)
     deviation = np.nan_to_num(np.nanstd(table, axis=0), nan=1.0)
     bounds = np.array([each.bound if isinstance(each, NumberCells) else 0.0 for each in every])
-    bounds = np.where(np.isfinite(bounds), bounds, deviation)
-    units = np.where(bounds > 0.0, 2.0 * bounds, deviation) / _FINE
+    precision = np.where(bounds > 0.0, bounds / np.sqrt(3.0), np.maximum(deviation / 64.0, 1e-6))
+    units = np.where((bounds > 0.0) & np.isfinite(bounds), 2.0 * bounds, deviation) / _FINE
     units = np.where(units > 0.0, units, 1.0)
     whole = np.array([is_centered(each) and parts.values[i].dtype.kind in "iu" for i, each in enumerate(every)])
     units = np.where(whole, 1.0, units)
-    precision = np.where(bounds > 0.0, bounds / np.sqrt(3.0), np.maximum(deviation / 64.0, 1e-6))
     book = fit_codebook(fitted, table, precision, units)
     if centered:
         model = replace(model, cells=_centered(model, parts, book, table))
