@@ -6,10 +6,10 @@ Without loss: bytes of new images; sklae's model is fitted to other images, and 
 and WebP (lossless, of the slowest method) get all images as one picture, so that no header counts more than once.
 
 With loss: bits per pixel and PSNR (of the grey levels that there are) on new images. JPEG and WebP get one picture at
-qualities from 1 to 95; PCA's scores are rounded to steps of a quarter of the smallest kept deviation and coded under their
-own frequencies; sklae: codes of an autoencoder alone (``max_error=inf``) of several widths, and pixels within bounds,
-without and with an autoencoder. Models (and PCA's components, as floats of 16 bits) are told apart, in bits per pixel of
-the new images.
+qualities from 1 to 95; PCA's scores are rounded to steps of a quarter of the smallest kept deviation and coded under
+their own frequencies; sklae: codes of an autoencoder alone (``max_error=inf``) of several widths, and pixels within
+bounds, without and with an autoencoder. Models (and PCA's components, as floats of 16 bits) are told apart, in bits per
+pixel of the new images.
 
 Settings were chosen on the first half of scikit-learn's digits; MNIST and the Frey faces confirm.
 """
@@ -115,7 +115,13 @@ def lossy_own(name: str, X: np.ndarray, new: np.ndarray, shape: tuple[int, int],
         data = compressor.fit(X).compress(new, include_model=False)
         back = compressor.decompress(data)
         pixels = new.size
-        return [what, setting, 8 * len(data) / pixels, 8 * compressor.model_bytes_ / pixels, _psnr(new, back, brightest)]
+        return [
+            what,
+            setting,
+            8 * len(data) / pixels,
+            8 * compressor.model_bytes_ / pixels,
+            _psnr(new, back, brightest),
+        ]
 
     plain = {"standardize": "global", "max_iter": n_epochs, "early_stopping": False, "random_state": 0}
     for n_components in (4, 8, 16, 32):

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, verb: str, path: Callable[[st
             type=_error,
             default=0.0,
             metavar="ERROR",
-            help="how far numbers may be off: in their units, or a share of each column's range such as 1%% (default: 0)",
+            help="how far numbers may be off: in their units, or a share of columns' ranges such as 1%% (default: 0)",
         )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
 
@@ -62,7 +62,9 @@ def run_compression(verb: str, options: argparse.Namespace, say: Callable[[str],
         For what can't be read or written.
     """
     if options.out.exists() and not options.overwrite:
-        raise Refusal(f"Got '{shown(options.out)}', which is there; expected a new file. Pass --overwrite to replace it.")
+        raise Refusal(
+            f"Got '{shown(options.out)}', which is there; expected a new file. Pass --overwrite to replace it."
+        )
     if not options.out.absolute().parent.is_dir():
         raise Refusal(f"Got '{shown(options.out)}', in a folder that is not there; expected one that is. Make it.")
     try:
@@ -83,8 +85,8 @@ def _compress(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     _replace(options.out, lambda path: path.write_bytes(data))
     before = options.table.stat().st_size
     say(
-        f"{shown(options.out.name)}: {len(data):,} bytes, of which {compressor.model_bytes_:,} are the model; the table "
-        f"had {before:,} ({before / len(data):.1f} times as many)"
+        f"{shown(options.out.name)}: {len(data):,} bytes, the model {compressor.model_bytes_:,} of them; the table had "
+        f"{before:,} ({before / len(data):.1f} times as many)"
     )
 
 

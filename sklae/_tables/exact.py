@@ -52,7 +52,6 @@ class Parts:
         missing = [None if each is None else each[part] for each in self.missing]
         return Parts(self.schema, [each[part] for each in self.values], missing)
 
-
     @classmethod
     def joined(cls, schema: dict[str, Any], every: Sequence[Parts]) -> Parts:
         """Return parts one below the other; of a table without rows where there are none."""
@@ -90,9 +89,7 @@ def take_apart(X: Any) -> Parts:
         return _of_array(X)
     few = parts.rows(slice(0, _N_TRIED))
     again = _TAKERS[parts.schema["library"]](put_together(few)).schema
-    odd = [
-        one["name"] for one, other in zip(again["columns"], parts.schema["columns"], strict=True) if one != other
-    ]
+    odd = [one["name"] for one, other in zip(again["columns"], parts.schema["columns"], strict=True) if one != other]
     if odd:
         raise ValueError(
             f"Got column {odd[0]!r} of a dtype that can't be made again from plain values; expected numbers, text, "
@@ -124,8 +121,8 @@ def _keys(cells: Sequence[Any], name: Any) -> np.ndarray:
             key = None
         if key is None:
             raise ValueError(
-                f"Got a {type(cell).__name__} in column {name!r}; expected numbers, text, booleans, dates, or gaps. Make "
-                "text of it first."
+                f"Got a {type(cell).__name__} in column {name!r}; expected numbers, text, booleans, dates, or gaps. "
+                "Make text of it first."
             )
         keys[i] = key
     return keys
@@ -149,13 +146,15 @@ def _native(values: np.ndarray) -> np.ndarray:
 
 def _of_array(X: Any) -> Parts:
     if isinstance(X, np.ma.MaskedArray) or hasattr(X, "toarray"):
-        raise TypeError(f"Got a {type(X).__name__}; expected an array or a frame. Fill it, or call its toarray() first.")
+        raise TypeError(
+            f"Got a {type(X).__name__}; expected an array or a frame. Fill it, or call its toarray() first."
+        )
     table = np.asarray(X)
     if table.ndim != 2 or not table.shape[1]:
         raise ValueError(
             f"Got an array of shape {table.shape}; expected (n_rows, n_columns). Of images call reshape(len(X), -1)."
         )
-    if table.dtype.kind not in "biufOUmM" or table.dtype.itemsize > 8 and table.dtype.kind == "f":
+    if table.dtype.kind not in "biufOUmM" or (table.dtype.itemsize > 8 and table.dtype.kind == "f"):
         raise ValueError(f"Got an array of dtype {table.dtype}; expected numbers of at most 64 bits, or objects.")
     of_cells = table.dtype.kind in "OU"
     kind = "cells" if of_cells else _kind_of(table.dtype)

@@ -80,8 +80,8 @@ class Blob:
         content = bytes(content)
         if not content.startswith(_MAGIC):
             raise ValueError(
-                "Got bytes that are no table compressed by sklae, or damaged ones; expected what compress returned. Open "
-                "files in binary mode."
+                "Got bytes that are no table compressed by sklae, or damaged ones; expected what compress returned. "
+                "Open files in binary mode."
             )
         if whole and bytes.fromhex(digest(content[:-_N_CHECK], _N_CHECK)) != content[-_N_CHECK:]:
             raise _damage("the checksum of all of it is another")
@@ -95,8 +95,8 @@ class Blob:
             raise _damage("its header can't be read") from error
         if header["format"] > _FORMAT:
             raise ValueError(
-                f"Got a table compressed by sklae {header['version']}, in format {header['format']}; expected one of format "
-                f"{_FORMAT} at most. Install sklae {header['version']} or newer."
+                f"Got a table compressed by sklae {header['version']}, in format {header['format']}; expected one of "
+                f"format {_FORMAT} at most. Install sklae {header['version']} or newer."
             )
         head = content[: start + n_text]
         place = len(head) + _N_CHECK
@@ -129,8 +129,8 @@ class Blob:
 
 def _damage(what: str) -> ValueError:
     return ValueError(
-        f"Got a compressed table that is damaged or cut short: {what}; expected all of the bytes that compress returned. "
-        "Copy them again."
+        f"Got a compressed table that is damaged or cut short: {what}; expected all of the bytes that compress "
+        "returned. Copy them again."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from numbers import Real
@@ -68,15 +69,13 @@ def _parsed(given: Any) -> tuple[float, bool]:
     amount, is_relative = math.nan, False
     if isinstance(given, str) and given.strip().endswith("%"):
         is_relative = True
-        try:
+        with contextlib.suppress(ValueError):
             amount = float(given.strip()[:-1]) / 100.0
-        except ValueError:
-            pass
     elif isinstance(given, Real) and not isinstance(given, (bool, np.bool_)):
         amount = float(given)
     if not amount >= 0.0 or (is_relative and amount == math.inf):
         raise ValueError(
-            f"Got max_error={given!r}; expected a number at or above 0, a share of columns' ranges such as '1%', or a mapping "
-            "of columns to these."
+            f"Got max_error={given!r}; expected a number at or above 0, a share of columns' ranges such as '1%', or a "
+            "mapping of columns to these."
         )
     return amount, is_relative

@@ -169,7 +169,9 @@ def fit_cells(kind: str, values: np.ndarray, missing: np.ndarray | None, bound: 
         counts = sorted(Counter(values.tolist()).items(), key=lambda each: (-each[1], each[0]))
         return KeyCells([key for key, count in counts if count >= _LEAST_COUNT])
     there = values if missing is None else values[~missing]
-    there = there[np.isfinite(there)] if there.dtype.kind == "f" else there[np.abs(there.astype(np.float64)) < _FARTHEST]
+    there = (
+        there[np.isfinite(there)] if there.dtype.kind == "f" else there[np.abs(there.astype(np.float64)) < _FARTHEST]
+    )
     is_exact = kind not in ("float", "integer")
     form = fit_form(there, bound, is_exact=is_exact)
     ints = form.to_ints(there)
@@ -181,7 +183,9 @@ def fit_cells(kind: str, values: np.ndarray, missing: np.ndarray | None, bound: 
         room = (high - low) // 2 + (high > low)
         low, high = max(low - room, -_FARTHEST), min(high + room, _FARTHEST)
     typical = int(np.median(ints))
-    return NumberCells(values.dtype.str.lstrip("=|<>"), 0.0 if is_exact else bound, form, Range(low, high, typical, is_number))
+    return NumberCells(
+        values.dtype.str.lstrip("=|<>"), 0.0 if is_exact else bound, form, Range(low, high, typical, is_number)
+    )
 
 
 def _as_bits(values: np.ndarray) -> np.ndarray:

@@ -165,6 +165,8 @@ def _best_step(
         left = np.nansum(0.5 * np.log2(1.0 + spread / precision**2))
         found.append((spread.sum(), left + len(deviation) * np.log2(1.0 / step + 1.0)))
     spreads, bits = np.array(found).T
-    if np.isinf(precision).all():  # nothing else is written: rounding is to add little to the error that there is anyway
+    if np.isinf(
+        precision
+    ).all():  # nothing else is written: rounding is to add little to the error that there is anyway
         return _STEPS[int(np.argmax(spreads <= _MOST_ADDED * spreads[-1]))]
     return _STEPS[int(np.argmin(bits))]

@@ -30,7 +30,6 @@ from sklae.networks._shapes import read_shape
 __all__ = ["Compressor"]
 
 
-
 def _has_codes(compressor: Compressor) -> bool:
     if compressor.autoencoder is None:
         raise AttributeError("without an autoencoder there are no codes; pass one as autoencoder")
@@ -57,12 +56,12 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
     max_error : float, str or mapping, default=0.0
         How far numbers may be from those that went in. 0.0: not at all. A number: in the columns' units. ``"1%"``: a
         share of each column's range in `fit`. A mapping of columns, by name or position, to these: columns that are not
-        named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats and
-        integers are rounded, integers to integers; booleans, categories, text, dates and times, NaN and infinite values
-        always come back as they are.
+        named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats
+        and integers are rounded, integers to integers; booleans, categories, text, dates and times, NaN and infinite
+        values always come back as they are.
     image_shape : tuple of int or None, default=None
-        If rows are images: (height, width), (n_channels, height, width) or (height, width, n_channels). All pixels share
-        one model, and are told from those above and to the left.
+        If rows are images: (height, width), (n_channels, height, width) or (height, width, n_channels). All pixels
+        share one model, and are told from those above and to the left.
     chunk_rows : int, default=16,384
         Rows that are coded together, and can be read without the others. Memory grows with it.
     verbose : int, default=0
@@ -253,8 +252,8 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
     def score(self, X: Any, y: Any = None) -> float:
         """Return minus the bits that a row takes, on average, without the model: greater is better.
 
-        It is the log2-likelihood that the model gives to rows as they are written (to their cells within ``max_error``),
-        which `compress` comes up to within a few bytes a chunk.
+        It is the log2-likelihood that the model gives to rows as they are written (to their cells within
+        ``max_error``), which `compress` comes up to within a few bytes a chunk.
 
         Parameters
         ----------
@@ -296,19 +295,19 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         if own["library"] != other["library"] or len(own["columns"]) != len(other["columns"]):
             shapes = [f"{len(each['columns'])} columns of {each['library']}" for each in (other, own)]
             raise ValueError(
-                f"X has {len(other['columns'])} features, but Compressor is expecting {len(own['columns'])} features as "
-                f"input. Got {shapes[0]}; expected {shapes[1]}, as fitted."
+                f"X has {len(other['columns'])} features, but Compressor is expecting {len(own['columns'])} features "
+                f"as input. Got {shapes[0]}; expected {shapes[1]}, as fitted."
             )
         for fitted, given in zip(own["columns"], other["columns"], strict=True):
             if fitted != given:
                 raise ValueError(
                     f"Got column {given['name']!r} of kind {given['kind']} and dtype {_told(given)}; expected "
-                    f"{fitted['name']!r} of kind {fitted['kind']} and dtype {_told(fitted)}, as fitted. Cast it, or fit to "
-                    "such rows."
+                    f"{fitted['name']!r} of kind {fitted['kind']} and dtype {_told(fitted)}, as fitted. Cast it, or "
+                    "fit to such rows."
                 )
         raise ValueError(
-            f"Got a table of dtype {other.get('dtype', 'another schema')}; expected {own.get('dtype', 'the schema')} as fitted. "
-            "Cast it, or fit to such rows."
+            f"Got a table of dtype {other.get('dtype', 'another schema')}; expected {own.get('dtype', 'the schema')} as "
+            "fitted. Cast it, or fit to such rows."
         )
 
     def _chunks(self, parts: Parts) -> Iterator[Parts]:

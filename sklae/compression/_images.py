@@ -12,7 +12,20 @@ from sklae.networks._shapes import ImageShape
 __all__ = ["Around", "Raster"]
 
 # Rows and columns from a pixel to those that tell most about it.
-_NEIGHBORS = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-1, 2), (-2, 1), (-1, -2), (-2, -1), (0, -3), (-3, 0))
+_NEIGHBORS = (
+    (0, -1),
+    (-1, 0),
+    (-1, -1),
+    (-1, 1),
+    (0, -2),
+    (-2, 0),
+    (-1, 2),
+    (-2, 1),
+    (-1, -2),
+    (-2, -1),
+    (0, -3),
+    (-3, 0),
+)
 # The same of what a decoder says, which knows the pixels to come.
 _DECODED = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 

@@ -228,7 +228,11 @@ class TableModel:
     def of_content(cls, content: bytes, autoencoder: Any = None) -> TableModel:
         """Return the model of bytes; with the autoencoder whose code book is in it, it can encode, too."""
         n_text, n_book = struct.unpack_from("<II", content)
-        text, book, rest = content[8 : 8 + n_text], content[8 + n_text : 8 + n_text + n_book], content[8 + n_text + n_book :]
+        text, book, rest = (
+            content[8 : 8 + n_text],
+            content[8 + n_text : 8 + n_text + n_book],
+            content[8 + n_text + n_book :],
+        )
         plain = json.loads(unpack(text))
         cells = [cells_of_plain(each) for each in plain["cells"]]
         source = IntReader(rest)

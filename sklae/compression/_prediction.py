@@ -79,9 +79,7 @@ class Prediction:
             left[is_present] -= np.concatenate([[of_range.typical], series.values[is_present][:-1]])[: is_present.sum()]
         return left
 
-    def add(
-        self, left: np.ndarray, status: np.ndarray, predicted: np.ndarray, of_range: Range
-    ) -> Series:
+    def add(self, left: np.ndarray, status: np.ndarray, predicted: np.ndarray, of_range: Range) -> Series:
         """Return the column of which so much was left."""
         is_present = status == Series.PRESENT
         found = left if self.is_only_asked else left + predicted[is_present]
@@ -170,4 +168,4 @@ def _rounded(
         return None
     unit = 2.0**shift
     weights = tuple(int(each) for each in np.rint(slopes * unit))
-    return Prediction(from_last, False, tuple(features), weights, int(round((bias + 0.5) * unit)), shift)
+    return Prediction(from_last, False, tuple(features), weights, round(float((bias + 0.5) * unit)), shift)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 
-pytest.importorskip("constriction")
-pd = pytest.importorskip("pandas")
-
 import sklae
 from sklae.compression import Compressor, rate_distortion_curve
+
+pytest.importorskip("constriction")
+pd = pytest.importorskip("pandas")
 
 RNG = np.random.RandomState(0)
 
@@ -167,7 +167,9 @@ NUMBERS = st.one_of(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.tuples(NUMBERS, NUMBERS, st.integers(-(2**63), 2**63 - 1), st.sampled_from("abc") | st.text()), min_size=1),
+    st.lists(
+        st.tuples(NUMBERS, NUMBERS, st.integers(-(2**63), 2**63 - 1), st.sampled_from("abc") | st.text()), min_size=1
+    ),
     st.sampled_from([0.0, 1e-3, 0.5, 7.0, "1%", "30%"]),
 )
 def test_any_table_comes_back_within_any_bound(rows, max_error):
@@ -337,7 +339,9 @@ def test_images_have_channels(shape):
 
 
 def test_more_error_is_fewer_bits(digits):
-    curve = rate_distortion_curve(Compressor(image_shape=(8, 8), random_state=0), digits[:200], [0.0, 1.0, 4.0], X_test=digits[200:])
+    curve = rate_distortion_curve(
+        Compressor(image_shape=(8, 8), random_state=0), digits[:200], [0.0, 1.0, 4.0], X_test=digits[200:]
+    )
     assert (np.diff(curve.bits_per_row) < 0).all()
     assert curve.mean_squared_error[0] == 0.0
     assert (np.diff(curve.mean_squared_error) > 0).all()
