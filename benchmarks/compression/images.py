@@ -2,8 +2,8 @@
 
     python -m benchmarks.compression.images [--quick]
 
-Without loss: bytes of new images; sklae's model is fitted to other images, and its bytes are told apart. PNG (optimized)
-and WebP (lossless, of the slowest method) get all images as one picture, so that no header counts more than once.
+Without loss: bytes of new images; sklae's model is fitted to others, and its bytes are told apart. PNG (optimized) and
+WebP (lossless, of the slowest method) get all images as one picture, so that no header counts more than once.
 
 With loss: bits per pixel and PSNR (of the grey levels that there are) on new images. JPEG and WebP get one picture at
 qualities from 1 to 95; PCA's scores are rounded to steps of a quarter of the smallest kept deviation and coded under

@@ -47,7 +47,7 @@ class Parts:
         """Names of the columns as text; positions, for arrays."""
         return [str(column["name"]) for column in self.schema["columns"]]
 
-    def rows(self, part: slice) -> Parts:
+    def rows(self, part: slice | np.ndarray) -> Parts:
         """Return some of the rows."""
         missing = [None if each is None else each[part] for each in self.missing]
         return Parts(self.schema, [each[part] for each in self.values], missing)
@@ -59,7 +59,8 @@ class Parts:
         if not every:
             empty = [np.empty(0, dtype=object if kind == "cells" else np.int64) for kind in kinds]
             return cls(schema, empty, [None] * len(kinds))
-        values, missing = [], []
+        values: list[np.ndarray] = []
+        missing: list[np.ndarray | None] = []
         for i in range(len(kinds)):
             values.append(np.concatenate([each.values[i] for each in every]))
             gaps = [each.missing[i] for each in every]

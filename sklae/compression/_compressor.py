@@ -181,7 +181,8 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
             self.max_error_ = np.array(bounds)
             self.n_features_in_ = len(bounds)
             names = parts.schema.get("names") or [f"s{name}" for name in parts.names]
-            vars(self).pop("feature_names_in_", None)
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
             if parts.schema["library"] != "numpy" and all(name.startswith("s") for name in names):
                 self.feature_names_in_ = np.array(parts.names, dtype=object)
         return self
@@ -281,6 +282,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         codes : ndarray of shape (n_samples, n_components), int64
         """
         parts = self._read(X)
+        assert self._book is not None
         codes = [self._book.codes(self._model.numbers(chunk)) for chunk in self._chunks(parts)]
         return np.concatenate([np.stack([series.values for series in each], axis=1) for each in codes])
 
@@ -306,8 +308,8 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
                     "fit to such rows."
                 )
         raise ValueError(
-            f"Got a table of dtype {other.get('dtype', 'another schema')}; expected {own.get('dtype', 'the schema')} as "
-            "fitted. Cast it, or fit to such rows."
+            f"Got a table of dtype {other.get('dtype', 'another schema')}; expected "
+            f"{own.get('dtype', 'the schema')}, as fitted. Cast it, or fit to such rows."
         )
 
     def _chunks(self, parts: Parts) -> Iterator[Parts]:

@@ -195,13 +195,6 @@ class TableModel:
             total += 8.0 * len(self.cells_at(place).apart(parts.values[place], series))
         return total
 
-    def is_kept(self, parts: Parts, back: Parts) -> bool:
-        """Return whether all cells came back as promised."""
-        return all(
-            self.cells_at(i).is_kept(parts.values[i], parts.missing[i], back.values[i], back.missing[i])
-            for i in range(self.n_columns)
-        )
-
     def __getstate__(self) -> dict[str, Any]:
         return {"content": self.content(), "autoencoder": None if self.book is None else self.book.autoencoder}
 

@@ -120,11 +120,12 @@ def _linked(feature: np.ndarray, threshold: np.ndarray) -> ContextTree:
 
 def _coarse(symbols: np.ndarray, n_symbols: int) -> np.ndarray:
     """Return symbols with neighbours of rare ones taken together."""
-    if n_symbols <= _MOST_CLASSES:
+    most = min(_MOST_CLASSES, len(symbols) // 4)
+    if n_symbols <= most:
         return symbols
     counts = np.bincount(symbols, minlength=n_symbols)
     middle = np.cumsum(counts) - counts / 2.0
-    return (middle * _MOST_CLASSES / len(symbols)).astype(np.int64)[symbols]
+    return (middle * most / len(symbols)).astype(np.int64)[symbols]
 
 
 def _thresholds(feature: np.ndarray) -> np.ndarray:
