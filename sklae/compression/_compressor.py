@@ -24,7 +24,7 @@ from sklae.compression._chunks import decode_chunk, encode_chunk
 from sklae.compression._coder import require
 from sklae.compression._fitting import fit_table
 from sklae.compression._images import Raster
-from sklae.compression._model import TableModel
+from sklae.compression._model import TableModel, as_numbers
 from sklae.networks._shapes import read_shape
 
 __all__ = ["Compressor"]
@@ -283,7 +283,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         """
         parts = self._read(X)
         assert self._book is not None
-        codes = [self._book.codes(self._model.numbers(chunk)) for chunk in self._chunks(parts)]
+        codes = [self._book.codes(as_numbers(self._model, chunk)) for chunk in self._chunks(parts)]
         return np.concatenate([np.stack([series.values for series in each], axis=1) for each in codes])
 
     def _read(self, X: Any) -> Parts:

@@ -15,7 +15,7 @@ from sklae.compression._codebook import CodeBook, fit_codebook
 from sklae.compression._columns import ColumnModel, fit_column
 from sklae.compression._images import Raster
 from sklae.compression._known import Feature, Known, Range, Series
-from sklae.compression._model import Cells, TableModel, is_centered
+from sklae.compression._model import Cells, TableModel, as_numbers, is_centered
 from sklae.compression._numbers import Grid
 from sklae.compression._prediction import Prediction, fit_prediction
 from sklae.compression._screening import Screen
@@ -97,7 +97,7 @@ def _with_codes(
 ) -> TableModel:
     """Return the model with a code book and the prior of its codes."""
     every = [model.cells_at(i) for i in range(model.n_columns)]
-    table = model.numbers(parts)
+    table = as_numbers(model, parts)
     levels = [i for i, each in enumerate(every) if not each.range.is_number]
     fitted = clone(autoencoder)
     if levels:

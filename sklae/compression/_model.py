@@ -20,7 +20,7 @@ from sklae.compression._known import Known, Series
 from sklae.compression._packing import pack, unpack
 from sklae.networks._shapes import ImageShape
 
-__all__ = ["Cells", "Coded", "Decoded", "TableModel", "is_centered"]
+__all__ = ["Cells", "Coded", "Decoded", "TableModel", "as_numbers", "is_centered"]
 
 Cells = NumberCells | KeyCells
 
@@ -123,27 +123,11 @@ class TableModel:
             apart.append(self.cells_at(place).apart(parts.values[place], series))
         return Coded(to.content(), [*apart, decoded.agreed if decoded else b""])
 
-    def numbers(self, parts: Parts) -> np.ndarray:
-        """Return rows as an autoencoder takes them, float32: numbers, and codes of levels; NaN for what is neither."""
-        out = np.empty((len(parts), self.n_columns), dtype=np.float32)
-        for i, (values, missing) in enumerate(zip(parts.values, parts.missing, strict=True)):
-            cells = self.cells_at(i)
-            if isinstance(cells, KeyCells):
-                series = cells.encode(values, None)
-                out[:, i] = np.where(series.is_present, series.values, np.nan)
-                continue
-            with np.errstate(over="ignore"):
-                out[:, i] = values
-            out[~np.isfinite(out[:, i]), i] = np.nan
-            if missing is not None:
-                out[missing, i] = np.nan
-        return out
-
     def known_codes(self, parts: Parts, known: Known) -> Decoded | None:
         """Put the codes of rows in their places, and what the decoder says of them; None where there are none."""
         if self.book is None:
             return None
-        codes = self.book.codes(self.numbers(parts))
+        codes = self.book.codes(as_numbers(self, parts))
         for place, (series, of_range) in enumerate(zip(codes, self.book.ranges, strict=True), self.n_columns):
             known.add(place, series, of_range.typical, of_range.low)
         return self._decode_codes(codes, None, known)
@@ -240,3 +224,20 @@ class TableModel:
 def is_centered(cells: Cells) -> bool:
     """Return whether cells are numbers that may be coded from a center."""
     return isinstance(cells, NumberCells) and cells.bound > 0.0
+
+
+def as_numbers(model: TableModel, parts: Parts) -> np.ndarray:
+    """Return rows as an autoencoder takes them, float32: numbers, and codes of levels; NaN for what is neither."""
+    out = np.empty((len(parts), model.n_columns), dtype=np.float32)
+    for i, (values, missing) in enumerate(zip(parts.values, parts.missing, strict=True)):
+        cells = model.cells_at(i)
+        if isinstance(cells, KeyCells):
+            series = cells.encode(values, None)
+            out[:, i] = np.where(series.is_present, series.values, np.nan)
+            continue
+        with np.errstate(over="ignore"):
+            out[:, i] = values
+        out[~np.isfinite(out[:, i]), i] = np.nan
+        if missing is not None:
+            out[missing, i] = np.nan
+    return out
