@@ -181,8 +181,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
             self.max_error_ = np.array(bounds)
             self.n_features_in_ = len(bounds)
             names = parts.schema.get("names") or [f"s{name}" for name in parts.names]
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
+            self.__dict__.pop("feature_names_in_", None)
             if parts.schema["library"] != "numpy" and all(name.startswith("s") for name in names):
                 self.feature_names_in_ = np.array(parts.names, dtype=object)
         return self
