@@ -193,7 +193,7 @@ def test_training_is_continued_together():
 def _watched():
     """Return what a callback of batches sees, and who tells of the fit."""
     scoring = EpochScoring(_mean_error, on_train=True, name="error")
-    ae = AutoencoderTransformer(2, callbacks=[("error", scoring)], **{**PLAIN, "verbose": 1, "max_iter": 2})
+    ae = AutoencoderTransformer(2, callbacks=[("error", scoring)], **{**PLAIN, "verbose": 2, "max_iter": 2})
     with warnings.catch_warnings(record=True) as told, sklae.distributed.data_parallel():
         warnings.simplefilter("always")
         ae.set_params(n_iter_no_change=5).fit(table())
