@@ -39,10 +39,11 @@ for model in (SimpleImputer(), KNNImputer(), imputer):
     print(f"{type(model).__name__:14} {error(filled, truth, test.isna()):.3f}")
 
 # %%
-# Where the network helps
-# -----------------------
-# The imputer starts from a normal distribution, and believes its networks as far as they help on cells that neither has
-# seen, column by column. The account says how far that is, by how many cells, and what was gained.
+# Who fills the gaps
+# ------------------
+# Mixtures of normal distributions, fitted around the gaps; each is believed as far as it helps on cells that none has
+# seen, column by column. The account says how far that is, by how many cells, and what was gained. (A network is asked
+# for by ``AEImputer("vae")``: on tables as small as this one it adds nothing.)
 print(imputer.account_)
 
 # %%

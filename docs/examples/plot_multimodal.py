@@ -40,7 +40,7 @@ model = VAETransformer(
     standardize=False,
     learning_rate="one_cycle",
     learning_rate_init=5e-3,
-    max_iter=120,
+    max_iter=90,
     random_state=0,
 ).fit(train)
 

@@ -67,9 +67,10 @@ SynthesisDisplay.from_predictions(held_out, made_up, kind="pairs", features=[*nu
 # %%
 # All checks
 # ----------
-# Beside what other real rows reach. A classifier that can tell made-up rows from real ones by a score well above one
-# half finds something in all columns together that pictures of two don't show. Rows that lie as near to a real one as
-# real ones hardly do would be learned by heart.
+# Beside what other real rows reach. A classifier that tells made-up rows from real ones by a score well above one half
+# finds something in all columns together that pictures of two don't show. Near copies are rows that lie as near to a
+# real one as real ones hardly do; ``reference`` is their share among held-out rows. Were there many more, rows would
+# have been learned by heart.
 for name, rows in (("made up", made_up), ("real", real)):
     columns_apart = np.mean(list(marginal_distances(held_out, rows).values()))
     pairs_apart = np.mean(list(association_distances(held_out, rows).values()))
