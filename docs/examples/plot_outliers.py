@@ -49,8 +49,7 @@ for name, X in tables.items():
 # Scores are minus the surprise of a row, in nats: about 2 is usual. By default the threshold is a boxplot's fence, and
 # calls few rows outliers. It can be moved after the fit: here, to a share of the rows. Black marks are the mixtures,
 # which the detector has not been told.
-X = tables["mixtures"]
-detector = AEOutlierDetector(random_state=0).fit(X)
+X, detector = tables["mixtures"], contenders[0]  # which was fitted to them last
 figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained", sharey=True)
 OutlierScoreDisplay.from_estimator(detector, y=~is_benign, ax=axes[0])
 detector.set_threshold(contamination=0.1)
