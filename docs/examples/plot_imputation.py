@@ -43,7 +43,7 @@ for model in (SimpleImputer(), KNNImputer(), imputer):
 # ------------------
 # Mixtures of normal distributions, fitted around the gaps; each is believed as far as it helps on cells that none has
 # seen, column by column. The account says how far that is, by how many cells, and what was gained. (A network is asked
-# for by ``AEImputer("vae")``: on tables as small as this one it adds nothing.)
+# for by ``AEImputer("vae")``: on the tables that were tried it adds nothing.)
 print(imputer.account_)
 
 # %%
