@@ -18,8 +18,8 @@ COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
-# They lie on both sides of what the colour-blind confuse, and differ in lightness.
-BLUE, ORANGE, GREY = "#33658a", "#d95f02", "#666666"
+# These, too; and they are seen on white and on black.
+BLUE, ORANGE, GREY = "#3b76a8", "#d95f02", "#7a7a7a"
 
 # pyplot counts its figures without one: two threads could be given the same figure
 _ONE_AT_A_TIME = Lock()
@@ -107,12 +107,12 @@ def tidy(ax: Any) -> None:
 def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float]) -> np.ndarray:
     try:
         import matplotlib.pyplot as plt
-        from matplotlib.colors import to_rgb
+        from matplotlib.colors import to_rgb, to_rgba
     except ImportError as error:
         raise ImportError('matplotlib is missing; pictures need it. Run: pip install "sklae[plot]"') from error
     with _ONE_AT_A_TIME:
         figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout="constrained", squeeze=False)
-        if figure.patch.get_facecolor()[3] < 1.0:
+        if to_rgba(figure.patch.get_facecolor())[3] < 1.0:
             # a transparent figure on a notebook of the other shade would hide its letters
             is_light = float(np.mean(to_rgb(plt.rcParams["text.color"]))) > _LIGHT
             figure.patch.set_facecolor("black" if is_light else "white")
