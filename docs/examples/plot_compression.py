@@ -2,8 +2,8 @@
 Digits in few bytes
 ===================
 
-An autoencoder's promise to compress, kept in bytes: codes that are rounded and coded, and pixels told from them and from
-their neighbours, beside JPEG, WebP, PNG and PCA. Needs ``pip install "sklae[compress]" pillow``.
+An autoencoder's promise to compress, kept in bytes: codes that are rounded and coded, and pixels told from them and
+from their neighbours, beside JPEG, WebP, PNG and PCA. Needs ``pip install "sklae[compress]" pillow``.
 """
 
 # %%
@@ -50,8 +50,8 @@ for kind, settings in {"PNG": {"optimize": True}, "WEBP": {"lossless": True, "qu
 # %%
 # With loss
 # ---------
-# Codes alone (``max_error=inf``), and codes with pixels that are off by at most so many levels. The decoder's bytes come
-# on top, once for all digits: dashed.
+# Codes alone (``max_error=inf``), and codes with pixels that are off by at most so many levels. The decoder's bytes
+# come on top, once for all digits: dashed.
 curves = {}
 for kind in ("JPEG", "WEBP"):
     points = []
