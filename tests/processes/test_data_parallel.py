@@ -208,8 +208,8 @@ def test_callbacks_see_whole_batches_and_one_process_tells():
     (first, told, callbacks), (second, silent, others) = run_together(_watched)
     assert first == second
     assert (told, silent) == (1, 0)
-    assert "progress" in callbacks
-    assert "progress" not in others
+    assert "print_log" in callbacks
+    assert "print_log" not in others
 
 
 def _separate():
