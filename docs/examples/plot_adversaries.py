@@ -38,7 +38,7 @@ adversarial = VAETransformer(
     posterior="point",
     divergence=LatentCritic(),
     prior=Sampler(ring),
-    max_iter=40,
+    max_iter=30,
     learning_rate_init=3e-3,
     **settings,
 ).fit(X)
