@@ -25,6 +25,7 @@ VERSIONS = {
         "zuko==1.4.0",
         "safetensors==0.5.0",
         "skops==0.11.0",
+        "constriction==0.5.0",
         "onnx==1.19.0",
         "onnxruntime==1.22.0",
         "onnxscript==0.5.0",

@@ -18,6 +18,7 @@ _HOMES = {
     "trusted_types": "sklae._saving",
 }
 _SUBMODULES = (
+    "compression",
     "corruptions",
     "critics",
     "distributed",

@@ -11,7 +11,7 @@ from importlib import import_module
 import torch
 from torch import distributed
 
-from sklae._utils.processes import Job, current_job
+from sklae._utils.processes import Job, current_job, is_grouped, own_gpu
 
 __all__ = ["Job", "data_parallel"]
 
@@ -76,25 +76,26 @@ def data_parallel(*, timeout: float = 600.0) -> Iterator[Job]:
             job = stack.enter_context(_started(timeout))
             if job.world_size > 1:
                 stack.enter_context(job.entered())
-                if torch.cuda.is_available():
-                    stack.enter_context(torch.cuda.device(_own_device()))
+                if own_gpu(job) < torch.cuda.device_count():
+                    stack.enter_context(torch.cuda.device(own_gpu(job)))
         yield job
 
 
 @contextmanager
 def _started(timeout: float) -> Iterator[Job]:
     """Make a process group of its own, where there are several processes."""
-    if not distributed.is_initialized() and int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    has_group = is_grouped()
+    if not has_group and int(os.environ.get("WORLD_SIZE", 1)) == 1:
         _check_launcher()
         yield Job()
         return
     group, patience = None, timedelta(seconds=timeout)
-    if distributed.is_initialized():
-        group = distributed.new_group(timeout=patience)
+    backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if has_group:
+        group = distributed.new_group(timeout=patience, backend=backends)
     else:
         # imported later, with the first optimizer, it holds on to the group: then others would not see this process go
         import_module("torch._dynamo")
-        backends = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backends, timeout=patience)
     try:
         yield Job.of(group)
@@ -111,14 +112,3 @@ def _check_launcher() -> None:
             "expected all of them. Start the script by `torchrun --nproc-per-node=2 script.py`, or under MPI make an "
             "accelerate.PartialState(cpu=True) first."
         )
-
-
-def _own_device() -> int:
-    """Return the number of this process's GPU on its machine."""
-    own, n_devices = int(os.environ.get("LOCAL_RANK", distributed.get_rank())), torch.cuda.device_count()
-    if own >= n_devices:
-        raise RuntimeError(
-            f"Got process {own} of a machine with {n_devices} GPUs, counted from 0; expected one GPU for each process. "
-            "Start fewer, by --nproc-per-node."
-        )
-    return own

@@ -2,14 +2,19 @@
 A map of digits, and new ones
 =============================
 
-A variational autoencoder with two components draws a map of 1,797 handwritten digits, and makes up
-digits that nobody wrote.
+A variational autoencoder with two components draws a map of handwritten digits. One with more makes up digits that
+nobody wrote, walks from one to another, and varies one.
 """
 
 # %%
-# The map
-# -------
-# Pixels are 0 to 16; scaled to [0, 1] they are shares of ink, which the Bernoulli likelihood takes as probabilities.
+# Two terms of a loss
+# -------------------
+# Images are rows of pixels, ink from 0 to 1, which the Bernoulli likelihood takes as probabilities. The loss has two
+# terms: how badly pixels are rebuilt, and what the code tells of a digit beyond the prior, in nats (KL). The first
+# falls because the second rises.
+import os
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -17,54 +22,86 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from sklae import VAETransformer
-from sklae.plotting import image_grid, latent_map, reconstructions
+from sklae.plotting import (
+    InterpolationDisplay,
+    KLDisplay,
+    LatentGridDisplay,
+    LatentSpaceDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    image_grid,
+)
 
-X, y = load_digits(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
-vae = VAETransformer(
-    n_components=2,
-    likelihood="bernoulli",
-    prior="normal",
-    learning_rate="one_cycle",
-    learning_rate_init=3e-3,
-    max_iter=80,
-    random_state=0,
-).fit(X_train)
+path = Path(os.environ.get("SKLAE_DATA", "../shared/data"), "images", "mnist.npz")
+if path.exists():
+    with np.load(path) as mnist:
+        X, y, shape = mnist["X_train"][:4000].reshape(-1, 784) / 255, mnist["y_train"][:4000], (28, 28)
+else:  # the smaller digits of scikit-learn
+    X, y, shape = load_digits().data / 16, load_digits().target, (8, 8)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
 
+settings = {"likelihood": "bernoulli", "prior": "normal", "batch_size": 128, "max_iter": 20, "random_state": 0}
+flat = VAETransformer(2, learning_rate_init=3e-3, **settings).fit(X_train)
+LossCurveDisplay.from_estimator(flat, terms="all")
+
+# %%
+# The map
+# -------
+# New digits on it, beside the map of principal components.
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-latent_map(vae.transform(X_test), y_test, ax=axes[0])
-latent_map(PCA(2).fit(X_train).transform(X_test), y_test, ax=axes[1])
+LatentSpaceDisplay.from_estimator(flat, X_test, y_test, ax=axes[0])
+LatentSpaceDisplay.from_predictions(PCA(2).fit(X_train).transform(X_test), y_test, ax=axes[1])
 axes[0].set_title("VAETransformer(2)")
 axes[1].set_title("PCA(2)")
+axes[0].get_legend().remove()
 
 # %%
-# Rebuilt from two numbers each
-# -----------------------------
-chosen = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
-rebuilt = vae.reconstruct(X_test[chosen])
-figure, ax = plt.subplots(figsize=(9, 2), layout="constrained")
-reconstructions(X_test[chosen], rebuilt, (8, 8), ax=ax)
-
-# %%
-# A walk over the map
-# -------------------
-# `inverse_transform` decodes any point of the map. The walk is even in probability: its steps are quantiles
-# of the prior, a standard normal distribution.
+# Decoded, place by place
+# -----------------------
+# `inverse_transform` decodes any point of the map. Between two kinds of digits there are pictures of neither.
 
 # sphinx_gallery_thumbnail_number = 3
-from scipy.stats import norm
+LatentGridDisplay.from_estimator(flat, X_train, shape=shape, limits=[(-2.2, 2.2), (-2.2, 2.2)], n_steps=18)
 
-steps = norm.ppf(np.linspace(0.03, 0.97, 14))
-grid = np.array([[across, down] for down in steps[::-1] for across in steps])
-figure, ax = plt.subplots(figsize=(6, 6), layout="constrained")
-image_grid(vae.inverse_transform(grid), (8, 8), n_columns=len(steps), ax=ax)
+# %%
+# More components
+# ---------------
+# Two numbers can't tell all of a digit. Of 16 each tells something: the bars are nats beyond the prior. Components that
+# did not pay would be left out, and be grey.
+vae = VAETransformer(16, learning_rate_init=3e-3, **settings).fit(X_train)
+KLDisplay.from_estimator(vae, X_test)
+
+# %%
+ReconstructionDisplay.from_estimator(vae, X_test, shape=shape)
+
+# %%
+# To see 16 components on a page, t-SNE puts those together that are alike. It is a picture of neighbours: its distances
+# and areas mean nothing.
+LatentSpaceDisplay.from_estimator(vae, X_test, y_test, method="tsne", random_state=0, y_name="digit")
 
 # %%
 # New digits
 # ----------
-# Draw codes from the prior, and decode them. (`vae.sample(20)` does both, and also draws every pixel from the
-# likelihood, here as ink or no ink.)
-codes = np.random.default_rng(0).normal(size=(20, 2))
-figure, ax = plt.subplots(figsize=(9, 1.6), layout="constrained")
-image_grid(vae.inverse_transform(codes), (8, 8), n_columns=10, ax=ax)
+# `sample` draws codes from the prior and decodes them; ``noise=False`` shows the ink that is expected, not draws of ink
+# or no ink. Some are none that one would write: digits lie in clusters, and the normal prior in one round hill, also
+# where there are none. The example of priors goes on from here.
+image_grid(vae.sample(40, random_state=0, noise=False), shape, n_columns=10)
+
+# %%
+# From one digit to another
+# -------------------------
+# A great circle keeps to the lengths that codes of many components have. In the middle are pictures, not two faded ones
+# on top of each other.
+first = [np.flatnonzero(y_test == digit)[0] for digit in range(10)]
+starts, ends = X_test[first][[1, 3, 6, 7]], X_test[first][[4, 8, 0, 9]]
+InterpolationDisplay.from_estimator(vae, starts, ends, n_steps=11, method="spherical", shape=shape)
+
+# %%
+# Variations
+# ----------
+# On the left three digits; to their right what is decoded from codes around theirs, twice as far off as the encoder's
+# own doubts go.
+varied = vae.vary(X_test[first][[2, 5, 8]], scale=2.0, n_samples=10, random_state=0).reshape(3, 10, -1)
+lines = np.concatenate([X_test[first][[2, 5, 8], None], varied], axis=1)
+image_grid(lines.reshape(-1, X.shape[1]), shape, n_columns=11)
 plt.show()

@@ -13,10 +13,11 @@ Two ways, for two ends: by held-out likelihood, and by what the codes are good f
 # the curves share an axis. The table is that of the digits, without the pixels at the border that are nearly
 # always white.
 import matplotlib.pyplot as plt
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklae import AutoencoderTransformer, VAETransformer
@@ -48,4 +49,28 @@ grid = {
 }
 search = GridSearchCV(make_pipeline(ae, LogisticRegression()), grid, cv=3).fit(X, y)
 print(f"accuracy {search.best_score_:.3f} with {search.best_params_}")
+
+# %%
+# By a search that learns
+# -----------------------
+# A grid tries everything. Optuna looks where it went well before; any of its kind can ask `cross_val_score`, and
+# parameters go in by ``set_params``. It is no part of sklae's requirements.
+try:
+    import optuna
+except ImportError:
+    print("pip install optuna, to run this part")
+else:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def nats(trial):
+        """Return the held-out likelihood of a model that the trial proposes."""
+        trial_vae = clone(vae).set_params(
+            n_components=trial.suggest_int("n_components", 1, 6),
+            learning_rate_init=trial.suggest_float("learning_rate_init", 1e-3, 1e-2, log=True),
+        )
+        return cross_val_score(trial_vae, X, cv=3).mean()
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(nats, n_trials=10)
+    print(f"{study.best_value:.1f} nats with {study.best_params}")
 plt.show()

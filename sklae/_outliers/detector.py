@@ -285,8 +285,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
 
     def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
         """Validate a table to be fitted."""
-        least = 2 if reset else 1
-        return check_table(self, columns.categories.encode(X), reset=reset, min_samples=least, name=name)
+        return check_table(self, columns.categories.encode(X), reset=reset, min_samples=1 + reset, name=name)
 
     def _score_names(self) -> Sequence[str]:
         """Return the kinds of evidence to join."""
@@ -328,8 +327,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         members = [clone(model) for _ in range(self.n_estimators)]
         seed_members(members, rng)
         fit_members(members, X, columns=columns, max_rows=n_rows, weights=weights)
-        self.estimators_ = members
-        self.autoencoder_ = members[0]
+        self.estimators_, self.autoencoder_ = members, members[0]
 
     def _fit_evidence(
         self, X: Any, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState, weights: np.ndarray | None

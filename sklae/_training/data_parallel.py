@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from sklae._training.batches import Batch, Batches
+from sklae._training.batches import Batch, Batches, EncodedRows
 from sklae._training.state import clone_tensors, load_tensors, tensors_of
-from sklae._utils.processes import Job, SharedGenerator, current_job, part_of
+from sklae._utils.processes import Job, SharedGenerator, current_job, is_grouped, own_gpu, part_of
 from sklae._utils.warnings import warn
 from sklae.exceptions import SeparateModelsWarning
 
@@ -26,7 +26,7 @@ _SAME_TABLE = 1e-5
 class OneProcess:
     """All rows of a batch are the process's own."""
 
-    def begin(self, net: Any, dataset: Any) -> None:
+    def begin(self, net: Any, dataset: Any, dataset_valid: Any) -> None:
         """Refuse what can't be shared, before the first step; make all processes alike."""
 
     def generator(self, generator: torch.Generator) -> torch.Generator:
@@ -57,9 +57,9 @@ class DataParallel(OneProcess):
     def __init__(self, job: Job):
         self.job = job
 
-    def begin(self, net: Any, dataset: Any) -> None:
-        _refuse(net)
-        self._check_alike(net, dataset)
+    def begin(self, net: Any, dataset: Any, dataset_valid: Any) -> None:
+        _refuse(net, self.job)
+        self._check_alike(net, dataset, dataset_valid)
         for tensor in tensors_of(net.learners):  # machines differ in the rounding of what weights start from
             if tensor.is_floating_point():
                 with torch.no_grad():
@@ -99,11 +99,15 @@ class DataParallel(OneProcess):
 
     # -- before the first step --------------------------------------------------------------------------
 
-    def _check_alike(self, net: Any, dataset: Any) -> None:
+    def _check_alike(self, net: Any, dataset: Any, dataset_valid: Any) -> None:
         """Refuse processes that would train something else than the first one."""
-        sums, sizes = _sums(net, dataset)
+        sums, sizes = _sums(net, dataset, dataset_valid)
         facts = {
             "number of rows": len(dataset),
+            "number of validation rows": 0 if dataset_valid is None else len(dataset_valid),
+            "network": [tuple(tensor.shape) for tensor in tensors_of(net.learners)],
+            "max_iter": net.max_epochs,
+            "learning_rate_init": net.lr,
             "batch_size": net.batch_size,
             "number of epochs trained": len(net.history),
             "random_state": net.seeds,
@@ -111,10 +115,8 @@ class DataParallel(OneProcess):
         }
         first, *others = self.job.gather((facts, sums))
         for rank, (other, other_sums) in enumerate(others, start=1):
-            differs = [name for name in facts if facts[name] is not None and first[0][name] != other[name]]
-            if not differs and any(
-                abs(a - b) > _SAME_TABLE * size for a, b, size in zip(first[1], other_sums, sizes, strict=True)
-            ):
+            differs = [name for name in facts if first[0][name] != other[name]]
+            if not differs and _differ(first[1], other_sums, sizes):
                 differs = ["table"]
             if differs:
                 raise ValueError(
@@ -125,7 +127,7 @@ class DataParallel(OneProcess):
 
     def _check_terms(self, net: Any, dataset: Any) -> None:
         """Refuse a model whose loss is not a mean over rows: then parts of a batch don't add up to it."""
-        batch = next(iter(Batches(dataset, batch_size=net.batch_size, device=net.device)))
+        batch = next(iter(net.get_iterator(dataset)))
         net._set_training(True)
         before = clone_tensors(net.learners)  # parts may remember what they have seen
         seeded = [torch.Generator(net.device).manual_seed(0) for _ in range(2)]
@@ -159,9 +161,8 @@ def processes_for(net: Any) -> OneProcess:
 
 def _tell_separate() -> None:
     """Warn in one of several processes that nobody asked to train together."""
-    started = distributed.is_available() and distributed.is_initialized()
-    size = distributed.get_world_size() if started else int(os.environ.get("WORLD_SIZE", 1))
-    rank = distributed.get_rank() if started else int(os.environ.get("RANK", 0))
+    size = distributed.get_world_size() if is_grouped() else int(os.environ.get("WORLD_SIZE", 1))
+    rank = distributed.get_rank() if is_grouped() else int(os.environ.get("RANK", 0))
     if size > 1 and rank == 0:
         warn(
             f"Got a fit in one of {size} processes that were started together, outside of "
@@ -178,8 +179,13 @@ def _share(generator: torch.Generator) -> float:
     return part.share
 
 
-def _refuse(net: Any) -> None:
+def _refuse(net: Any, job: Job) -> None:
     """Refuse by name what can't be shared."""
+    if str(net.device).startswith("cuda") and own_gpu(job) >= torch.cuda.device_count():
+        raise ValueError(
+            f"Got device={net.device!r} in process {own_gpu(job)} of a machine with {torch.cuda.device_count()} GPUs, "
+            "counted from 0; expected one for each process. Start fewer, by --nproc-per-node."
+        )
     if net.iterator_train is not Batches or net.iterator_valid is not Batches:
         raise ValueError(
             "Got net_params with iterators of your own in a data-parallel fit; expected sklae's own batches, whose "
@@ -215,22 +221,28 @@ def _owner(net: Any, term: str) -> str:
     objective = net.criterion_
     if term == "penalty":
         return f"penalty={objective.penalty.penalty!r}"
-    return (
-        "a network or a likelihood" if term == "reconstruction" else f"divergence={objective.divergence.divergence!r}"
-    )
+    if term == "reconstruction":
+        return "a network or a likelihood"
+    return f"divergence={objective.divergence.divergence!r}"
 
 
 def _is_close(own: torch.Tensor, whole: torch.Tensor) -> bool:
     return bool(((own - whole).abs() <= _ROUNDING * (1.0 + whole.abs())).all() or not whole.isfinite().all())
 
 
-def _sums(net: Any, dataset: Any) -> tuple[list[float], list[float]]:
+def _differ(sums: list[float], others: list[float], sizes: list[float]) -> bool:
+    if len(sums) != len(others):  # one has gaps, or conditions
+        return True
+    return any(abs(a - b) > _SAME_TABLE * size for a, b, size in zip(sums, others, sizes, strict=True))
+
+
+def _sums(net: Any, *datasets: Any) -> tuple[list[float], list[float]]:
     """Return sums over rows in memory, and over weights that were trained before, by place; and their sizes."""
     tensors = []
-    for rows in {
-        id(part): part for part in (getattr(dataset, "rows", None), getattr(dataset, "targets", None))
-    }.values():
-        tensors += [] if rows is None else [part for part in rows if part is not None]
+    for dataset in datasets:
+        if isinstance(dataset, EncodedRows):
+            tensors += [part for rows in (dataset.rows, dataset.targets) for part in rows if part is not None]
+            tensors += [] if dataset.weight is None else [dataset.weight]
     if len(net.history):
         tensors += [tensor.detach() for tensor in tensors_of(net.learners) if tensor.is_floating_point()]
     sums, sizes = [], []

@@ -14,7 +14,7 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from sklae._training.batches import Batches
-from sklae._training.callbacks import Monitor, StopTraining
+from sklae._training.callbacks import EpochBar, Monitor, StopTraining
 from sklae._training.data_parallel import processes_for
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import LeanLoop, diverged
@@ -86,9 +86,9 @@ class AutoencoderNet(Saved, LeanLoop):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
-        # PrintLog tabulates even when it prints nothing
         if self.verbose and tells():
-            callbacks.append(("print_log", PrintLog(keys_ignored=["valid_final_loss", "learning_rate"])))
+            table = PrintLog(keys_ignored=["valid_final_loss", "learning_rate"])
+            callbacks.append(("progress", EpochBar()) if self.verbose == 1 else ("print_log", table))
         return callbacks
 
     def initialize_callbacks(self) -> AutoencoderNet:
@@ -185,6 +185,7 @@ class AutoencoderNet(Saved, LeanLoop):
         DivergenceError
             If the loss turns non-finite.
         """
+        self._n_epochs = epochs
         with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts):
             try:
                 if start_counts and self.monitor.validate:
@@ -210,7 +211,7 @@ class AutoencoderNet(Saved, LeanLoop):
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         try:
             self._processes = processes_for(self)
-            self._processes.begin(self, dataset)
+            self._processes.begin(self, dataset, dataset_valid)
             self.noise_ = self._processes.generator(self.noise_)
             self.notify("on_train_begin", X=dataset, y=None)
             yield
@@ -220,8 +221,11 @@ class AutoencoderNet(Saved, LeanLoop):
             if not all_finite(self.learners):
                 raise diverged("weights")
         finally:
+            if "progress" in (callbacks := dict(self.callbacks_)):
+                callbacks["progress"].close()
             del self._interrupts
-            self.__dict__.pop("_processes", None)
+            for name in ("_processes", "_n_epochs"):
+                self.__dict__.pop(name, None)
             if isinstance(self.noise_, SharedGenerator):
                 self.noise_ = self.noise_.plain()
             self._float64 = None

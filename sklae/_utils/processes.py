@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ __all__ = [
     "agreed",
     "current_job",
     "fill",
+    "is_grouped",
+    "own_gpu",
     "part_of",
     "tells",
     "undivided",
@@ -127,6 +130,16 @@ class Job:
 def current_job() -> Job | None:
     """Return the job that fits of this thread are part of, if there is one of several processes."""
     return _current.get()
+
+
+def is_grouped() -> bool:
+    """Return whether PyTorch has a process group."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def own_gpu(job: Job) -> int:
+    """Return the number of the GPU that is this process's, on its machine."""
+    return int(os.environ.get("LOCAL_RANK", job.rank))
 
 
 def tells() -> bool:

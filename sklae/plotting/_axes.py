@@ -112,7 +112,7 @@ def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float]) -> np.n
         raise ImportError('matplotlib is missing; pictures need it. Run: pip install "sklae[plot]"') from error
     with _ONE_AT_A_TIME:
         figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout="constrained", squeeze=False)
-        if to_rgba(figure.patch.get_facecolor())[3] < 1.0:
+        if float(to_rgba(figure.patch.get_facecolor())[3]) < 1.0:
             # a transparent figure on a notebook of the other shade would hide its letters
             is_light = float(np.mean(to_rgb(plt.rcParams["text.color"]))) > _LIGHT
             figure.patch.set_facecolor("black" if is_light else "white")

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 import sklae
+import sklae._training.batches as batches
 from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae.networks import MLP
 from sklae.penalties import Contractive
 from sklae.priors import VampPrior
+from sklae.sources import ChunkedRows
 
 EPOCHS = {"max_iter": 3, "n_iter_no_change": np.inf, "random_state": 0}
 PLAIN = {**EPOCHS, "early_stopping": False, "learning_rate": "constant", "hidden_layer_sizes": (8,), "batch_size": 50}
@@ -57,6 +59,7 @@ CASES = {
     "conditions": (lambda: VAETransformer(2, condition_features=[0], corruption="gaussian_noise", **PLAIN), {}),
     "no_seed": (lambda: VAETransformer(2, **{**PLAIN, "random_state": None}), {}),
     "stops": (lambda: AutoencoderTransformer(2, network=FROM_SCRATCH, **STOPS), {}),
+    "source": (lambda: VAETransformer(2, network=FROM_SCRATCH, **STOPS), {"gaps": True, "chunks": 5}),
     "detector": (lambda: AEOutlierDetector(n_estimators=2, random_state=0), {}),
     "imputer": (lambda: AEImputer(VAETransformer(2, network=FROM_SCRATCH, **PLAIN), random_state=0), {"gaps": True}),
 }
@@ -71,7 +74,12 @@ def outcome(name):
     """Return weights, history and stop of one of the fits."""
     make, given = CASES[name]
     weights = _weights() if given.get("weights") else {}
-    estimator = make().fit(table(gaps=given.get("gaps", False)), **weights)
+    X = table(gaps=given.get("gaps", False))
+    if "chunks" in given:
+        batches._MOST_KEPT = 0  # read anew in each epoch
+        estimator = make().fit(ChunkedRows(lambda: np.array_split(X, given["chunks"])))
+    else:
+        estimator = make().fit(X, **weights)
     nets = nets_of(estimator)
     history = [
         [{k: v for k, v in epoch.items() if k not in ("dur", "batches")} for epoch in net.history] for net in nets

@@ -364,6 +364,21 @@ def test_lazy_frames_are_taken_as_they_are(mixed, streamed):
     assert not filled.null_count().to_numpy().any()
 
 
+def test_frames_of_dask_are_taken_as_they_are(mixed, streamed):
+    dd = pytest.importorskip("dask.dataframe")
+    frame, _ = mixed
+    lazy = dd.from_pandas(frame, npartitions=5)
+    of_table, of_rows = (vae().fit(X) for X in (frame, lazy))
+    assert of_table.loss_curve_ == of_rows.loss_curve_
+    np.testing.assert_allclose(of_rows.score_samples(lazy), of_table.score_samples(frame), rtol=1e-12)
+    source = LazyRows(lazy)
+    order = list(source.placed_chunks(np.random.RandomState(0)))
+    assert [start for start, _ in order] != sorted(start for start, _ in order)
+    for start, chunk in order:
+        pd.testing.assert_frame_equal(chunk, frame[start : start + len(chunk)], check_dtype=False)
+    assert len(AEOutlierDetector(vae(), cv=2, random_state=0).fit(lazy).predict(lazy)) == 241
+
+
 @settings(max_examples=25, deadline=None)
 @given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=8), n_rows=st.integers(1, 12), seed=st.integers(0, 99))
 def test_regrouped_and_picked_rows_are_the_same_rows(sizes, n_rows, seed):
