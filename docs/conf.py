@@ -56,7 +56,8 @@ html_static_path = ["_static"]
 html_css_files = ["sklae.css"]
 html_show_sourcelink = False
 html_show_sphinx = False
-html_sidebars = {"changelog": [], "contributing": [], "extending": [], "topics": []}
+_ALONE = ["changelog", "comparison", "contributing", "extending", "faq", "install", "limits", "maths", "topics"]
+html_sidebars = {page: [] for page in _ALONE}  # pages without others below them
 html_theme_options = {
     "logo": {"text": "sklae"},
     "show_nav_level": 1,

@@ -18,8 +18,10 @@ _HOMES = {
     "trusted_types": "sklae._saving",
 }
 _SUBMODULES = (
+    "compression",
     "corruptions",
     "critics",
+    "distributed",
     "divergences",
     "exceptions",
     "likelihoods",
@@ -31,6 +33,7 @@ _SUBMODULES = (
     "posteriors",
     "priors",
     "schedules",
+    "sources",
 )
 __all__ = [
     "AEImputer",

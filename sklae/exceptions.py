@@ -2,7 +2,13 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["DivergenceError", "InconsistentVersionWarning", "InterruptedFitWarning"]
+__all__ = [
+    "DivergenceError",
+    "InconsistentVersionWarning",
+    "InterruptedFitWarning",
+    "LostProcessError",
+    "SeparateModelsWarning",
+]
 
 
 class DivergenceError(ValueError):
@@ -18,3 +24,11 @@ class InconsistentVersionWarning(UserWarning):
 
 class InterruptedFitWarning(ConvergenceWarning):
     """A fit was interrupted by the user; the best weights so far were kept."""
+
+
+class LostProcessError(RuntimeError):
+    """Another process of a data-parallel fit failed, was killed, or did something else."""
+
+
+class SeparateModelsWarning(UserWarning):
+    """Several processes were started together, and each trains a model of its own."""

@@ -14,6 +14,7 @@ PACKAGE = Path(sklae.__file__).parent
 
 # Wings and files (with all inside them) by floor. A new wing is given one here; a new file of a wing is on its floor.
 FLOORS = {
+    "distributed": 0,
     "exceptions": 0,
     "_utils": 0,
     "_tables": 1,
@@ -21,13 +22,14 @@ FLOORS = {
     "networks": 1,
     "_codes": 1,
     **dict.fromkeys(["likelihoods", "priors", "posteriors", "divergences", "critics"], 2),
-    **dict.fromkeys(["corruptions", "penalties", "schedules"], 2),
+    **dict.fromkeys(["corruptions", "penalties", "schedules", "sources"], 2),
     "_model": 3,
     "_training": 4,
     "_autoencoders": 5,
     "_outliers": 6,
     "_imputation": 6,
     "_saving": 6,
+    "compression": 6,
     "metrics": 7,
     "onnx": 7,
     "plotting": 7,
@@ -132,10 +134,13 @@ def test_one_package_knows_skorch():
     assert {module.split(".")[1] for module in _users_of("skorch")} == {"_training"}
 
 
-def test_three_files_know_frames():
-    makers = {"sklae._cli.files", "sklae._tables.schema"}  # of files, and of what was kept
+def test_four_files_know_frames():
+    # of files, of what was kept, and of parts
+    makers = {"sklae._cli.files", "sklae._tables.cell_keys", "sklae._tables.exact", "sklae._tables.schema"}
+    makers |= {module for module in FILES if module.startswith("sklae.sources.")}
     assert _users_of("pandas", "polars", "pyarrow") <= makers
-    assert _users_of("narwhals") == {"sklae._tables.frames", "sklae._tables.frame_cells", "sklae._tables.schema"}
+    knowing = {"exact", "frame_cells", "frames", "schema"}
+    assert _users_of("narwhals") == {f"sklae._tables.{name}" for name in knowing}
     wrappers = {
         module for module, path in FILES.items() if ("sklae._utils.compat", "container_adapter") in _imports(path)
     }
@@ -157,12 +162,17 @@ def test_one_package_knows_onnx():
     assert {module.split(".")[1] for module in _users_of(*libraries)} == {"onnx"}
 
 
+def test_one_file_knows_constriction():
+    assert _users_of("constriction") == {"sklae.compression._coder"}
+
+
 def test_matplotlib_stays_on_the_top_floors():
     assert all(_floor(module) >= FLOORS["metrics"] for module in _users_of("matplotlib"))
 
 
 def test_importing_the_package_loads_no_heavy_library():
-    heavy = "{'numpy', 'sklearn', 'torch', 'skorch', 'zuko', 'pandas', 'polars', 'matplotlib', 'onnx', 'skl2onnx'}"
+    heavy = {"numpy", "sklearn", "torch", "skorch", "zuko", "pandas", "polars", "matplotlib", "onnx", "skl2onnx"}
+    heavy |= {"constriction"}
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, sklae; dir(sklae); print(sorted({heavy} & set(sys.modules)))"],
         capture_output=True,

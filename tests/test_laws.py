@@ -31,6 +31,7 @@ ELSEWHERE = {
     "BUILTINS",  # test_saving
     "CONVERTERS",  # test_onnx, test_onnx_parts
     "EVIDENCE_MODULES",  # test_onnx
+    "FORMS",  # test_coding
 }
 
 

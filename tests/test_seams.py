@@ -5,20 +5,17 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import torch
 from laws import LAWS
 from seams.autoregressive import Autoregressive
 from seams.conv import Conv
 from seams.latent_critic import LatentCritic
-from seams.parquet_rows import ParquetRows
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.model_selection import GridSearchCV
 
-from sklae import AEImputer, AEOutlierDetector, AutoencoderTransformer, VAETransformer
-from sklae._tables.sources import RowSource
+from sklae import VAETransformer
 from sklae.exceptions import DivergenceError
 from sklae.likelihoods import Mixed
 from sklae.networks import Inputs, Network
@@ -197,145 +194,6 @@ def test_a_search_reaches_into_the_critic():
     grid = {"divergence__width": [4, 8], "posterior": sorted({"diagonal"} & set(POSTERIORS))}
     search = GridSearchCV(vae(divergence=LatentCritic(), condition_features=[64]), grid, cv=2, error_score="raise")
     assert np.isfinite(search.fit(np.column_stack([with_gaps(DIGITS), LABELS])).best_score_)
-
-
-# -- rows from disk -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
-    rng = np.random.RandomState(0)
-    frame = pd.DataFrame(with_gaps(rng.normal(size=(241, 3)) * [1.0, 5.0, 0.1] + [0.0, 3.0, 9.0]), columns=list("abc"))
-    frame["site"] = rng.choice(["north", "south", "west"], size=241)
-    frame["visits"] = rng.poisson(3.0, size=241)
-    frame["group"] = rng.choice(["x", "y"], size=241)
-    path = tmp_path_factory.mktemp("rows") / "rows.parquet"
-    frame.to_parquet(path, row_group_size=30)
-    return frame, path
-
-
-@pytest.mark.parametrize("cls", [VAETransformer, AutoencoderTransformer])
-def test_rows_from_disk_are_learned_from_as_a_table_is(cls, mixed):
-    frame, path = mixed
-    settings = {**QUICK, "condition_features": ["group"], "batch_size": 40}
-    streamed, whole = cls(**settings).fit(ParquetRows(path)), cls(**settings).fit(frame)
-    for name, values in vars(whole.layout_.scaling).items():
-        np.testing.assert_allclose(getattr(streamed.layout_.scaling, name), values, rtol=1e-12, err_msg=name)
-    assert streamed.layout_.columns.categories.levels == whole.layout_.columns.categories.levels
-    assert streamed.layout_.columns.kinds == whole.layout_.columns.kinds
-    assert streamed.layout_.has_missing
-    assert len(streamed.net_.history[-1, "batches"]) == len(whole.net_.history[-1, "batches"]) == 6
-    assert streamed.net_.history[-1, "train_loss"] < streamed.net_.history[0, "train_loss"]
-    filled = streamed.reconstruct(frame)
-    assert filled.dtypes.equals(whole.reconstruct(frame).dtypes)
-    again = cls(**settings).fit(ParquetRows(path))
-    assert np.array_equal(again.transform(frame), streamed.transform(frame))
-
-
-def test_one_chunk_is_one_table(mixed):
-    """With all rows in one chunk, and the same order of rows, the numbers are those of the table."""
-    frame, path = mixed
-    streamed, whole = (vae().fit(X) for X in (ParquetRows(path, 241), frame))
-    assert np.array_equal(streamed.transform(frame), whole.transform(frame))
-
-
-def test_a_search_over_rows_from_disk(mixed):
-    frame, path = mixed
-    scores = []
-    for params in ParameterGrid({"beta": [0.5, 1.0], "prior": ["normal", "vamp"]}):
-        model = vae(early_stopping=True, sample_from="aggregate", **params)
-        scores.append(model.fit(ParquetRows(path), X_val=frame[:50]).score(frame[50:]))
-        assert len(model.sample(3, random_state=0)) == 3
-    assert np.isfinite(scores).all()
-
-
-class Chunks(RowSource):
-    """Tables that are given one after the other."""
-
-    def __init__(self, *tables, n_rows=None):
-        self.tables, self.n_rows = tables, n_rows
-
-    def __len__(self):
-        return sum(map(len, self.tables)) if self.n_rows is None else self.n_rows
-
-    def chunks(self):
-        return iter(self.tables)
-
-
-def test_chunks_may_be_odd(mixed):
-    """Of one row, of none, without a value in a column, with integers that turn out to be numbers, with late levels."""
-    frame = mixed[0].head(60)
-    whole = vae().fit(frame)
-    halves = frame[:30], frame[30:]
-    for chunks in (
-        [frame[i : i + 1] for i in range(len(frame))],
-        [frame[:0], *halves, frame[:0]],
-        [halves[0].assign(site=None, visits=None), *halves],
-        [*halves, halves[1].assign(site=None, visits=None)],
-        [halves[0].astype({"site": "category"}), halves[1]],
-    ):
-        model = vae().fit(Chunks(*chunks))
-        assert model.layout_.columns.kinds == whole.layout_.columns.kinds
-        assert model.layout_.columns.categories.levels == whole.layout_.columns.categories.levels
-    model = vae().fit(Chunks(halves[0], halves[1].assign(visits=lambda part: part.visits + 0.5, site="east")))
-    assert model.layout_.columns.kinds[4] == "numeric"
-    assert "east" in model.layout_.columns.categories.levels[3]
-
-
-def test_dtypes_of_chunks_are_joined():
-    rng = np.random.RandomState(0)
-    narrow = pd.DataFrame(
-        {"n": rng.randint(0, 20, 30).astype(np.int8), "s": pd.Categorical(rng.choice(list("xyz"), 30))}
-    )
-    wide = pd.DataFrame({"n": rng.randint(1_000, 1_020, 30), "s": pd.Categorical(rng.choice(list("uv"), 30))})
-    for chunks in ((narrow, wide), (wide, narrow)):
-        model = vae(sample_from="aggregate").fit(Chunks(*chunks))
-        assert model.layout_.columns.categories.levels[1] == list("uvxyz")
-        assert model.reconstruct(wide)["n"].dtype == np.int64
-        assert model.sample(200, random_state=0)["s"].notna().all()
-    parts = pl.from_pandas(narrow.astype({"s": str})), pl.from_pandas(wide.astype({"n": float}))
-    assert len(vae(prior="vamp", sample_from="aggregate").fit(Chunks(*parts)).sample(3, random_state=0)) == 3
-
-
-@pytest.mark.parametrize(
-    ("second", "message"),
-    [
-        ({"n": np.array([1, 2], dtype=np.uint8)}, r"'n' \(int8, then uint8\)"),
-        ({"o": pd.Categorical(["b", "a"], ["b", "a"], ordered=True)}, r"'o' \(category, then category\)"),
-        ({"q": [1, 2]}, r"Got a chunk of rows with columns \['n', 'o', 'q'\]; expected \['n', 'o'\]"),
-    ],
-    ids=["integers without a common dtype", "contradictory orders", "further columns"],
-)
-def test_chunks_that_do_not_go_together_are_refused(second, message):
-    first = pd.DataFrame({"n": np.array([1, 2], dtype=np.int8), "o": pd.Categorical(["a", "b"], ordered=True)})
-    with pytest.raises(ValueError, match=message):
-        vae().fit(Chunks(first, first.assign(**second)))
-
-
-@pytest.mark.parametrize("cls", [AEOutlierDetector, AEImputer])
-def test_who_reads_all_rows_at_once_refuses_a_source(cls, mixed):
-    with pytest.raises(TypeError, match="Got ParquetRows, a source of rows; expected a table in memory"):
-        cls().fit(ParquetRows(mixed[1]))
-
-
-@pytest.mark.parametrize("n_rows", [20, 100])
-def test_a_source_says_how_many_rows_it_has(mixed, n_rows):
-    with pytest.raises(ValueError, match=f"Got 60 rows from the chunks of Chunks and a length of {n_rows}"):
-        vae().fit(Chunks(mixed[0].head(60), n_rows=n_rows))
-
-
-def test_what_a_source_cannot_do_is_refused(mixed):
-    frame, path = mixed
-    with pytest.raises(ValueError, match="expected rows to validate on, as X_val"):
-        vae(early_stopping=True).fit(ParquetRows(path))
-    with pytest.raises(ValueError, match="source of rows and X_clean"):
-        vae().fit(ParquetRows(path), X_clean=frame)
-    with pytest.raises(ValueError, match="non-negative integers"):
-        vae(likelihood=Mixed(count_features=["a"])).fit(ParquetRows(path))
-    with pytest.raises(ValueError, match=r"neither numbers nor categories: 'visits' \(integer, then categorical\)"):
-        vae().fit(Chunks(frame, frame.assign(visits="many")))
-    with pytest.raises(ValueError, match="Got 0 rows from the chunks"):
-        vae().fit(Chunks(n_rows=5))
 
 
 # -- mistakes in parts of one's own -------------------------------------------------------------------------

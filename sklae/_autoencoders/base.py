@@ -24,6 +24,7 @@ from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, avail
 from sklae._utils.component import NestedParameters, choices
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import current_job
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.corruptions import CORRUPTIONS, Corruption
@@ -32,6 +33,7 @@ from sklae.likelihoods import LIKELIHOODS, Likelihood
 from sklae.networks import ACTIVATIONS, NETWORKS, Network
 from sklae.penalties import PENALTIES, Penalty
 from sklae.schedules import LEARNING_RATES
+from sklae.sources._taken import as_source, what_fits
 
 __all__ = ["BaseAutoencoder"]
 
@@ -85,10 +87,11 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like, frame or source of rows, of shape (n_samples, n_features)
             Training rows. A frame of pandas or polars may have columns of numbers, booleans, categories and text, the
             last two of at most 255 levels; an array has numbers, float32 or float64 (others are converted). NaN, None
-            and the frame's own missing values mark gaps.
+            and the frame's own missing values mark gaps. Rows that do not fit in memory come from `sklae.sources`, or
+            from a lazy frame of polars or Dask.
         y : ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -127,8 +130,9 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
             If the fit was interrupted later than that, by a program that called it itself; the best weights so far
             stay.
         """
-        keeps, training = called_by_user(), Training(self)
+        keeps, training = called_by_user() and current_job() is None, Training(self)
         with atomic(self, training.undo), tensors_on_cpu():
+            X, X_val = as_source(X), what_fits(X_val, self, "X_val")
             counts = RowWeights.read(sample_weight, X)
             X, X_clean = counts.of(X), counts.of(X_clean, "X_clean")
             given = FitInput(read(X), X_val, X_clean, weights=counts.weights)
@@ -200,6 +204,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
         training = Training(self, is_whole=False)
         with atomic(self, training.undo), tensors_on_cpu():
             self.__dict__.pop("code_density_", None)  # of codes as they were
+            X = as_source(X)
             counts = RowWeights.read(sample_weight, X)
             given = FitInput(read(counts.of(X)), levels=categories or {}, weights=counts.weights)
             training.run(training.resume(given) if hasattr(self, "net_") else training.start(given))

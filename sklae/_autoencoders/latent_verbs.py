@@ -17,6 +17,7 @@ from sklae._tables.layout import Layout
 from sklae._utils.compat import available_if, wrap_transformed
 from sklae._utils.warnings import warn
 from sklae.posteriors import POSTERIORS
+from sklae.sources._taken import in_chunks
 
 __all__ = ["LatentVerbs", "has_density"]
 
@@ -52,6 +53,7 @@ class LatentVerbs(Verbs):
         return has_density(self)
 
     @available_if(has_density)
+    @in_chunks
     def score_samples(self, X: Any, n_importance_samples: int | None = None, *, given: Any = None) -> np.ndarray:
         """Return a lower bound of the log-density of each row in nats, in the user's units; the higher the better.
 

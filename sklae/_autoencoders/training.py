@@ -23,14 +23,14 @@ from sklae._autoencoders.training_end import TrainingEnd
 from sklae._autoencoders.training_plan import TrainingPlan
 from sklae._autoencoders.training_rows import FitInput, TrainingRows, reader_for
 from sklae._tables.layout import Layout
-from sklae._tables.sources import in_memory
+from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
-from sklae._training.batches import EncodedRows
 from sklae._training.callbacks import Monitor, StepSchedule
 from sklae._training.interrupts import Interrupts
 from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
-from sklae._utils.random import draw_seed, random_state_for
+from sklae._utils.processes import agreed
+from sklae._utils.random import draw_seed, random_state_for, some_rows
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
 from sklae.exceptions import InterruptedFitWarning
@@ -119,7 +119,7 @@ class Training:
             self._before.restore(self.estimator.net_)
 
     def _draw_seeds(self) -> None:
-        seeds = random_state_for(self.estimator.random_state)
+        seeds = random_state_for(agreed(self.estimator.random_state))
         self.estimator._seeds = tuple(draw_seed(seeds) for _ in range(4))
 
     def _read(self, given: FitInput, likelihood: Likelihood, layout: Layout | None = None) -> TrainingRows:
@@ -144,7 +144,7 @@ class Training:
         holding = net.criterion_.holding(net.module_, rows.train.sample, net.noise_)
         with explain_memory(estimator, net), torch_settings(n_threads=1, gradients=True), holding:
             watched = None
-            if self.is_whole and isinstance(rows.train, EncodedRows):  # a source is not read again for a warning
+            if self.is_whole:
                 watched = rows.train.head(_WATCHED)
                 first_loss = net.losses_of(watched).mean().item()
             settings = {"epochs": self.n_epochs(rows), "n_copies": n_copies, "start_counts": start_counts}
@@ -185,7 +185,8 @@ class Training:
             return
         random_state = np.random.RandomState(estimator._seeds[1])
         encode = estimator.layout_.columns.categories.encode
-        tables = (check_table(estimator, encode(part), reset=False) for part in in_memory(X, MOST_CODES, random_state))
+        parts = X.take(some_rows(len(X), MOST_CODES, random_state)) if isinstance(X, RowSource) else [X]
+        tables = (check_table(estimator, encode(part), reset=False) for part in parts)
         codes = np.concatenate([estimator.model_.codes(table) for table in tables]).astype(np.float64)
         estimator.code_density_ = fit_code_density(estimator.sample_from, codes, random_state, weights)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,17 +11,22 @@ import torch
 from sklae._autoencoders.checks import check_iterators, check_support
 from sklae._autoencoders.defaults import default_n_held_out
 from sklae._tables.columns import Columns
-from sklae._tables.layout import Layout, LayoutReader, Rows
-from sklae._tables.sources import RowSource
+from sklae._tables.layout import Layout, LayoutReader, Rows, rows_per_chunk
+from sklae._tables.sources import Picked, RowSource, regrouped
 from sklae._tables.validation import check_table
 from sklae._tables.weights import weights_of
-from sklae._training.batches import EncodedRows, StreamedRows
+from sklae._training.batches import MOST_SAMPLED, EncodedRows, StreamedRows
+from sklae._utils.ahead import ahead
+from sklae._utils.progress import progress
 from sklae._utils.random import some_rows
+from sklae._utils.warnings import told_once
 from sklae.likelihoods import Likelihood
 
 __all__ = ["FitInput", "RowReader", "SourceReader", "TrainingRows", "read_columns", "reader_for"]
 
-_NO_COLUMNS = np.empty(0, dtype=int)
+_NO_COLUMNS = _NO_ROWS = np.empty(0, dtype=int)
+
+T = TypeVar("T")
 
 #: Likelihoods of single kinds of columns, and the columns of each.
 Leaves = list[tuple[Likelihood, np.ndarray]]
@@ -57,6 +62,11 @@ class FitInput(NamedTuple):
     def is_piece(self) -> bool:
         """Whether there is more to come, so that levels may occur later."""
         return self.levels is not None
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """How many unknown levels `Categories.encode` tells of: of a piece of a stream any."""
+        return {"most_unknown": 0.0} if self.is_piece else {}
 
 
 class TrainingRows(NamedTuple):
@@ -120,8 +130,7 @@ class RowReader:
             columns = read_columns(self.estimator, [first], given.levels)
 
         def check(table: Any, **settings: Any) -> np.ndarray:
-            told = {"most_unknown": 0.0} if given.is_piece else {}
-            return check_table(self.estimator, columns.categories.encode(table, **told), **settings)
+            return check_table(self.estimator, columns.categories.encode(table, **given.told), **settings)
 
         table = check(given.X, reset=layout is None, min_samples=2 if layout is None else 1)
         clean = None if given.X_clean is None else check(given.X_clean, reset=False, name="X_clean")
@@ -141,7 +150,8 @@ class RowReader:
                 "Got X_val without a single value; expected rows that a loss can be taken of. Leave it out, or hold "
                 "rows of X out by early_stopping=True."
             )
-        rows, rows_valid = self._split(len(table), has_validation=valid is not None)
+        rows_valid = self.held_out(len(table), has_validation=valid is not None)
+        rows = None if rows_valid is None else np.delete(np.arange(len(table)), rows_valid)
         if layout is None:
             reader = self.reader(columns, is_piece=given.is_piece)
             layout = reader.read(table if clean is None else clean, weights=given.weights)
@@ -191,22 +201,21 @@ class RowReader:
             )
         return scaled
 
-    def _split(self, n_samples: int, *, has_validation: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the rows to train on and those to validate on; None for all, and for none."""
+    def held_out(self, n_samples: int, *, has_validation: bool) -> np.ndarray | None:
+        """Return which rows to validate on, sorted; None for none."""
         if not self.holds_out or has_validation:
-            return None, None
+            return None
         fraction = self.estimator.validation_fraction
         is_auto = isinstance(fraction, str)
         n_valid = default_n_held_out(n_samples) if is_auto else int(np.ceil(fraction * n_samples))
         if is_auto and n_valid < 1 and self.estimator.early_stopping == "auto":
-            return None, None  # of four rows or fewer
+            return None  # of four rows or fewer
         if n_valid < 1 or n_samples - n_valid < 2:
             raise ValueError(
                 f"Got {n_samples} rows and validation_fraction={fraction}; expected at least 2 rows to "
                 "train on and 1 to validate on. Pass more rows, or X_val, or early_stopping=False."
             )
-        order = np.random.RandomState(self.seed).permutation(n_samples)
-        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+        return some_rows(n_samples, n_valid, np.random.RandomState(self.seed))
 
     def _some_of(self, n_samples: int, rows: np.ndarray | None, max_rows: int | None) -> np.ndarray | None:
         """Return at most so many of the rows (None: of all), at random."""
@@ -223,35 +232,76 @@ class SourceReader:
     def __init__(self, estimator: Any, likelihood: Likelihood, seed: int, *, holds_out: bool):
         self.estimator = estimator
         self.likelihood = likelihood
+        self.seed = seed
         self.rows = RowReader(estimator, likelihood, seed, holds_out=holds_out)
 
     def read(self, given: FitInput, layout: Layout | None = None) -> TrainingRows:
-        """Return what to train on, in a given layout or in one that is learned from all rows."""
-        source = given.X
+        """Return what to train on, in a given layout or in one that is learned from all rows to train on."""
+        source: RowSource = given.X
         if given.X_clean is not None:
             raise ValueError("Got a source of rows and X_clean; expected one of them. Damage rows by corruption=.")
-        if self.estimator.early_stopping is True and given.X_val is None:
-            raise ValueError(
-                "Got a source of rows and early_stopping=True; expected rows to validate on, as X_val. Of a source "
-                "none are held out."
-            )
         if len(source) < 2:
             raise ValueError(f"Got a source of {len(source)} rows; expected at least 2.")
-        layout = self._learn(source, given.levels) if layout is None else layout
-        encode, columns = RowEncoder(layout, self.likelihood), layout.columns
-        train = StreamedRows(source, lambda table: encode(self._check(table, columns)).targets)
-        valid = None if given.X_val is None else encode(self._check(given.X_val, columns, name="X_val"))
-        return TrainingRows(layout, train, valid)
+        held_out = self.rows.held_out(len(source), has_validation=given.X_val is not None)
+        left_out = _NO_ROWS if held_out is None else held_out
+        picked = Picked(left_out)
+        sample = Picked(some_rows(len(source) - len(left_out), MOST_SAMPLED, np.random.RandomState(self.seed)))
+        if layout is None:
+            columns = read_columns(
+                self.estimator, self._told(source.checked_chunks(), "kinds and levels", source), given.levels
+            )
+            reader = self.rows.reader(columns, is_piece=given.is_piece)
+            tables = self._told(self._tables(source, columns, picked, sample, resets=True), "scales and gaps", source)
+            for table in regrouped(tables, rows_per_chunk(columns.n_total)):  # so that sums are those of a table
+                reader.update(table)
+            learned = reader.finish()
+        else:
+            learned = layout
+            for _ in self._tables(source, layout.columns, picked, sample, **given.told):
+                pass  # refused and told of before any work
+        encode = RowEncoder(learned, self.likelihood)
 
-    def _learn(self, source: RowSource, levels: Mapping[Any, Sequence[Any]] | None) -> Layout:
-        columns = read_columns(self.estimator, source.checked_chunks(), levels)
-        reader = self.rows.reader(columns)
-        for i, chunk in enumerate(source.checked_chunks()):
-            reader.update(self._check(chunk, columns, reset=i == 0))
-        return reader.finish()
+        def encode_chunk(chunk: Any) -> Rows:
+            return encode(self._check(chunk, learned.columns, most_unknown=None)).targets  # was told already
 
-    def _check(self, table: Any, columns: Columns, *, reset: bool = False, name: str = "X") -> np.ndarray:
-        return check_table(self.estimator, columns.categories.encode(table), reset=reset, name=name)
+        train = StreamedRows(
+            source,
+            encode_chunk,
+            encode(np.concatenate(sample.parts)).targets,
+            left_out=left_out,
+            is_checked=layout is None and not encode.refuses,
+        )
+        valid = np.concatenate(picked.parts) if len(left_out) else None
+        if given.X_val is not None:
+            valid = self._check(given.X_val, learned.columns, name="X_val")
+        encoded = None if valid is None else encode(valid)
+        return TrainingRows(learned, train.kept(), encoded, held_out=bool(len(left_out)))
+
+    def _told(self, parts: Iterator[T], task: str, source: RowSource) -> Iterable[T]:
+        return progress(parts, task, verbose=bool(self.estimator.verbose), total=len(source))
+
+    def _tables(
+        self,
+        source: RowSource,
+        columns: Columns,
+        held_out: Picked,
+        sample: Picked,
+        *,
+        resets: bool = False,
+        **told: Any,
+    ) -> Iterator[np.ndarray]:
+        """Yield the validated rows; pick those held out on the way, and a sample of the others."""
+        n_before = 0
+        with told_once():
+            for start, chunk in ahead(source.placed_chunks()):
+                table = self._check(chunk, columns, reset=resets and start == 0, **told)
+                others = np.delete(table, held_out.see(start, table), axis=0)
+                sample.see(n_before, others)
+                n_before += len(others)
+                yield table
+
+    def _check(self, table: Any, columns: Columns, *, reset: bool = False, name: str = "X", **told: Any) -> np.ndarray:
+        return check_table(self.estimator, columns.categories.encode(table, **told), reset=reset, name=name)
 
 
 class RowEncoder:
@@ -266,6 +316,12 @@ class RowEncoder:
     def __init__(self, layout: Layout, likelihood: Likelihood):
         self.layout = layout
         self.supports = [(part.support, indices) for part, indices in likelihood.leaves(layout.columns)]
+
+    @property
+    def refuses(self) -> bool:
+        """Whether there are numbers that a likelihood does not take; codes of levels it takes."""
+        is_number = self.layout.columns.n_levels() == 0
+        return any(support.is_bounded and is_number[indices].any() for support, indices in self.supports)
 
     def __call__(
         self,

@@ -154,7 +154,8 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         Seeds initialisation, noise and the order of rows. None takes fresh entropy from the system; NumPy's and
         torch's global generators are never used.
     verbose : int, default=0
-        Whether to print a line per epoch.
+        1: a bar of epochs on the standard error stream, with the time left and the terms of the loss; 2: a line per
+        epoch.
 
     Attributes
     ----------

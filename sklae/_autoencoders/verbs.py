@@ -21,6 +21,7 @@ from sklae._training.net import AutoencoderNet
 from sklae._utils.compat import available_if
 from sklae._utils.memory import check_fits
 from sklae._utils.random import random_state_for
+from sklae.sources._taken import in_chunks
 
 __all__ = ["Verbs"]
 
@@ -57,6 +58,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     # -- public -----------------------------------------------------------------------------------------
 
+    @in_chunks
     def transform(self, X: Any) -> Any:
         """Return the codes: the posterior means.
 
@@ -96,6 +98,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         given = read_condition(condition, self.layout_.columns, len(codes))
         return self.layout_.wrap(self.model_.decode(codes, given), like=X)
 
+    @in_chunks
     def reconstruct(self, X: Any, condition: Any = None) -> Any:
         """Encode and decode rows; missing values come back filled, but for those of conditions, which are not modelled.
 
@@ -117,6 +120,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         given = read_condition(condition, self.layout_.columns, len(table))
         return self.layout_.wrap(model.decode(model.codes(table), given), like=X)
 
+    @in_chunks
     def score_samples(self, X: Any) -> np.ndarray:
         """Return the log-density of each row in nats, in the user's units; the higher the better.
 

@@ -1,4 +1,4 @@
-"""``python -m sklae [TABLE]``: find the strange rows of a table, or show on small tables what sklae does."""
+"""``python -m sklae [TABLE]``: find the strange rows of a table, compress one, or show what sklae does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 import sklae
 from sklae import plotting
 from sklae._cli.columns import Usable
+from sklae._cli.compression import VERBS, add_arguments, run_compression
 from sklae._cli.files import read_table
 from sklae._cli.findings import Findings, inspect, strangest_rows, write_scores
 from sklae._cli.folder import ReportFolder
@@ -51,7 +52,10 @@ exit status: 0; 2 if the input was refused, or a file can't be read or written;
 
 examples:
   python -m sklae
-  python -m sklae sensors.csv --drop site --contamination 0.02 --out sensors-report"""
+  python -m sklae sensors.csv --drop site --contamination 0.02 --out sensors-report
+
+Tables are compressed by `python -m sklae compress TABLE OUT`, and read again by
+`python -m sklae decompress OUT TABLE`; each has a --help of its own."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,7 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("error", InterruptedFitWarning)  # a report of a fit cut short would say nothing of it
             warnings.showwarning = _warn
-            _run(_parse(argv))
+            arguments = list(sys.argv[1:] if argv is None else argv)
+            verb = arguments[0] if arguments else ""
+            if verb in VERBS:
+                run_compression(verb, _parse_verb(verb, arguments[1:]), _say)
+            else:
+                _run(_parse(arguments))
     except (Refusal, OSError) as error:
         _complain(error)
         return _REFUSED
@@ -155,6 +164,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) and options.table is None:
             parser.error(f"Got --{name} without TABLE; expected the table that has the column")
     return options
+
+
+def _parse_verb(verb: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog=f"python -m sklae {verb}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser, verb, _path)
+    return parser.parse_args(arguments)
 
 
 def _path(text: str) -> Path:

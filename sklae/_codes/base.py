@@ -8,6 +8,7 @@ from typing import Self
 
 import torch
 
+from sklae._utils.processes import fill
 from sklae._utils.quasi_random import antithetic_draws
 
 __all__ = ["CodeDistribution", "RowCodes"]
@@ -51,7 +52,8 @@ class RowCodes:
     def draw_noise(self, generator: torch.Generator, n_draws: int = 1) -> torch.Tensor:
         """Draw what `push` takes: (n_samples, n_components), or with several draws one more leading axis."""
         shape = self.mean.shape if n_draws == 1 else (n_draws, *self.mean.shape)
-        return self.mean.new_empty(shape).normal_(generator=generator)
+        empty = self.mean.new_empty(shape)
+        return fill(empty, lambda noise: noise.normal_(generator=generator), generator, axis=len(shape) - 2)
 
     def rsample(self, generator: torch.Generator) -> torch.Tensor:
         """Draw one code per row, differentiably."""

@@ -32,9 +32,11 @@ from sklae._utils.compat import (
 from sklae._utils.component import NestedParameters
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import agreed
 from sklae._utils.random import random_state_for
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
+from sklae.sources._taken import in_chunks, what_fits
 
 __all__ = ["AEImputer"]
 
@@ -216,6 +218,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
         """
         with atomic(self), tensors_on_cpu():
             self._check_parameters()
+            X = what_fits(X, self)
             counts = RowWeights.read(sample_weight, X)
             X = counts.of(X)
             gapped = read(unmarked(X, self.missing_values))
@@ -242,7 +245,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
     def _fit_models(self, table: np.ndarray, weights: np.ndarray | None) -> ImputationModels:
         columns = self._container.shown(self._modelled)
         limits = self._least[self._modelled], self._most[self._modelled]
-        random_state = random_state_for(self.random_state)
+        random_state = random_state_for(agreed(self.random_state))
         models = ImputationModels(self, columns, table, limits, self._n_draws(), random_state, weights)
         if isinstance(self.autoencoder, BaseAutoencoder):
             names = getattr(self, "feature_names_in_", None)
@@ -296,6 +299,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
 
     # -- filling ----------------------------------------------------------------------------------------
 
+    @in_chunks
     def transform(self, X: Any) -> Any:
         """Fill missing cells.
 

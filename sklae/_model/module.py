@@ -11,6 +11,7 @@ from torch import nn
 
 from sklae._model.rows import RowsGiven
 from sklae._tables.layout import Layout, Rows
+from sklae._utils.processes import part_of, undivided
 from sklae.corruptions import Corruption
 from sklae.divergences import Codes
 from sklae.likelihoods import BlockColumns, ColumnDensity, Likelihood
@@ -231,7 +232,8 @@ class Autoencoder(nn.Module):
         """Return the distribution of codes before a row is seen."""
         if self.prior is None:
             raise TypeError("Got a plain autoencoder, which has no prior; expected a variational one.")
-        return self.prior(partial(self.encode, generator=generator), condition)
+        with undivided(generator):  # what a prior encodes are rows of its own
+            return self.prior(partial(self.encode, generator=generator), condition)
 
     def forward(
         self,
@@ -248,7 +250,11 @@ class Autoencoder(nn.Module):
                 observed = kept if observed is None else observed * kept
             if self.redraws_target:
                 target = x
-        rows = Rows(x, observed, condition)
+        rows, part = Rows(x, observed, condition), part_of(generator)
+        if part is not None:
+            rows = rows.take(part.rows)
+            condition = rows.condition
+            target = None if target is None else target[part.rows]
         q = self.encode(*rows, generator)
         if generator is None:
             return Output(self.given(q.mean, condition), q, q.mean, self, condition=condition, rows=rows)

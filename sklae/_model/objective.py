@@ -16,6 +16,7 @@ from torch import nn
 from sklae._model.module import Autoencoder, Output
 from sklae._model.rows import RowsGiven
 from sklae._tables.layout import Layout, Rows
+from sklae._utils.processes import whole_batch
 from sklae.critics import Critic, Judged, RowsSeen
 from sklae.divergences import Codes, Divergence, sampled_kl
 from sklae.likelihoods import Likelihood
@@ -253,7 +254,7 @@ def _anchor(codes: Codes) -> torch.Tensor:
     and no bound changes. Left free, they may drift until the networks saturate.
     """
     # drawn anew where the gradient of the draws is weighed by importance
-    z = codes.z if codes.z.ndim == 2 else codes.q.push(codes.noise[0])
+    z = whole_batch(codes.z if codes.z.ndim == 2 else codes.q.push(codes.noise[0]), codes.generator)
     mean, variance = z.mean(0), z.var(0, correction=0).clamp(min=1e-6)
     return 0.5 * _ANCHOR * (mean.square() + variance - 1.0 - variance.log()).sum()
 

@@ -32,10 +32,12 @@ from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fi
 from sklae._utils.component import NestedParameters
 from sklae._utils.documented import Documented
 from sklae._utils.persistent import Persistent
+from sklae._utils.processes import agreed
 from sklae._utils.progress import stage
 from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
+from sklae.sources._taken import what_fits
 
 __all__ = ["AEOutlierDetector"]
 
@@ -121,10 +123,8 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         The (first) fitted autoencoder.
     estimators_ : list of estimators
         All of them.
-    labels_ : ndarray of shape (n_samples,)
-        Of the rows of X, -1 for outliers and 1.
-    training_scores_ : ndarray of shape (n_samples,)
-        Their scores, each as if the row had been left out.
+    labels_, training_scores_ : ndarray of shape (n_samples,)
+        Of the rows of X, -1 for outliers and 1; and their scores, each as if the row had been left out.
     max_samples_ : int
         How many training rows say what is usual.
     residual_scale_ : ndarray of shape (n_features,)
@@ -249,8 +249,9 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
             If the fit was interrupted. The detector is then as it was before the call.
         """
         with atomic(self), tensors_on_cpu():
+            X, X_val = what_fits(X, self), what_fits(X_val, self, "X_val")
             own = None if self.autoencoder is None else self.autoencoder.random_state
-            rng = random_state_for(own if self.random_state is None else self.random_state)
+            rng = random_state_for(agreed(own if self.random_state is None else self.random_state))
             counts, given = RowWeights.read(sample_weight, X), X
             X = read(counts.of(given))
             columns = read_columns(self.autoencoder or AutoencoderTransformer(), [X])
@@ -284,8 +285,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
 
     def _read(self, X: Any, columns: Columns, *, reset: bool, name: str = "X") -> np.ndarray:
         """Validate a table to be fitted."""
-        least = 2 if reset else 1
-        return check_table(self, columns.categories.encode(X), reset=reset, min_samples=least, name=name)
+        return check_table(self, columns.categories.encode(X), reset=reset, min_samples=1 + reset, name=name)
 
     def _score_names(self) -> Sequence[str]:
         """Return the kinds of evidence to join."""
@@ -327,8 +327,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         members = [clone(model) for _ in range(self.n_estimators)]
         seed_members(members, rng)
         fit_members(members, X, columns=columns, max_rows=n_rows, weights=weights)
-        self.estimators_ = members
-        self.autoencoder_ = members[0]
+        self.estimators_, self.autoencoder_ = members, members[0]
 
     def _fit_evidence(
         self, X: Any, table: np.ndarray, positions: np.ndarray, rng: np.random.RandomState, weights: np.ndarray | None

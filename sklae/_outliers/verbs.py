@@ -27,6 +27,7 @@ from sklae._outliers.thresholds import (
 )
 from sklae._tables.frames import table_of
 from sklae._tables.validation import check_table
+from sklae.sources._taken import in_chunks
 
 __all__ = ["Detection"]
 
@@ -43,6 +44,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     # -- scores -----------------------------------------------------------------------------------------
 
+    @in_chunks
     def score_samples(self, X: Any) -> np.ndarray:
         """Return minus the anomaly of each row; the higher the more normal.
 
@@ -97,6 +99,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         p_values = conformal_p_values(self.score_samples(X), calibration)
         return np.where(discoveries(p_values, float(fdr)), -1, 1)
 
+    @in_chunks
     def p_values(self, X: Any) -> np.ndarray:
         """Return conformal p-values: how usual each row is beside rows that what judges them was not fitted to.
 
@@ -123,6 +126,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
             p_values -= np.isfinite(self._known.find(table)) / (len(usual) + 1.0)
         return np.maximum(p_values, self.min_p_value_)
 
+    @in_chunks
     def transform(self, X: Any) -> Any:
         """Return the codes of the (first) autoencoder.
 

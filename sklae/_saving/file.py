@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklae._saving.decoder import Decoder
 from sklae._saving.encoder import Encoder
 from sklae._saving.known import Known
+from sklae._utils.files import written_aside
 from sklae._utils.persistent import tell_other_version, version
 
 __all__ = ["load", "save"]
@@ -87,19 +88,8 @@ def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool
     if not isinstance(path, (str, os.PathLike)):
         path.write(content)
         return
-    target = Path(path)
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"Got path={str(path)!r}, in a folder that is not there; expected one that is. Make it: "
-            f"pathlib.Path({str(target.parent)!r}).mkdir(parents=True)."
-        )
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with written_aside(path) as aside:
         aside.write_bytes(content)
-        os.replace(aside, target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
 
 
 def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[Any] = ()) -> Any:

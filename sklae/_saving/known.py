@@ -20,8 +20,9 @@ __all__ = ["Known", "name_of", "trusted_types"]
 
 # Of sklae itself: no command line, no reports, nothing that writes.
 _WINGS = (
-    "_autoencoders", "_codes", "_imputation", "_linear", "_model", "_outliers", "_tables", "_training", "corruptions",
-    "critics", "divergences", "likelihoods", "networks", "penalties", "posteriors", "priors", "schedules",
+    "_autoencoders", "_codes", "_imputation", "_linear", "_model", "_outliers", "_tables", "_training", "compression",
+    "corruptions", "critics", "divergences", "likelihoods", "networks", "penalties", "posteriors", "priors",
+    "schedules",
 )  # fmt: skip
 # skorch's that hold a net's settings and history, its callbacks that only look at these, and what sets an optimizer's.
 _OF_SKORCH = (

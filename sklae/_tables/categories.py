@@ -86,12 +86,12 @@ class Categories:
         levels = {i: [float(code) for code in range(len(levels))] for i, levels in self.levels.items()}
         return Categories(self.kinds, levels)
 
-    def encode(self, X: Any, *, most_unknown: float = _MOST_UNKNOWN) -> Any:
+    def encode(self, X: Any, *, most_unknown: float | None = _MOST_UNKNOWN) -> Any:
         """Return the table with codes in place of levels.
 
         Levels that fit has not seen are missing. A column in which more than a share of the values are such is told of,
         and one whose values are of another type than its levels is refused; of frames with other columns, which are
-        refused as a whole later, nothing is said.
+        refused as a whole later, nothing is said. With None nothing is said of levels either.
         """
         X = read(X)
         if not self.levels:
@@ -100,7 +100,7 @@ class Categories:
         if isinstance(X, Table):
             there = [i for i in self.levels if i < len(X.names)]
             read_column = partial(self._read, most_unknown=most_unknown) if X.names == self.names else self.codes
-            return replace_columns(X.frame, {i: read_column(i, X.column(i)) for i in there})
+            return replace_columns(X.frame, {i: read_column(i, *X.column(i)) for i in there})
         table = np.array(as_cells(X))
         if table.ndim != 2 or table.shape[1] != len(self.kinds):
             return X  # refused later
@@ -109,23 +109,30 @@ class Categories:
         elif table.dtype.kind == "U":  # nor has text
             table = table.astype(object)
         for i in self.levels:
-            table[:, i] = self._read(i, table[:, i].tolist(), most_unknown)
+            table[:, i] = self._read(i, table[:, i].tolist(), most_unknown=most_unknown)
         return table
 
-    def _read(self, position: int, values: Sequence[Any], most_unknown: float) -> np.ndarray:
+    def _read(
+        self, position: int, values: list[Any], rows: np.ndarray | None = None, *, most_unknown: float | None
+    ) -> np.ndarray:
+        """Return the codes of values (of the places among them that ``rows`` name), and tell of unknown ones."""
         codes = self.codes(position, values)
         is_unknown = np.isnan(codes)
         if is_unknown.any():
             is_unknown &= [not is_gap(value) for value in values]
-        if is_unknown.any():
+        if is_unknown.any() and most_unknown is not None:
+            if rows is not None:
+                values, is_unknown = [values[row] for row in rows.tolist()], is_unknown[rows]
             told = _name(position, self.names), self.levels[position], values
             if np.isnan(codes).all():
                 refuse_other_types(*told)
             tell_unknown(*told, is_unknown, most=most_unknown)
-        return codes
+        return codes if rows is None else codes[rows]
 
-    def codes(self, position: int, values: Sequence[Any], *, strict: bool = False) -> np.ndarray:
-        """Return the codes of values; ``strict`` refuses unknown ones."""
+    def codes(
+        self, position: int, values: Sequence[Any], rows: np.ndarray | None = None, *, strict: bool = False
+    ) -> np.ndarray:
+        """Return the codes of values (of the places among them that ``rows`` name); ``strict`` refuses unknown ones."""
         levels = self.levels[position]
         known = {level: float(code) for code, level in enumerate(levels)}
         found = [np.nan if is_gap(value) else known.get(_hashable(value), -1.0) for value in values]
@@ -142,7 +149,7 @@ class Categories:
                 f"{levels[:20]}. Check its spelling and its type."
             )
         codes[unknown] = np.nan
-        return codes
+        return codes if rows is None else codes[rows]
 
     def decode(self, X: Any) -> Any:
         """Return the table of codes and numbers, an array or a frame, with levels and in the dtypes that were read.
@@ -219,7 +226,8 @@ class CategoriesReader:
         X = read(X)
         if not isinstance(X, Table):
             for i in self.categorical:
-                self._take_in(i, _column_of_array(X, i))
+                values = _column_of_array(X, i)
+                self._take_in(i, values, np.arange(len(values)))
             return
         kinds, dtypes, empty = self._kinds_of(X), X.dtypes, set[int]()
         if self.names not in (None, X.names):
@@ -237,7 +245,7 @@ class CategoriesReader:
             if i in empty and i not in self.empty:
                 continue  # known from other rows
             if kind in CODED:
-                self._take_in(i, X.column(i), kind, X.ordered_levels(i) if kind == "ordered" else ())
+                self._take_in(i, *X.column(i), kind, X.ordered_levels(i) if kind == "ordered" else ())
                 if self.keeps_declared:
                     self.declare(i, X.declared_levels(i))
             elif kind == "other":
@@ -279,15 +287,19 @@ class CategoriesReader:
         elif self.kinds[i] in CODED:
             self.dtypes[i] = None
 
-    def _take_in(self, i: int, values: list[Any], kind: str = "categorical", order: Sequence[Any] = ()) -> None:
-        there = [value for value in values if not is_gap(value)]
+    def _take_in(
+        self, i: int, values: list[Any], rows: np.ndarray, kind: str = "categorical", order: Sequence[Any] = ()
+    ) -> None:
+        """Take in values of a column, and where among them each row's stands."""
+        is_there = np.array([not is_gap(value) for value in values], dtype=bool)[rows]
+        there = [values[row] for row in np.unique(rows[is_there]).tolist()]
         if any(isinstance(value, Real) and math.isinf(value) for value in there):
             raise ValueError(
                 f"Got infinite values among the categories of column {_name(i, self.names)!r}; expected finite levels. "
                 "Replace them, or mark them as missing with NaN."
             )
-        self.n_rows[i] = self.n_rows.get(i, 0) + len(values)
-        self.n_values[i] = self.n_values.get(i, 0) + len(there)
+        self.n_rows[i] = self.n_rows.get(i, 0) + len(rows)
+        self.n_values[i] = self.n_values.get(i, 0) + int(is_there.sum())
         levels = self.order.setdefault(i, [])
         levels += [level for level in order if level not in levels]
         try:

@@ -15,7 +15,9 @@ __all__ = [
     "as_cells",
     "columns_at",
     "columns_of",
+    "concatenate",
     "declared_levels",
+    "distinct_of",
     "dtype_of",
     "dtypes_of",
     "empty_like",
@@ -142,6 +144,14 @@ def rows_of(X: Any, rows: np.ndarray, n_rows: int) -> Any:
     return safe_indexing(X if is_frame(X) or hasattr(X, "__getitem__") else np.asarray(X), rows)
 
 
+def concatenate(frames: Sequence[Any]) -> Any:
+    """Return frames with the same columns below each other."""
+    whole = nw.concat([nw.from_native(frame, eager_only=True) for frame in frames], how="vertical").to_native()
+    index = getattr(whole, "index", None)
+    # each part may count its own rows
+    return whole if index is None or index.is_unique else whole.reset_index(drop=True)
+
+
 # -- columns ------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +192,9 @@ _KINDS: dict[str, tuple[Any, ...]] = {
     "categorical": (nw.Categorical, nw.String),
 }
 
+#: Dtypes whose values are equal only if they are the same, as 1 and True are not.
+_LOOKED_UP = (nw.String, nw.Categorical, nw.Enum, nw.Boolean)
+
 
 def _kind_by_values(values: list[Any]) -> str:
     present = [value for value in values if not is_gap(value)]
@@ -220,6 +233,25 @@ def float_bits(dtype: Any) -> int:
 def values_of(X: Any, position: int) -> list[Any]:
     """Return the values of one of a frame's columns."""
     return _column(X, position).to_list()
+
+
+def distinct_of(X: Any, position: int) -> tuple[list[Any], np.ndarray]:
+    """Return the values of one of a frame's columns, and where among them each row's stands.
+
+    Text and categories come once each, gaps too; of other columns all values are returned as they stand.
+    """
+    column = _column(X, position)
+    native = column.to_native()
+    if any(column.dtype == dtype for dtype in _LOOKED_UP):
+        if hasattr(native, "factorize"):  # of pandas
+            codes, found = native.factorize(use_na_sentinel=False)
+            return found.tolist(), codes
+        if hasattr(native, "replace_strict"):  # of polars
+            found = native.unique().drop_nulls()
+            codes = native.replace_strict(found, range(len(found)), default=len(found))
+            return [*found.to_list(), None], codes.fill_null(len(found)).to_numpy()
+    values = column.to_list()
+    return values, np.arange(len(values))
 
 
 def has_values(X: Any, position: int) -> bool:

@@ -16,7 +16,7 @@ from sklae._tables.conditions import Conditions, ConditionsReader
 from sklae._tables.frames import wrap
 from sklae._tables.scaling import Moments, Scaling
 
-__all__ = ["Layout", "Rows"]
+__all__ = ["Layout", "LayoutReader", "Rows", "rows_per_chunk"]
 
 _CHUNK_ELEMENTS = 2**20
 # Encoded values count as no further out than this: a network's sums over larger ones would not be finite.
@@ -272,19 +272,15 @@ class LayoutReader:
         ``weights`` say how often each of these rows counts.
         """
         for chunk, place in _chunks(X, rows):
-            self._update_data(chunk, None if weights is None else weights[place])
-        self.conditions.update(X if rows is None else X[rows], weights)
+            self.update(chunk, None if weights is None else weights[place])
         if rows is not None:  # levels and ranges that only validation rows have
             for chunk, _ in _chunks(X, None):
                 self.update_range(chunk)
         return self.finish()
 
-    def update(self, table: np.ndarray) -> None:
-        """Take in rows of a validated table."""
-        self._update_data(table)
-        self.conditions.update(table)
-
-    def _update_data(self, table: np.ndarray, weights: np.ndarray | None = None) -> None:
+    def update(self, table: np.ndarray, weights: np.ndarray | None = None) -> None:
+        """Take in rows of a validated table, each as often as its weight says."""
+        self.conditions.update(table, weights)
         if self.dtype is None:
             self.dtype = table.dtype
             self.grids = {int(i): GridReader(table.dtype) for i in np.flatnonzero(self.has_grid)}
@@ -325,10 +321,15 @@ class LayoutReader:
         )
 
 
+def rows_per_chunk(n_columns: int) -> int:
+    """Return how many rows are worked on at a time."""
+    return max(1, _CHUNK_ELEMENTS // n_columns)
+
+
 def _chunks(X: np.ndarray, rows: np.ndarray | None) -> Iterator[tuple[np.ndarray, slice]]:
     """Yield parts of X (or of the given rows) of about a million elements, and their places."""
     n_rows = len(X) if rows is None else len(rows)
-    step = max(1, _CHUNK_ELEMENTS // X.shape[1])
+    step = rows_per_chunk(X.shape[1])
     for start in range(0, n_rows, step):
         place = slice(start, min(start + step, n_rows))
         yield (X[place] if rows is None else X[rows[place]]), place

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from sklae._tables.frames import rows_of
-from sklae._utils.random import some_rows
 
-__all__ = ["RowSource", "in_memory"]
+__all__ = ["Picked", "RowSource", "regrouped"]
 
 
 class RowSource(ABC):
-    """What `fit` takes in place of a table: rows that are not all in memory at once.
+    """What estimators take in place of a table: rows that are not all in memory at once.
 
-    They are read several times: kinds and levels, scaling and support, and then once an epoch. Rows are shuffled within
-    chunks, so that chunks are best mixed already. Held-out rows are given apart, as ``X_val``.
+    Subclass it for a storage of your own: say how many rows there are, and yield them in parts. `fit` reads them
+    several times: kinds and levels, then scaling, then once an epoch, shuffled some hundred thousand at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.sources import RowSource
+    >>> class Simulated(RowSource):
+    ...     def __len__(self):
+    ...         return 300
+    ...
+    ...     def chunks(self):
+    ...         for seed in range(3):
+    ...             yield np.random.RandomState(seed).normal(size=(100, 4))
+    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(Simulated())
+    >>> ae.score_samples(Simulated()).shape
+    (300,)
     """
 
     @abstractmethod
@@ -28,6 +43,20 @@ class RowSource(ABC):
     @abstractmethod
     def chunks(self) -> Iterator[Any]:
         """Yield all rows as tables, frames or arrays with the same columns, in the same order every time."""
+
+    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield all rows as tables, each with the position of its first row.
+
+        Parameters
+        ----------
+        random_state : RandomState instance or None, default=None
+            Where an order of the tables may be drawn from. None: their own, that of `chunks`. A source that can't
+            read them in another order, as this default, yields them in their own.
+        """
+        start = 0
+        for chunk in self.checked_chunks():
+            yield start, chunk
+            start += len(chunk)
 
     def checked_chunks(self) -> Iterator[Any]:
         """Yield the chunks that have rows; refuse another number of rows than was said."""
@@ -42,18 +71,53 @@ class RowSource(ABC):
                 "same. Yield all rows each time."
             )
 
-    def sample(self, n_rows: int, random_state: np.random.RandomState) -> list[Any]:
-        """Return at most so many rows, at random, in their order: as parts of chunks."""
-        wanted, start, parts = some_rows(len(self), n_rows, random_state), 0, []
-        for chunk in self.checked_chunks():
-            stop = start + len(chunk)
-            inside = wanted[(wanted >= start) & (wanted < stop)]
-            if len(inside):
-                parts.append(rows_of(chunk, inside - start, len(chunk)))
-            start = stop
-        return parts
+    def take(self, positions: np.ndarray) -> list[Any]:
+        """Return the rows at these positions, which are sorted: as parts of chunks."""
+        picked = Picked(positions)
+        for start, chunk in self.placed_chunks():
+            picked.see(start, chunk)
+        return picked.parts
 
 
-def in_memory(X: Any, n_rows: int, random_state: np.random.RandomState) -> list[Any]:
-    """Return a table as it is, of a source at most so many rows; as one part, or several."""
-    return X.sample(n_rows, random_state) if isinstance(X, RowSource) else [X]
+class Picked:
+    """The rows at some positions of a stream of tables.
+
+    Parameters
+    ----------
+    positions : ndarray of int
+        Sorted.
+
+    Attributes
+    ----------
+    parts : list of table
+        The rows that were seen.
+    """
+
+    def __init__(self, positions: np.ndarray):
+        self.positions = positions
+        self.parts: list[Any] = []
+
+    def see(self, start: int, table: Any) -> np.ndarray:
+        """Keep the wanted rows of a table whose first row has this position; return which they are."""
+        first, last = np.searchsorted(self.positions, [start, start + len(table)])
+        rows = self.positions[first:last] - start
+        if len(rows):
+            self.parts.append(rows_of(table, rows, len(table)))
+        return rows
+
+
+def regrouped(tables: Iterable[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:
+    """Yield the rows of arrays in arrays of so many rows (the last has the rest), whatever they came in."""
+    waiting: list[np.ndarray] = []
+    n_waiting = 0
+    for table in tables:
+        waiting.append(table)
+        n_waiting += len(table)
+        if n_waiting >= n_rows:
+            joined = np.concatenate(waiting)
+            n_full = n_waiting - n_waiting % n_rows
+            for start in range(0, n_full, n_rows):
+                yield joined[start : start + n_rows]
+            waiting, n_waiting = [joined[n_full:]], n_waiting - n_full
+    if n_waiting:
+        yield np.concatenate(waiting)

@@ -9,13 +9,13 @@ import numpy as np
 
 from sklae._tables.frames import (
     declared_levels,
+    distinct_of,
     dtypes_of,
     has_values,
     is_frame,
     kinds_of,
     ordered_levels,
     refuse_odd_frames,
-    values_of,
 )
 
 __all__ = ["Table", "frame_of", "read", "unmasked"]
@@ -40,7 +40,7 @@ class Table:
         refuse_odd_frames(frame)
         self.frame = frame
         self.names = tuple(str(name) for name in frame.columns)
-        self._columns: dict[int, list[Any]] = {}
+        self._columns: dict[int, tuple[list[Any], np.ndarray]] = {}
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -53,10 +53,10 @@ class Table:
     def dtypes(self) -> tuple[Any, ...]:
         return tuple(dtypes_of(self.frame))
 
-    def column(self, position: int) -> list[Any]:
-        """Return a column's values."""
+    def column(self, position: int) -> tuple[list[Any], np.ndarray]:
+        """Return the values that a column holds, and where among them each row's stands."""
         if position not in self._columns:
-            self._columns[position] = values_of(self.frame, position)
+            self._columns[position] = distinct_of(self.frame, position)
         return self._columns[position]
 
     def has_values(self, position: int) -> bool:

@@ -46,6 +46,15 @@ def _with_remedy(error: Exception, name: str) -> Exception:
     return type(error)(" ".join([f"{where}{message}", *remedies[:1]]))
 
 
+def _refuse_sources(X: Any) -> None:
+    if isinstance(X, RowSource):
+        raise TypeError(
+            f"Got {type(X).__name__}, a source of rows; expected a table in memory. Of sources there are fit, "
+            "partial_fit, transform, reconstruct, score_samples, score, and a detector's predict, decision_function "
+            "and p_values."
+        )
+
+
 def _refuse_odd_arrays(X: Any) -> None:
     """Refuse arrays of text, dates and other non-numbers, which scikit-learn would convert or say less of."""
     kind = getattr(getattr(X, "dtype", None), "kind", "")
@@ -88,6 +97,7 @@ def check_table(estimator: Any, X: Any, *, reset: bool, min_samples: int = 1, na
         With what was got, what was expected and the remedy.
     """
     try:
+        _refuse_sources(X)
         refuse_odd_frames(X)
         _refuse_odd_arrays(X)
         if wrong := odd_columns(X):
@@ -123,12 +133,8 @@ def table_width(X: Any) -> int:
     ValueError, TypeError
         If it is none.
     """
+    _refuse_sources(X)
     refuse_odd_frames(X)
-    if isinstance(X, RowSource):
-        raise TypeError(
-            f"Got {type(X).__name__}, a source of rows; expected a table in memory. Only fit and partial_fit of the "
-            "transformers read sources."
-        )
     if is_frame(X):
         return len(X.columns)
     try:

@@ -10,14 +10,28 @@ import torch
 from skorch.dataset import Dataset
 
 from sklae._tables.layout import Rows
-from sklae._tables.sources import RowSource
+from sklae._tables.sources import Picked, RowSource
+from sklae._utils.ahead import ahead
 
-__all__ = ["Batch", "Batches", "EncodedRows", "SeenBatch", "StreamedRows", "as_rows", "n_batches"]
+__all__ = [
+    "MOST_SAMPLED",
+    "Batch",
+    "Batches",
+    "EncodedRows",
+    "SeenBatch",
+    "StreamedRows",
+    "as_rows",
+    "n_batches",
+]
 
 # Up to here a permuted copy per epoch is cheaper than gathering each batch; past it memory counts.
 _SMALL_ELEMENTS = 2**21
-# Of a source, what is learned before the first step is learned from so many rows.
-_MOST_SAMPLED = 10_000
+#: Of a source, what is learned before the first step is learned from so many rows.
+MOST_SAMPLED = 10_000
+# Rows of a source that take no more numbers than this are read once and kept.
+_MOST_KEPT = 2**22
+# So many numbers of a source's rows are shuffled together: 32 MB.
+_TOGETHER_ELEMENTS = 2**23
 
 
 class Batch(NamedTuple):
@@ -115,6 +129,7 @@ class EncodedRows(Dataset):
         self.rows = rows
         self.targets = rows if targets is None else targets
         self.weight = None if weight is None else weight / weight.mean()
+        self._moved: tuple[Any, Batch] | None = None
         super().__init__(as_inputs(rows), self.targets.x)
 
     def __getitem__(self, i: Any) -> Any:
@@ -131,7 +146,13 @@ class EncodedRows(Dataset):
         self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
     ) -> Iterator[Batch]:
         """Yield all rows in batches, shuffled where there is a generator."""
-        yield from _in_slices(self._whole.to(device), batch_size, generator)
+        yield from _in_slices(self._on(device), batch_size, generator)
+
+    def _on(self, device: Any) -> Batch:
+        """Return all rows on a device, where they stay for further epochs."""
+        if self._moved is None or self._moved[0] != device:
+            self._moved = device, self._whole.to(device)
+        return self._moved[1]
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step: here, all."""
@@ -160,38 +181,92 @@ class StreamedRows(Dataset):
     source : RowSource
     encode : callable
         Table -> Rows.
+    some : Rows
+        Some of the rows, at random, for what is learned before the first step.
+    left_out : ndarray of int
+        Positions of rows that are not trained on, sorted.
+    is_checked : bool
+        Whether a likelihood is known to take all of them.
     """
 
-    def __init__(self, source: RowSource, encode: Callable[[Any], Rows]):
+    def __init__(
+        self, source: RowSource, encode: Callable[[Any], Rows], some: Rows, *, left_out: np.ndarray, is_checked: bool
+    ):
         self.source = source
         self.encode = encode
-        super().__init__(source, length=len(source))
+        self.some = some
+        self.left_out = left_out
+        self.is_checked = is_checked
+        super().__init__(source, length=len(source) - len(left_out))
 
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None, device: Any = "cpu"
     ) -> Iterator[Batch]:
-        """Yield all rows in batches, shuffled within each chunk where there is a generator."""
-        left, waiting = n_batches(len(self), batch_size), None
-        for table in self.source.checked_chunks():
-            rows = self.encode(table)
+        """Yield all rows in batches; where there is a generator, shuffled in groups of as many as fit in memory.
+
+        All of them, if they fit: then in the order in which rows in memory would come.
+        """
+        n_left, n_together = n_batches(len(self), batch_size), batch_size
+        order = None
+        if generator is not None:
+            n_together = max(batch_size, _TOGETHER_ELEMENTS // self._n_elements)
+            if n_together < len(self):
+                order = np.random.RandomState(int(torch.randint(2**31, (), generator=generator)))
+        waiting: list[Rows] = []
+        n_waiting = n_read = 0
+        for rows in self._pieces(order):
+            waiting.append(rows)
+            n_waiting, n_read = n_waiting + len(rows.x), n_read + len(rows.x)
+            is_last = n_read == len(self)
+            if n_waiting < n_together and not is_last:
+                continue
+            whole = Batch.of(Rows.concatenate(waiting).to(device))
             if generator is not None:
-                rows = rows.take(torch.randperm(len(rows.x), generator=generator))
-            waiting = rows if waiting is None else Rows.concatenate([waiting, rows])
-            while left > 1 and len(waiting.x) >= batch_size:
-                yield Batch.of(waiting.take(slice(batch_size)).to(device))
-                waiting, left = waiting.take(slice(batch_size, None)), left - 1
-        if waiting is not None:
-            yield Batch.of(waiting.to(device))
+                whole = whole.take(torch.randperm(n_waiting, generator=generator).to(device))
+            start = 0
+            while n_left > 1 and n_waiting - start >= batch_size:
+                yield whole.take(slice(start, start + batch_size))
+                start, n_left = start + batch_size, n_left - 1
+            rest = whole.take(slice(start, None))
+            if is_last:
+                yield rest
+                return
+            waiting, n_waiting = [rest.rows], n_waiting - start
+
+    def _pieces(self, order: np.random.RandomState | None) -> Iterator[Rows]:
+        """Yield the rows to train on, as they come."""
+        for start, table in ahead(self.source.placed_chunks(order)):
+            rows = self.encode(table)
+            left_out = Picked(self.left_out).see(start, rows.x)
+            if len(left_out):
+                rows = rows.take(torch.from_numpy(np.delete(np.arange(len(rows.x)), left_out)))
+            if len(rows.x):
+                yield rows
+
+    @property
+    def _n_elements(self) -> int:
+        """Numbers that a row takes."""
+        return sum(part.shape[1] for part in self.some if part is not None)
+
+    def kept(self) -> StreamedRows | EncodedRows:
+        """Return the same rows in memory, where they are few."""
+        if len(self) * self._n_elements > _MOST_KEPT:
+            return self
+        return EncodedRows(Rows.concatenate(list(self._pieces(None))))
 
     def sample(self) -> Rows:
         """Return rows for what is learned from some of them before the first step."""
-        parts = self.source.sample(_MOST_SAMPLED, np.random.RandomState(0))
-        return Rows.concatenate([self.encode(part) for part in parts])
+        return self.some
+
+    def head(self, n_rows: int) -> EncodedRows:
+        """Return some of the rows, at most so many."""
+        return EncodedRows(self.some.take(slice(n_rows)))
 
     def check(self, likelihood: Any) -> None:
         """Let a built likelihood refuse what it is not defined for."""
-        for table in self.source.checked_chunks():
-            rows = self.encode(table)
+        if self.is_checked:
+            return
+        for rows in self._pieces(None):
             likelihood.check(rows.x, rows.observed)
 
 

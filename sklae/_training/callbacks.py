@@ -13,6 +13,7 @@ from skorch.callbacks.scoring import ScoringBase
 
 from sklae._training.batches import n_batches
 from sklae._training.state import clone_tensors, load_tensors
+from sklae._utils.progress import Bar
 
 __all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining", "scores_validation_rows"]
 
@@ -198,3 +199,30 @@ class EpochClock(Callback):
         if training:
             done = len(net.history.to_list()[-1]["batches"]) - 1
             net.criterion_.epoch = len(net.history) - 1 + done / self.n_batches_
+
+
+class EpochBar(Callback):
+    """A bar of epochs, with the last one's losses and terms."""
+
+    bar: Bar | None = None
+
+    def on_train_begin(self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.bar = Bar("training", getattr(net, "_n_epochs", net.max_epochs), "epoch")
+
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        if self.bar is not None:
+            self.bar.advance(1, **_losses(net.history[-1]))
+
+    def close(self) -> None:
+        """Leave the bar as it is, however training ended."""
+        if self.bar is not None:
+            self.bar.close()
+        self.bar = None
+
+
+def _losses(epoch: dict[str, Any]) -> dict[str, float]:
+    """Return an epoch's loss, on the rows to validate on, too, and its terms."""
+    shown = {"loss": epoch.get("train_loss"), "valid_loss": epoch.get("valid_loss")}
+    terms = {name.removeprefix("train_"): value for name, value in epoch.items() if name.startswith("train_")}
+    shown |= {name: value for name, value in terms.items() if name not in ("loss", "loss_best", "batch_count")}
+    return {name: float(value) for name, value in shown.items() if value is not None}

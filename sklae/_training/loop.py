@@ -15,8 +15,10 @@ from skorch.utils import TeeGenerator
 from sklae._model.module import Output
 from sklae._training.batches import Batch, SeenBatch, as_rows
 from sklae._training.callbacks import StopTraining
+from sklae._training.data_parallel import OneProcess
 from sklae._training.interrupts import Interrupts
 from sklae._training.optimizers import clip_gradients
+from sklae._utils.processes import whole_batch
 from sklae.exceptions import DivergenceError
 
 __all__ = ["LeanLoop", "diverged", "record_terms"]
@@ -40,6 +42,7 @@ class LeanLoop(NeuralNet):
 
     max_grad_norm: float | None
     _interrupts = Interrupts()
+    _processes = OneProcess()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mix-in whose steps leave the terms of the loss out."""
@@ -78,7 +81,8 @@ class LeanLoop(NeuralNet):
         if self.module_.training != training:
             self._set_training(training)
         if not training:  # the same noise in every epoch, so that epochs can be compared
-            self._valid_noise = torch.Generator(self.device).manual_seed(self.seeds[1])
+            seeded = torch.Generator(self.device).manual_seed(self.seeds[1])
+            self._valid_noise = self._processes.generator(seeded)
         begin, end = self.listeners("on_batch_begin"), self.listeners("on_batch_end")
         epoch = self.history.to_list()[-1]
         first = len(epoch["batches"])
@@ -98,7 +102,8 @@ class LeanLoop(NeuralNet):
                 row[f"{prefix}_{name}"] = loss if len(terms) == 1 else term.detach().mean().item()
             row[f"{prefix}_batch_size"] = batch.n_rows
             if end:
-                step["y_pred"] = step["y_pred"].expected()
+                output = step["y_pred"]
+                step["y_pred"] = whole_batch(output.expected(), output.generator)
             for callback in end:
                 callback.on_batch_end(self, batch=seen, training=training, **step)
         epoch[f"{prefix}_batch_count"] = len(epoch["batches"]) - first
@@ -139,13 +144,15 @@ class LeanLoop(NeuralNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a batch and its gradient."""
         step = self._step(batch, self.noise_, fit_params)
-        step["loss"].backward()
+        parameters = (parameter for _, parameter in self.get_all_learnable_params())
+        self._processes.backward(step, parameters, self.noise_)
         return step
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a validation batch."""
         with torch.no_grad():
-            return self._step(batch, self._valid_noise, fit_params)
+            step = self._step(batch, self._valid_noise, fit_params)
+            return self._processes.average(step, self._valid_noise)
 
     def losses_of(self, dataset: Any, n_copies: int = 1) -> torch.Tensor:
         """Return the loss of each row, (n_rows,), with the noise and the weights that epochs are compared by.
@@ -166,8 +173,9 @@ class LeanLoop(NeuralNet):
         return torch.cat(parts).double().view(n_copies, -1).mean(0)
 
     def _step(self, batch: Batch, generator: torch.Generator, fit_params: dict[str, Any]) -> dict[str, Any]:
+        own = self._processes.own(batch, generator)
         output = self.infer(batch.rows, generator=generator, **fit_params)
-        terms = self.criterion_.terms(output, batch.target, batch.weight)
+        terms = self.criterion_.terms(output, own.target, own.weight)
         return {"loss": self.criterion_.loss(terms), "y_pred": output, "terms": terms}
 
     def infer(self, x: Any, **fit_params: Any) -> Output:

@@ -14,12 +14,14 @@ from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from sklae._training.batches import Batches
-from sklae._training.callbacks import Monitor, StopTraining
+from sklae._training.callbacks import EpochBar, Monitor, StopTraining
+from sklae._training.data_parallel import processes_for
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import LeanLoop, diverged
 from sklae._training.plain import plain, with_tensors
 from sklae._training.saved import NOT_KEPT, Saved
 from sklae._training.state import all_finite, drop_unfinished_epoch
+from sklae._utils.processes import SharedGenerator, tells
 from sklae._utils.random import generate
 
 __all__ = ["AutoencoderNet"]
@@ -84,12 +86,10 @@ class AutoencoderNet(Saved, LeanLoop):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
-        # PrintLog tabulates even when it prints nothing
-        return (
-            [*callbacks, ("print_log", PrintLog(keys_ignored=["valid_final_loss", "learning_rate"]))]
-            if self.verbose
-            else callbacks
-        )
+        if self.verbose and tells():
+            table = PrintLog(keys_ignored=["valid_final_loss", "learning_rate"])
+            callbacks.append(("progress", EpochBar()) if self.verbose == 1 else ("print_log", table))
+        return callbacks
 
     def initialize_callbacks(self) -> AutoencoderNet:
         """Initialise the callbacks; the monitor comes last, so that it sees what others recorded."""
@@ -185,6 +185,7 @@ class AutoencoderNet(Saved, LeanLoop):
         DivergenceError
             If the loss turns non-finite.
         """
+        self._n_epochs = epochs
         with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts):
             try:
                 if start_counts and self.monitor.validate:
@@ -209,6 +210,9 @@ class AutoencoderNet(Saved, LeanLoop):
         self._interrupts = interrupts
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         try:
+            self._processes = processes_for(self)
+            self._processes.begin(self, dataset, dataset_valid)
+            self.noise_ = self._processes.generator(self.noise_)
             self.notify("on_train_begin", X=dataset, y=None)
             yield
             drop_unfinished_epoch(self, validates=dataset_valid is not None)
@@ -217,7 +221,13 @@ class AutoencoderNet(Saved, LeanLoop):
             if not all_finite(self.learners):
                 raise diverged("weights")
         finally:
+            if "progress" in (callbacks := dict(self.callbacks_)):
+                callbacks["progress"].close()
             del self._interrupts
+            for name in ("_processes", "_n_epochs"):
+                self.__dict__.pop(name, None)
+            if isinstance(self.noise_, SharedGenerator):
+                self.noise_ = self.noise_.plain()
             self._float64 = None
             self.monitor.snapshot_ = self.monitor.start_ = None
             self.train_split = None  # it holds the validation rows

@@ -17,6 +17,7 @@ from sklae._training.batches import Batch, EncodedRows, SeenBatch
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import record_terms
 from sklae._training.net import AutoencoderNet, diverged
+from sklae._utils.processes import current_job
 
 __all__ = ["can_train_together", "train_together"]
 
@@ -31,7 +32,7 @@ def can_train_together(nets: Sequence[AutoencoderNet]) -> bool:
     activations between, a module that draws no noise, a reconstruction error as the whole loss, an optimizer of one
     look at a batch, and callbacks that don't look into a step.
     """
-    return len(nets) > 1 and all(_can_stack(net) for net in nets)
+    return len(nets) > 1 and current_job() is None and all(_can_stack(net) for net in nets)
 
 
 def _can_stack(net: AutoencoderNet) -> bool:

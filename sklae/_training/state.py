@@ -9,23 +9,24 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["TrainingState", "all_finite", "clone_tensors", "drop_unfinished_epoch", "load_tensors"]
+__all__ = ["TrainingState", "all_finite", "clone_tensors", "drop_unfinished_epoch", "load_tensors", "tensors_of"]
 
 
 def clone_tensors(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
     """Return copies of all parameters and buffers."""
     with torch.no_grad():
-        return [value.clone() for value in _tensors_of(modules)]
+        return [value.clone() for value in tensors_of(modules)]
 
 
 def load_tensors(modules: Sequence[nn.Module], saved: Sequence[torch.Tensor]) -> None:
     """Put such copies back."""
     with torch.no_grad():
-        for value, old in zip(_tensors_of(modules), saved, strict=True):
+        for value, old in zip(tensors_of(modules), saved, strict=True):
             value.copy_(old)
 
 
-def _tensors_of(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
+def tensors_of(modules: Sequence[nn.Module]) -> list[torch.Tensor]:
+    """Return all parameters and buffers."""
     return [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
 
 

@@ -2,22 +2,91 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-__all__ = ["progress", "stage"]
+from sklae._utils.processes import tells
+
+__all__ = ["Bar", "progress", "stage"]
+
+# Between two lines where none is drawn over.
+_SECONDS = 30.0
 
 
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], task: str, *, verbose: bool) -> Iterable[T]:
-    """Return steps, with a bar on the standard error stream where ``verbose``."""
-    return tqdm(steps, desc=task) if verbose else steps
+class Bar:
+    """What is done, out of how much, on the standard error stream.
+
+    A line that is drawn over itself on a terminal and in a notebook; elsewhere a plain line at the end, and every half
+    a minute before.
+
+    Parameters
+    ----------
+    task : str
+    total : int or None
+        None: not known.
+    unit : str, default="it"
+    """
+
+    def __init__(self, task: str, total: int | None, unit: str = "it"):
+        self.task, self.total, self.unit = task, total, unit
+        self.n_done, self.figures = 0, ""
+        self._start = self._told = time.monotonic()
+        self._has_many = unit == "row"
+        is_live = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+        self._live = tqdm(desc=task, total=total, unit=unit, unit_scale=self._has_many) if is_live and tells() else None
+        self._is_open = tells()
+
+    def advance(self, n: int = 1, **figures: float) -> None:
+        """Say that more is done, and how things stand."""
+        self.n_done += n
+        self.figures = ", ".join(f"{name}={value:.4g}" for name, value in figures.items())
+        if self._live is not None:
+            self._live.set_postfix_str(self.figures, refresh=False)
+            self._live.update(n)
+        elif time.monotonic() - self._told > _SECONDS:
+            self._tell()
+
+    def close(self) -> None:
+        """Leave the line as it is."""
+        if self._live is not None:
+            self._live.close()
+        elif self._is_open:
+            self._tell()
+        self._is_open = False
+
+    def _tell(self) -> None:
+        if not self._is_open:
+            return
+        self._told = time.monotonic()
+        line = tqdm.format_meter(
+            self.n_done, self.total, self._told - self._start, ncols=0, prefix=self.task, unit=self.unit,
+            unit_scale=self._has_many, postfix=self.figures,
+        )  # fmt: skip
+        print(line, file=sys.stderr, flush=True)
+
+
+def progress(steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None) -> Iterable[T]:
+    """Return steps, with a bar where ``verbose``; with a total they are parts of as many, a part with a length."""
+    return _told(steps, task, total) if verbose else steps
+
+
+def _told(steps: Iterable[T], task: str, total: int | None) -> Iterator[T]:
+    known = len(steps) if total is None and isinstance(steps, Sized) else total
+    bar = Bar(task, known, "it" if total is None else "row")
+    try:
+        for step in steps:
+            yield step
+            bar.advance(1 if total is None else len(step))  # type: ignore[arg-type]
+    finally:
+        bar.close()
 
 
 @contextmanager
@@ -25,5 +94,5 @@ def stage(estimator: Any, done: str) -> Iterator[None]:
     """Say what was done, and how long it took, where the estimator is verbose."""
     start = time.perf_counter()
     yield
-    if estimator.verbose:
+    if estimator.verbose and tells():
         print(f"[{type(estimator).__name__}] {done} in {time.perf_counter() - start:.1f} s")

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import ndtri
+from sklearn.utils.random import sample_without_replacement
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["RowUniforms", "draw_seed", "generate", "random_state_for", "resampled", "some_rows", "torch_generator"]
 
 _LARGEST_SEED = np.iinfo(np.int32).max
+# A permutation of more rows than this takes more memory than some of them are worth.
+_MOST_PERMUTED = 2**20
 
 
 def random_state_for(random_state: Any) -> np.random.RandomState:
@@ -42,7 +45,11 @@ def torch_generator(random_state: Any, device: Any = "cpu") -> torch.Generator:
 
 def some_rows(n_rows: int, n_wanted: int, random_state: np.random.RandomState) -> np.ndarray:
     """Return positions of rows, all or so many at random, in order."""
-    return np.arange(n_rows) if n_wanted >= n_rows else np.sort(random_state.permutation(n_rows)[:n_wanted])
+    if n_wanted >= n_rows:
+        return np.arange(n_rows)
+    if n_rows > _MOST_PERMUTED:
+        return np.sort(sample_without_replacement(n_rows, n_wanted, random_state=random_state))
+    return np.sort(random_state.permutation(n_rows)[:n_wanted])
 
 
 def resampled(weights: np.ndarray, n_wanted: int, offset: float) -> np.ndarray:

@@ -13,6 +13,8 @@ from pathlib import Path
 import joblib
 import sklearn
 
+from sklae._utils.processes import tells
+
 __all__ = ["told_once", "warn"]
 
 # what sklae is called through: contextlib runs bodies of context managers, scikit-learn and joblib call `fit`
@@ -21,7 +23,12 @@ _NOT_THE_USERS = (*(f"{package}{os.sep}" for package in _PACKAGES), contextmanag
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn from the innermost frame that belongs neither to sklae nor to what it is called through."""
+    """Warn from the innermost frame that belongs neither to sklae nor to what it is called through.
+
+    Of processes that fit together one warns, the first.
+    """
+    if not tells():
+        return
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame, level = frame.f_back, level + 1

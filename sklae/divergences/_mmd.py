@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sklae._utils.compat import Interval
+from sklae._utils.processes import whole_batch
 from sklae.divergences._base import Codes, Divergence
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class MMD(Divergence):
         return None
 
     def terms(self, codes: Codes) -> dict[str, torch.Tensor]:
+        codes = codes._replace(z=whole_batch(codes.z, codes.generator))
         return {"mmd": self.weight * discrepancy(codes.z, codes.draw_from_prior())}
 
     def weights(self, beta: float) -> dict[str, float]:

@@ -69,4 +69,5 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _table(head: Iterable[str], body: Iterable[str]) -> str:
-    return f"<div style='overflow-x:auto'><table><thead>{''.join(head)}</thead><tbody>{''.join(body)}</tbody></table></div>"
+    table = f"<table><thead>{''.join(head)}</thead><tbody>{''.join(body)}</tbody></table>"
+    return f"<div style='overflow-x:auto'>{table}</div>"

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sklae._utils.compat import Interval, StrOptions
+from sklae._utils.processes import fill
 from sklae.networks._base import Inputs, Network
 from sklae.networks._linear_path import set_layer, with_linear_path
 
@@ -83,8 +84,8 @@ class Dropout(nn.Module):
         """Drop and rescale in training; do nothing otherwise."""
         if not self.training:
             return h
-        kept = torch.empty_like(h).uniform_(generator=generator).lt_(1.0 - self.p)
-        return h * kept.div_(1.0 - self.p)
+        kept = fill(torch.empty_like(h), lambda chance: chance.uniform_(generator=generator), generator)
+        return h * kept.lt_(1.0 - self.p).div_(1.0 - self.p)
 
 
 def run_layers(layers: Iterable[Any], h: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 import torch
 
 from sklae._utils.compat import Interval
+from sklae._utils.processes import fill
 from sklae.penalties._base import CodedRows, Penalty, PenaltyModule
 
 __all__ = ["Contractive"]
@@ -70,7 +71,8 @@ class _ContractiveModule(PenaltyModule):
         n_components = z.shape[-1]
         if not self.draws:
             return torch.eye(n_components).to(z)
-        signs = z.new_empty(self.n_projections, *z.shape).bernoulli_(0.5, generator=coded.generator)
+        empty, generator = z.new_empty(self.n_projections, *z.shape), coded.generator
+        signs = fill(empty, lambda chance: chance.bernoulli_(0.5, generator=generator), generator, axis=1)
         return (2.0 * signs - 1.0) / self.n_projections**0.5
 
     @staticmethod

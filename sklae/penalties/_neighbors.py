@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from sklae._tables.layout import Rows
 from sklae._utils.compat import Interval
+from sklae._utils.processes import undivided
 from sklae.penalties._base import CodedRows, Penalty, PenaltyModule
 
 __all__ = ["Neighbors"]
@@ -136,7 +137,8 @@ class _NeighborsModule(PenaltyModule):
         if self.pairs is None or not len(coded.z):
             return coded.z.new_zeros(())
         ends = self.pairs.draw(self.penalty.n_pairs, coded.generator)
-        z = coded.encode(Rows.concatenate(ends)).mean
+        with undivided(coded.generator):
+            z = coded.encode(Rows.concatenate(ends)).mean
         first, second = z.chunk(2)
         others = torch.randint(
             len(z), (self.penalty.n_negatives, len(first)), generator=coded.generator, device=z.device

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from sklae._utils.compat import Interval, StrOptions
+from sklae._utils.processes import whole_batch
 from sklae.penalties._base import ActiveCodes, CodedRows, Penalty, PenaltyModule
 
 __all__ = ["L1", "KLSparsity"]
@@ -49,9 +50,9 @@ class L1(Penalty):
     def term(self, z: torch.Tensor) -> torch.Tensor:
         return self._weight(_OF_DRAWN_CODES) * z.abs().sum(-1)
 
-    def relative_term(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the penalty of codes in units of their own size."""
-        size = z.square().mean(0).sqrt().clamp(min=_LEAST_SIZE)
+    def relative_term(self, z: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Return the penalty of codes in units of the size that those of the batch have."""
+        size = batch.square().mean(0).sqrt().clamp(min=_LEAST_SIZE)
         return self._weight(_OF_RECTIFIED_CODES) * (z / size).abs().sum(-1)
 
     def _weight(self, default: float) -> float:
@@ -68,8 +69,9 @@ class _L1Module(PenaltyModule):
     penalty: L1
 
     def forward(self, coded: CodedRows) -> torch.Tensor:
-        activated = isinstance(coded.q, ActiveCodes)
-        return self.penalty.relative_term(coded.z) if activated else self.penalty.term(coded.z)
+        if not isinstance(coded.q, ActiveCodes):
+            return self.penalty.term(coded.z)
+        return self.penalty.relative_term(coded.z, whole_batch(coded.z, coded.generator))
 
 
 class KLSparsity(Penalty):
@@ -141,4 +143,5 @@ class _KLSparsityModule(PenaltyModule):
 
     def forward(self, coded: CodedRows) -> torch.Tensor:
         q = coded.q
-        return self.penalty.term(q.raw + self.penalty.shift if isinstance(q, ActiveCodes) else coded.z)
+        z = q.raw + self.penalty.shift if isinstance(q, ActiveCodes) else coded.z
+        return self.penalty.term(whole_batch(z, coded.generator))

@@ -125,6 +125,7 @@ class _TopKActivation(nn.Module):
 
 
 class _BatchTopKActivation(nn.Module):
+    mixes_rows = True
     threshold: torch.Tensor
     n_batches: torch.Tensor
 

@@ -10,13 +10,14 @@ keeps its figures until ``plt.close()``: a server hands in Axes of its own, ``ma
 They need matplotlib: ``pip install "sklae[plot]"``.
 """
 
-from sklae.plotting._architecture import ArchitectureDisplay, Layer, summary
+from sklae.plotting._architecture import ArchitectureDisplay, summary
 from sklae.plotting._curves import LossCurveDisplay, training_curve
 from sklae.plotting._explanations import ExplanationDisplay
 from sklae.plotting._grids import LatentGridDisplay
 from sklae.plotting._images import image_grid
 from sklae.plotting._imputations import ImputationDisplay
 from sklae.plotting._information import KLDisplay
+from sklae.plotting._layers import Layer
 from sklae.plotting._maps import LatentSpaceDisplay, latent_map
 from sklae.plotting._reconstructions import ReconstructionDisplay, reconstructions
 from sklae.plotting._scores import OutlierScoreDisplay, score_histogram

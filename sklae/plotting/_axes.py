@@ -11,15 +11,15 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "COLORS", "GREY", "ORANGE", "add_legend", "axes_grid", "axes_or_new", "tidy"]
+__all__ = ["BLUE", "COLORS", "GREY", "ORANGE", "add_legend", "axes_grid", "axes_or_new", "ink", "tidy"]
 
 # Chosen by M. A. Petroff to be told apart by the colour-blind, too (arXiv 2107.02270).
 COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
-# They lie on both sides of what the colour-blind confuse, and differ in lightness.
-BLUE, ORANGE, GREY = "#33658a", "#d95f02", "#666666"
+# These, too; and they are seen on white and on black.
+BLUE, ORANGE, GREY = "#3b76a8", "#d95f02", "#7a7a7a"
 
 # pyplot counts its figures without one: two threads could be given the same figure
 _ONE_AT_A_TIME = Lock()
@@ -40,7 +40,7 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Any:
     return ax if ax is not None else _new_figure(1, 1, size)[0, 0]
 
 
-def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, float], **settings: Any) -> list[Any]:
+def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, float]) -> list[Any]:
     """Return Axes of ``n_panels`` panels: given ones, parts of one that is given, or those of a new figure.
 
     Parameters
@@ -51,8 +51,6 @@ def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, f
     n_panels, n_columns : int
     panel_size : tuple of two float
         Of each panel of a new figure, in inches.
-    **settings
-        ``sharex`` and ``sharey``, as `plt.subplots` has them, for a new figure.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, f
     n_lines = -(-n_panels // n_columns)
     if ax is None:
         width, height = panel_size
-        axes = list(_new_figure(n_lines, n_columns, (width * n_columns, height * n_lines), **settings).flat)
+        axes = list(_new_figure(n_lines, n_columns, (width * n_columns, height * n_lines)).flat)
         for spare in axes[n_panels:]:
             spare.remove()
         return axes[:n_panels]
@@ -96,20 +94,25 @@ def add_legend(axes: Sequence[Any], handles: Sequence[Any], *, is_own: bool) -> 
         axes[0].legend(handles=handles, frameon=False, fontsize="small")
 
 
+def ink(ax: Any) -> Any:
+    """Return the colour of the letters, which is light in dark styles."""
+    return ax.xaxis.label.get_color()
+
+
 def tidy(ax: Any) -> None:
     """Leave out the frame's upper and right line."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float], **settings: Any) -> np.ndarray:
+def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float]) -> np.ndarray:
     try:
         import matplotlib.pyplot as plt
-        from matplotlib.colors import to_rgb
+        from matplotlib.colors import to_rgb, to_rgba
     except ImportError as error:
         raise ImportError('matplotlib is missing; pictures need it. Run: pip install "sklae[plot]"') from error
     with _ONE_AT_A_TIME:
-        figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout="constrained", squeeze=False, **settings)
-        if figure.patch.get_facecolor()[3] < 1.0:
+        figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout="constrained", squeeze=False)
+        if float(to_rgba(figure.patch.get_facecolor())[3]) < 1.0:
             # a transparent figure on a notebook of the other shade would hide its letters
             is_light = float(np.mean(to_rgb(plt.rcParams["text.color"]))) > _LIGHT
             figure.patch.set_facecolor("black" if is_light else "white")

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_or_new
 from sklae.plotting._codes import MIDDLE, codes_of, decode
+from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, read_tables, short
+from sklae.plotting._tables import last_step, read_tables, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +133,7 @@ class LatentGridDisplay:
         >>> display.ax_.images[0].get_array().shape  # five by five, one pixel apart
         (44, 44)
         """
-        last, seen = last_step(estimator, X, "inverse_transform", "transform")
+        last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if X is None else []))
         codes = codes_of(last, seen, condition)
         if codes.shape[1] < 2:
             raise ValueError(f"Got a model of {codes.shape[1]} component; expected 2 or more. Use TraversalDisplay.")
@@ -177,7 +178,7 @@ class LatentGridDisplay:
 
     def _draw_column(self, ax: Any, cmap: str) -> Any:
         tables = read_tables(self.rows)
-        column = _position(tables, self.feature)
+        (column,) = check_features(tables, self.feature, (), 1)
         values = tables.values[0][:, column].reshape(len(self.y_values), len(self.x_values))
         levels = tables.levels.get(column)
         ax = axes_or_new(ax, (5.6, 4.6))
@@ -198,12 +199,3 @@ class LatentGridDisplay:
             bar.set_ticks(range(len(levels)), labels=levels)
         bar.set_label(tables.names[column])
         return ax
-
-
-def _position(tables: ReadTables, feature: Any) -> int:
-    names = tables.names
-    if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
-        return int(feature) % len(names)
-    if str(feature) not in names:
-        raise ValueError(f"Got feature={feature!r}, which is no column; expected a position or one of {names[:20]}.")
-    return names.index(str(feature))

@@ -153,8 +153,6 @@ class ImputationDisplay:
         -------
         self : object
         """
-        from matplotlib.patches import Patch
-
         filled = list(self.filled) if isinstance(self.filled, tuple) else [self.filled]
         tables, gaps = self._read(filled)
         n_gaps = gaps.sum(axis=0)
@@ -169,6 +167,8 @@ class ImputationDisplay:
             new = np.concatenate([table[gaps[:, j], j] for table in tables.values])
             parts = [tables.values[0][~gaps[:, j], j], new]
             draw_distributions(panel, tables, j, parts, f"{n_gaps[j]:,} of {len(gaps):,} filled")
+        from matplotlib.patches import Patch
+
         handles = [Patch(color=BLUE, label="observed"), Patch(color=ORANGE, label="filled in")]
         add_legend(self.axes_, handles, is_own=ax is None)
         return self

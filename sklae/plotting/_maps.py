@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae._tables.frames import is_gap
-from sklae.plotting._axes import BLUE, COLORS, GREY, axes_or_new, tidy
+from sklae.plotting._axes import BLUE, COLORS, GREY, axes_or_new, ink, tidy
 from sklae.plotting._reductions import reduce_codes
 from sklae.plotting._tables import GAP, last_step
 
@@ -269,7 +269,7 @@ class LatentSpaceDisplay:
 
     def _draw_outside(self, edge: np.ndarray) -> None:
         self.ax_.scatter(
-            edge[:, 0], edge[:, 1], marker="x", color="black", s=22, linewidths=0.8, clip_on=False, zorder=3
+            edge[:, 0], edge[:, 1], marker="x", color=ink(self.ax_), s=22, linewidths=0.8, clip_on=False, zorder=3
         )
         verb = "row lies" if self.n_outside == 1 else "rows lie"
         self.ax_.set_title(f"{self.n_outside:,} {verb} further out (x)", fontsize="small", loc="right", color=GREY)
@@ -353,6 +353,8 @@ def _far_out(positions: np.ndarray) -> np.ndarray:
 
 
 def _extremes(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest positions, some way apart."""
     if not len(positions):
         return np.zeros(2), np.ones(2)
-    return positions.min(axis=0), positions.max(axis=0)
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    return np.where(low < high, low, low - 0.5), np.where(low < high, high, high + 0.5)

@@ -228,7 +228,7 @@ def _draw_table(shown: dict[str, Any], scale: np.ndarray | None, ax: Any) -> Any
             shades.append(_offs(tables, values[row] - tables.values[0][row], spreads))
             labels.append(name)
     ax = draw_cells(
-        texts, np.array(shades), labels, tables.names, meaning="off the original (standard deviations)", ax=ax
+        texts, np.array(shades), labels, tables.names, meaning="off the original\n(standard deviations)", ax=ax
     )
     for row in range(1, len(tables.values[0])):
         ax.axhline(row * len(shown) - 0.5, color="black", linewidth=0.8)

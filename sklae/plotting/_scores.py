@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new, tidy
+from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new, ink, tidy
 from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class OutlierScoreDisplay:
         handles = [normal, outliers, self.line_]
         # a mark for each outlier: a bar of one row is easily overlooked
         marks = values[strange if self.y is None else self.y]
-        color, height = (ORANGE, 0.02) if self.y is None else ("black", 0.04)
+        color, height = (ORANGE, 0.02) if self.y is None else (ink(ax), 0.04)
         (rug,) = ax.plot(
             marks, np.full(len(marks), height), "|", color=color, transform=ax.get_xaxis_transform(), clip_on=False
         )
@@ -225,7 +225,7 @@ class OutlierScoreDisplay:
             own = {"color": color, "label": f"{name}: {int(part.sum()):,} rows", **look}
             ax.scatter(places[part], values[part], **own)
         if self.y is not None:
-            ring = {"s": 5 * size, "facecolors": "none", "edgecolors": "black", "linewidths": 0.9}
+            ring = {"s": 5 * size, "facecolors": "none", "edgecolors": ink(ax), "linewidths": 0.9}
             ax.scatter(places[self.y], values[self.y], **ring, label=self._known_label())
         if is_skewed:
             _make_logarithmic(ax.set_yscale, ax.yaxis, values)

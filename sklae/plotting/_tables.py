@@ -57,16 +57,12 @@ class ReadTables(NamedTuple):
 
     def spreads(self) -> np.ndarray:
         """Return the standard deviation of each column of the first table, (n_columns,); 1 where there is none."""
-        with np.errstate(invalid="ignore"):
-            there = ~np.isnan(self.values[0])
-            centered = np.where(there, self.values[0] - self.centers(), 0.0)
-        spread = np.sqrt((centered**2).sum(axis=0) / np.maximum(there.sum(axis=0), 1))
+        values = self.values[0]
+        there = ~np.isnan(values)
+        count = np.maximum(there.sum(axis=0), 1)
+        center = np.where(there, values, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(there, values - center, 0.0) ** 2).sum(axis=0) / count)
         return np.where(spread > 0, spread, 1.0)
-
-    def centers(self) -> np.ndarray:
-        """Return the mean of each column of the first table, (n_columns,)."""
-        there = ~np.isnan(self.values[0])
-        return np.where(there, self.values[0], 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
 
 
 def read_tables(*tables: Any, categorical_features: Any = "from_dtype") -> ReadTables:

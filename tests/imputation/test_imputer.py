@@ -58,7 +58,9 @@ MODES = {
 }
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(
+    params=[pytest.param(mode, marks=pytest.mark.slow if mode.endswith("without a start") else ()) for mode in MODES]
+)
 def imputer(request, few_steps):
     return clone(AEImputer(random_state=0, **MODES[request.param]))
 

@@ -36,8 +36,8 @@ def planted():
 
 
 @pytest.mark.parametrize("contamination", ["auto", 0.1])
-@pytest.mark.parametrize("anomaly_score", ["combined", "reconstruction", "neighbors"])
-@pytest.mark.parametrize("make", [ae, vae])
+@pytest.mark.parametrize("anomaly_score", ["combined", pytest.param("reconstruction", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("make", [ae, pytest.param(vae, marks=pytest.mark.slow)])
 def test_scores_decisions_and_labels_agree(make, contamination, anomaly_score):
     settings = {"contamination": contamination, "anomaly_score": anomaly_score, "random_state": 0}
     model = AEOutlierDetector(make(**LINEAR), **settings).fit(X)

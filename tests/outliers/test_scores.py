@@ -17,8 +17,10 @@ from sklae._outliers.trimming import clique
 
 X = make_table(150, 5)
 FAR = X[:4] + np.array([[5.0, 50.0, 1e6, 1e100]]).T * X.std(0)
+# Of single kinds of evidence these say in the quick suite what holds for all.
+QUICK_SCORES = ("reconstruction", "neighbors")
 SCORES = [
-    *EVIDENCE,
+    *(pytest.param(name, marks=() if name in QUICK_SCORES else pytest.mark.slow) for name in EVIDENCE),
     "combined",
     pytest.param(["elbo", "neighbors"], marks=pytest.mark.slow),
     pytest.param(["reconstruction", "elbo", "neighbors"], marks=pytest.mark.slow),

@@ -796,7 +796,7 @@ def test_a_frame_is_read_once(monkeypatch):
     from sklae._tables import table as _table
 
     read = []
-    values_of = _table.values_of
-    monkeypatch.setattr(_table, "values_of", lambda frame, i: read.append(i) or values_of(frame, i))
+    distinct_of = _table.distinct_of
+    monkeypatch.setattr(_table, "distinct_of", lambda frame, i: read.append(i) or distinct_of(frame, i))
     quick(VAETransformer, max_iter=1, sample_from="aggregate").fit(PANDAS)
     assert len(read) == len(set(read)) > 0

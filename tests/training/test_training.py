@@ -1,5 +1,7 @@
 """The engine: bit-equal to stock skorch, and users' skorch habits work."""
 
+import pickle
+import re
 import warnings
 
 import numpy as np
@@ -27,6 +29,7 @@ from sklae._training.batches import Batches, EncodedRows
 from sklae._training.optimizers import Adam, AdamW
 from sklae._utils.random import generate
 from sklae.corruptions import Masking
+from sklae.exceptions import DivergenceError
 from sklae.networks import MLP
 from sklae.penalties import L1
 
@@ -338,11 +341,30 @@ def test_shuffled_batches_hold_every_row_once(n_columns):
     assert torch.equal(first.sort().values, x[:, 0])
 
 
-def test_verbose_prints_a_line_per_epoch(capsys):
+def test_verbose_tells_of_epochs(capsys):
     fit(verbose=0)
-    assert capsys.readouterr().out == ""
-    fit(verbose=1)
+    assert capsys.readouterr() == ("", "")
+    fit(VAETransformer, verbose=1)
+    out, told = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"training: 100%\S* 4/4 \[.*epoch/s, loss=\S+, reconstruction=\S+, kl=\S+\]\n", told)
+    fit(verbose=2)
     assert len(capsys.readouterr().out.strip().splitlines()) == 2 + 4
+
+
+def test_a_bar_is_drawn_over_itself_on_a_terminal_only(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    model = fit(VAETransformer, verbose=1)
+    told = capsys.readouterr().err
+    assert "\r" in told
+    assert "4/4" in told
+    assert pickle.loads(pickle.dumps(model)).n_iter_ == 4
+
+
+def test_a_fit_that_fails_leaves_no_bar_open(capsys):
+    with pytest.raises(DivergenceError):
+        fit(verbose=1, learning_rate_init=1e30)
+    assert capsys.readouterr().err.endswith("\n")
 
 
 def test_device_auto_picks_one_that_works():
@@ -433,3 +455,10 @@ def test_so_does_training_out_of_memory(error, monkeypatch):
     ) as told:
         fit()
     assert str(error) not in str(told.value)
+
+
+def test_rows_go_to_a_device_once():
+    """Epochs of batches are views of the same rows there."""
+    rows = EncodedRows(Rows(torch.ones(6, 2), None, None))
+    epochs = [[batch.rows.x._base for batch in rows.batches(3, device="meta")] for _ in range(2)]
+    assert all(whole is epochs[0][0] for epoch in epochs for whole in epoch)

@@ -1,0 +1,1 @@
+"""How few bytes tables and images take."""
