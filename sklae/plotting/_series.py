@@ -124,11 +124,12 @@ class TraversalDisplay:
         >>> [label.get_text() for label in display.ax_.get_yticklabels()]
         ['component 0', 'component 2']
         """
-        last, seen = last_step(estimator, X, "inverse_transform", "transform")
-        if np.shape(seen)[0] < 1:
-            raise ValueError(f"Got X of shape {np.shape(seen)}; expected at least one row. Pass one or more.")
+        n_rows = np.shape(X)[0]
+        if n_rows < 1:
+            raise ValueError(f"Got X of shape {np.shape(X)}; expected at least one row. Pass one or more.")
+        last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if n_rows == 1 else []))
         own = np.asarray(last.transform(seen[:1]))
-        codes = codes_of(last, seen if np.shape(seen)[0] > 1 else None, condition)
+        codes = codes_of(last, seen if n_rows > 1 else None, condition)
         if components is None:
             components = np.argsort(-codes.std(axis=0), kind="stable")[:8].tolist()
         wrong = [i for i in components if not -codes.shape[1] <= i < codes.shape[1]]

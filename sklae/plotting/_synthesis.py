@@ -74,6 +74,7 @@ class SynthesisDisplay:
         *,
         n_samples: int | None = None,
         condition: Any = None,
+        categorical_features: Any = "from_dtype",
         kind: str = "columns",
         features: Any = None,
         max_features: int | None = None,
@@ -92,6 +93,8 @@ class SynthesisDisplay:
             How many rows to draw (for each condition); None: as many as there are real ones, at most 10,000.
         condition : frame, mapping, array-like or scalar, default=None
             As ``sample`` has it.
+        categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+            As the class has it.
         kind, features, max_features
             As `plot` has them.
         random_state : int, RandomState instance or None, default=None
@@ -118,7 +121,8 @@ class SynthesisDisplay:
         n_samples = min(np.shape(seen)[0], 10_000) if n_samples is None else n_samples
         given = {} if condition is None else {"condition": condition}
         synthetic = last.sample(n_samples, random_state=random_state, **given)
-        return cls(seen, synthetic).plot(ax, kind=kind, features=features, max_features=max_features)
+        display = cls(seen, synthetic, categorical_features=categorical_features)
+        return display.plot(ax, kind=kind, features=features, max_features=max_features)
 
     @classmethod
     def from_predictions(

@@ -207,6 +207,10 @@ def test_a_traversal_sets_one_component_after_the_other(of_digits):
     assert [text.get_text() for text in display.ax_.get_xticklabels()] == ["-1", "0", "4"]
     most = int(of_digits.transform(DIGITS).std(axis=0).argmax())
     assert TraversalDisplay.from_estimator(of_digits, DIGITS, shape=(8, 8)).components[0] == most
+    with pytest.raises(TypeError, match="Got PCA, which has no sample"):  # to say how far its components reach
+        TraversalDisplay.from_estimator(PCA(2).fit(DIGITS), DIGITS[:1], shape=(8, 8))
+    with pytest.raises(ValueError, match="at least one row"):
+        TraversalDisplay.from_estimator(of_digits, DIGITS[:0], shape=(8, 8))
     with pytest.raises(ValueError, match="integers below 3"):
         TraversalDisplay.from_estimator(of_digits, DIGITS, components=[3], shape=(8, 8))
 
