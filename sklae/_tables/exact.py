@@ -146,15 +146,24 @@ def _native(values: np.ndarray) -> np.ndarray:
 
 
 def _of_array(X: Any) -> Parts:
-    if isinstance(X, np.ma.MaskedArray) or hasattr(X, "toarray"):
+    if hasattr(X, "toarray"):
         raise TypeError(
-            f"Got a {type(X).__name__}; expected an array or a frame. Fill it, or call its toarray() first."
+            f"Got a {type(X).__name__}, sparse data; expected an array or a frame. Call its toarray() first."
         )
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError("Got a MaskedArray; expected an array or a frame. Call its filled() first.")
     table = np.asarray(X)
-    if table.ndim != 2 or not table.shape[1]:
+    if table.dtype.kind == "c":
         raise ValueError(
-            f"Got an array of shape {table.shape}; expected (n_rows, n_columns). Of images call reshape(len(X), -1)."
+            "Complex data not supported; expected numbers of at most 64 bits. Split real and imaginary parts."
         )
+    if table.ndim != 2:
+        raise ValueError(
+            f"Got an array of shape {table.shape}; expected 2D array, (n_rows, n_columns). Reshape your data: "
+            "of images call reshape(len(X), -1)."
+        )
+    if not table.shape[1]:
+        raise ValueError(f"Got 0 feature(s) (shape={table.shape}) while a minimum of 1 is required.")
     if table.dtype.kind not in "biufOUmM" or (table.dtype.itemsize > 8 and table.dtype.kind == "f"):
         raise ValueError(f"Got an array of dtype {table.dtype}; expected numbers of at most 64 bits, or objects.")
     of_cells = table.dtype.kind in "OU"

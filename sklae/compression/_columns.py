@@ -157,7 +157,8 @@ def fit_column(
         if best.bits < _PROMISING * plain.bits:
             tried.append(best)
         else:  # not worth subtracting, but maybe asking for
-            tried.append(plain._replace(predicted=best.predicted, prediction=best.prediction.only_asked()))
+            asked_for = best.prediction.only_asked()
+            tried.append(plain._replace(predicted=asked_for.of(known, of_range), prediction=asked_for))
     known_features = [known.feature(each) for each in features]
     found = []
     for each in tried:

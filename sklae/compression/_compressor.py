@@ -285,6 +285,11 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         codes = [self._book.codes(as_numbers(self._model, chunk)) for chunk in self._chunks(parts)]
         return np.concatenate([np.stack([series.values for series in each], axis=1) for each in codes])
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
     def _read(self, X: Any) -> Parts:
         """Return the parts of a table with the columns that were fitted."""
         check_is_fitted(self)

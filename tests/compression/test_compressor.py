@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
+from sklearn.utils.estimator_checks import check_estimator
 
 import sklae
 from sklae.compression import Compressor, rate_distortion_curve
@@ -356,6 +357,10 @@ def test_without_constriction_the_extra_is_named(monkeypatch, fitted):
         Compressor().fit(fitted[1])
     with pytest.raises(ImportError, match=r"sklae\[compress\]"):
         Compressor().decompress(fitted[2])
+
+
+def test_it_is_an_estimator():
+    check_estimator(Compressor(random_state=0))
 
 
 def test_global_generators_are_left_alone(untouched_globals):

@@ -129,7 +129,7 @@ def test_rows_are_joined():
     ("table", "says"),
     [
         (np.zeros(3), "shape"),
-        (np.zeros((2, 2), dtype=complex), "dtype complex"),
+        (np.zeros((2, 2), dtype=complex), "Complex"),
         (np.ma.masked_array(np.eye(2)), "MaskedArray"),
         (pd.DataFrame({"a": [[1], [2]]}), "list in column 'a'"),
         (pd.DataFrame(np.eye(2), columns=["a", "a"]), "twice"),
