@@ -129,7 +129,6 @@ TABLES = {
     "polars lists": (pl_with(pl.Series([[1, 2]] * len(X))), r"'b' \(List", *VECTORIZE),
     "polars nulls": (pl_with(pl.lit(None)), r"\['b'\]", "expected at least one", "Drop"),
     "polars infinite": (pl_with(pl.lit(float("inf"))), "infinity", "", "Replace.*NaN"),
-    "polars lazy": (PL.lazy(), "LazyFrame|sequence", "", "collect|array of numbers"),
 }
 
 

@@ -63,7 +63,11 @@ class LazyRows(RowSource):
     def _n_rows(self) -> int:
         import polars as pl
 
-        return int(self.frame.select(pl.len()).collect(engine="streaming").item())
+        return int(self._collected(self.frame.select(pl.len())).item())
+
+    def _collected(self, frame: Any) -> Any:
+        """Return a lazy frame's rows, computed in parts where polars can."""
+        return frame.collect(engine="streaming") if hasattr(frame, "collect_batches") else frame.collect()
 
     @cached_property
     def _partition_sizes(self) -> list[int]:
@@ -79,7 +83,7 @@ class LazyRows(RowSource):
             yield from self.frame.collect_batches(chunk_size=size, maintain_order=True)
             return
         for start in range(0, len(self), size):
-            yield self.frame.slice(start, size).collect(engine="streaming")
+            yield self._collected(self.frame.slice(start, size))
 
     def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Any]]:
         if random_state is None or self._is_polars:
@@ -94,4 +98,4 @@ class LazyRows(RowSource):
 def is_lazy(X: Any) -> bool:
     """Whether X is a frame whose rows have yet to be computed: of polars, or of Dask."""
     is_polars = hasattr(X, "collect") and hasattr(X, "collect_schema")
-    return is_polars or (hasattr(X, "compute") and hasattr(X, "npartitions") and hasattr(X, "columns"))
+    return is_polars or all(hasattr(X, name) for name in ("compute", "map_partitions", "npartitions"))

@@ -27,7 +27,7 @@ REFUSED = {
         [1, 1, 1],
         r"Got sample_weight that can't be used \(.*shape == \(3,\).*\); expected one .* 4 rows, .*Pass weights in",
     ),
-    "a column": (np.ones((4, 1)), r"Got sample_weight that can't be used \(.* 2D array.*\); expected"),
+    "a column": (np.ones((4, 1)), r"Got sample_weight that can't be used \(.* [12]D array.*\); expected"),
     "text": (["a", "b", "c", "d"], r"Got sample_weight that can't be used \(.*\); expected one finite number"),
     "masked": (np.ma.array([1, 1, 1, 1], mask=[0, 0, 0, 1]), r"Got sample_weight that can't be used \(.*NaN"),
 }
