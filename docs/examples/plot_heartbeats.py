@@ -62,7 +62,7 @@ for name, beats in rebuilt.items():
     print(f"{name:10} squared error {np.mean((beats - test) ** 2):.4f}")
 
 # %%
-# A usual beat, and the three that are rebuilt worst.
+# A beat of middling error, and the three that are rebuilt worst.
 
 # sphinx_gallery_thumbnail_number = 2
 error = np.mean((rebuilt["attention"] - test) ** 2, axis=1)
@@ -78,6 +78,6 @@ axes[0].legend(frameon=False)
 # %%
 # Kinds of beats
 # --------------
-# Nobody told the model of kinds. Eight numbers keep them apart, and a detector of outliers could go on from here.
+# Nobody told the model of kinds. On this map of the codes they lie apart for the most part.
 LatentSpaceDisplay.from_estimator(attention, test, np.where(is_normal, "normal", "another kind"), y_name="beat")
 plt.show()
