@@ -3,7 +3,7 @@ Adversaries
 ===========
 
 Two models that learn by being found out. The adversarial autoencoder has its codes judged, and they come to lie as a
-prior says, here on a ring. The VAE-GAN has its pictures judged, and they come out less blurred.
+prior says, here on a ring. The VAE-GAN has its pictures judged, and they come out a little sharper.
 """
 
 # %%
