@@ -172,7 +172,7 @@ def fit_cells(kind: str, values: np.ndarray, missing: np.ndarray | None, bound: 
     there = (
         there[np.isfinite(there)] if there.dtype.kind == "f" else there[np.abs(there.astype(np.float64)) < _FARTHEST]
     )
-    is_exact = kind not in ("float", "integer")
+    is_exact = kind not in ("float", "integer") or not len(there)
     form = fit_form(there, bound, is_exact=is_exact)
     ints = form.to_ints(there)
     if not len(ints):

@@ -134,7 +134,8 @@ def fit_codebook(autoencoder: Any, table: np.ndarray, precision: np.ndarray, uni
             ints.min(axis=0) - room, ints.max(axis=0) + room, np.median(ints, axis=0), strict=True
         )
     ]
-    lows, highs = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+    there = np.ma.masked_invalid(table)
+    lows, highs = there.min(axis=0).filled(0.0), there.max(axis=0).filled(0.0)
     decoder = copy.deepcopy(autoencoder)
     with torch.no_grad():
         for each in decoder.net_.module_.encoder.parameters():
@@ -161,9 +162,10 @@ def _best_step(
     found = []
     for step in _STEPS:
         rounded = np.rint(codes / (deviation * step)) * (deviation * step)
-        spread = np.nanmean((table - np.asarray(autoencoder.inverse_transform(rounded))) ** 2, axis=0)
-        left = np.nansum(0.5 * np.log2(1.0 + spread / precision**2))
-        found.append((spread.sum(), left + len(deviation) * np.log2(1.0 / step + 1.0)))
+        left = table - np.asarray(autoencoder.inverse_transform(rounded))
+        spread = np.ma.masked_invalid(left**2).mean(axis=0).filled(0.0)
+        bits_left = (0.5 * np.log2(1.0 + spread / precision**2)).sum()
+        found.append((spread.sum(), bits_left + len(deviation) * np.log2(1.0 / step + 1.0)))
     spreads, bits = np.array(found).T
     if np.isinf(
         precision

@@ -15,7 +15,7 @@ from sklae.compression._codebook import CodeBook, fit_codebook
 from sklae.compression._columns import ColumnModel, fit_column
 from sklae.compression._images import Raster
 from sklae.compression._known import Feature, Known, Range, Series
-from sklae.compression._model import Cells, TableModel, as_numbers, is_centered
+from sklae.compression._model import Cells, TableModel, as_numbers, is_centered, is_modelled
 from sklae.compression._numbers import Grid
 from sklae.compression._prediction import Prediction, fit_prediction
 from sklae.compression._screening import Screen
@@ -98,14 +98,14 @@ def _with_codes(
     """Return the model with a code book and the prior of its codes."""
     every = [model.cells_at(i) for i in range(model.n_columns)]
     table = as_numbers(model, parts)
-    levels = [i for i, each in enumerate(every) if not each.range.is_number]
+    levels = [i for i, each in enumerate(every) if not each.range.is_number and is_modelled(each)]
     fitted = clone(autoencoder)
     if levels:
         fitted.set_params(categorical_features=levels)
     if fitted.random_state is None:
         fitted.set_params(random_state=draw_seed(rng))
     fitted.fit(table)
-    deviation = np.nan_to_num(np.nanstd(table, axis=0), nan=1.0)
+    deviation = np.ma.masked_invalid(table).std(axis=0).filled(0.0)
     bounds = np.array([each.bound if isinstance(each, NumberCells) else 0.0 for each in every])
     precision = np.where(bounds > 0.0, bounds / np.sqrt(3.0), np.maximum(deviation / 64.0, 1e-6))
     units = np.where((bounds > 0.0) & np.isfinite(bounds), 2.0 * bounds, deviation) / _FINE

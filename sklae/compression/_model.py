@@ -20,9 +20,11 @@ from sklae.compression._known import Known, Series
 from sklae.compression._packing import pack, unpack
 from sklae.networks._shapes import ImageShape
 
-__all__ = ["Cells", "Coded", "Decoded", "TableModel", "as_numbers", "is_centered"]
+__all__ = ["Cells", "Coded", "Decoded", "TableModel", "as_numbers", "is_centered", "is_modelled"]
 
 Cells = NumberCells | KeyCells
+# That an autoencoder takes.
+_MOST_LEVELS = 255
 
 
 class Coded(NamedTuple):
@@ -226,11 +228,22 @@ def is_centered(cells: Cells) -> bool:
     return isinstance(cells, NumberCells) and cells.bound > 0.0
 
 
+def is_modelled(cells: Cells) -> bool:
+    """Return whether an autoencoder is shown a column: not one without variety, nor one of very many levels."""
+    width = cells.range.width
+    if not cells.range.is_number:
+        return 0 < width < _MOST_LEVELS
+    return width > 0 or is_centered(cells)
+
+
 def as_numbers(model: TableModel, parts: Parts) -> np.ndarray:
     """Return rows as an autoencoder takes them, float32: numbers, and codes of levels; NaN for what is neither."""
     out = np.empty((len(parts), model.n_columns), dtype=np.float32)
     for i, (values, missing) in enumerate(zip(parts.values, parts.missing, strict=True)):
         cells = model.cells_at(i)
+        if not is_modelled(cells):
+            out[:, i] = 0.0
+            continue
         if isinstance(cells, KeyCells):
             series = cells.encode(values, None)
             out[:, i] = np.where(series.is_present, series.values, np.nan)

@@ -226,7 +226,10 @@ def _bounded(values: np.ndarray, bound: float, decimals: int | None) -> Form | N
     if decimals is not None and half > 1:
         forms.append(Lattice(decimals, unit, 2 * half - 1, least))
     for form in forms:
-        back = form.from_ints(form.to_ints(values)).astype(values.dtype)
+        back = form.from_ints(form.to_ints(values))
+        if values.dtype.kind in "iu":  # the middle of the last cell may be beyond the dtype; decoding ends there, too
+            back = np.clip(back, np.iinfo(values.dtype).min, np.iinfo(values.dtype).max)
+        back = back.astype(values.dtype)
         if (np.abs(back.astype(np.float64) - values.astype(np.float64)) <= bound).mean() >= _ENOUGH_BOUNDED:
             return form
     return None

@@ -153,3 +153,5 @@ def test_integers_stay_integers():
     assert back.dtype.kind == "i"
     assert np.abs(back - values).max() == 1
     assert fit_form(values, 0.9, is_exact=False).width == 1
+    # the last cell reaches beyond what the dtype holds
+    assert fit_form(np.arange(256, dtype=np.uint8), 25.5, is_exact=False).width == 51

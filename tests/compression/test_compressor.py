@@ -309,11 +309,14 @@ def test_codes_of_an_autoencoder(digits, max_error):
     np.testing.assert_array_equal(copied.transform(digits), codes)
 
 
-def test_codes_help_where_columns_are_noisy_views_of_few_causes():
-    """Beside a decoder that knows the causes, columns are coded from it, and gaps and text come along."""
+def test_tables_of_all_kinds_of_columns_have_codes():
     frame = _frame(300)
-    compressor = Compressor(_autoencoder(), max_error="5%", random_state=0).fit(frame.drop(columns="name"))
-    back = compressor.decompress(compressor.compress(frame.drop(columns="name")))
+    frame["empty"], frame["constant"] = np.nan, 7
+    compressor = Compressor(_autoencoder(), max_error="5%", random_state=0).fit(frame)
+    back = compressor.decompress(compressor.compress(frame))
+    assert back["name"].equals(frame["name"])
+    assert back["empty"].isna().all()
+    assert (back["constant"] == 7).all()
     assert (back["gappy"].isna() == frame["gappy"].isna()).all()
     assert back["kind"].equals(frame["kind"])
     both = (frame["gappy"] - back["gappy"]).abs().max()
