@@ -110,6 +110,7 @@ class DataParallel(OneProcess):
             "learning_rate_init": net.lr,
             "batch_size": net.batch_size,
             "number of epochs trained": len(net.history),
+            "columns": _columns_of(net.module__layout),
             "random_state": net.seeds,
             "state of random numbers": tuple(bytes(g.get_state().numpy()) for g in (net.noise_, net.shuffle_)),
         }
@@ -226,6 +227,13 @@ def _owner(net: Any, term: str) -> str:
     return f"divergence={objective.divergence.divergence!r}"
 
 
+def _columns_of(layout: Any) -> tuple[Any, ...]:
+    """Return what processes have to have in common of their columns, as values that compare."""
+    columns, categories = layout.columns, layout.columns.categories
+    levels = tuple((i, tuple(map(repr, known))) for i, known in sorted(categories.levels.items()))
+    return columns.names, categories.kinds, levels, tuple(columns.condition.tolist()), str(layout.dtype)
+
+
 def _is_close(own: torch.Tensor, whole: torch.Tensor) -> bool:
     return bool(((own - whole).abs() <= _ROUNDING * (1.0 + whole.abs())).all() or not whole.isfinite().all())
 
@@ -237,12 +245,14 @@ def _differ(sums: list[float], others: list[float], sizes: list[float]) -> bool:
 
 
 def _sums(net: Any, *datasets: Any) -> tuple[list[float], list[float]]:
-    """Return sums over rows in memory, and over weights that were trained before, by place; and their sizes."""
+    """Return sums over rows in memory, scales, and weights that were trained before, by place; and their sizes."""
     tensors = []
     for dataset in datasets:
         if isinstance(dataset, EncodedRows):
             tensors += [part for rows in (dataset.rows, dataset.targets) for part in rows if part is not None]
             tensors += [] if dataset.weight is None else [dataset.weight]
+    scaling = net.module__layout.scaling
+    tensors += [torch.from_numpy(scaling.mean), torch.from_numpy(scaling.deviation)]
     if len(net.history):
         tensors += [tensor.detach() for tensor in tensors_of(net.learners) if tensor.is_floating_point()]
     sums, sizes = [], []

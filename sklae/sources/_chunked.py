@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
+import numpy as np
+
+from sklae._tables.frames import is_frame
 from sklae._tables.sources import RowSource
 from sklae.sources._base import as_table
 
@@ -49,6 +53,8 @@ class ChunkedRows(RowSource):
                 f"Got a {type(make).__name__}; expected a function that returns an iterable of tables, since rows are "
                 "read several times. Pass lambda: ..., or the generator function itself, not what it returns."
             )
+        if n_rows is not None and (isinstance(n_rows, bool) or not isinstance(n_rows, Integral) or n_rows < 0):
+            raise ValueError(f"Got n_rows={n_rows!r}; expected an integer of at least 0, or None.")
         self.make = make
         self.n_rows = n_rows
 
@@ -60,4 +66,10 @@ class ChunkedRows(RowSource):
         return sum(len(chunk) for chunk in self.chunks())
 
     def chunks(self) -> Iterator[Any]:
-        yield from map(as_table, self.make())
+        tables = self.make()
+        if is_frame(tables) or isinstance(tables, np.ndarray) or not isinstance(tables, Iterable):
+            raise TypeError(
+                f"Got a function that returns a {type(tables).__name__}; expected one that returns an iterable of "
+                "tables. Return a list of them, or yield them one by one."
+            )
+        yield from map(as_table, tables)

@@ -52,6 +52,11 @@ class CSVRows(RowSource):
 
     def __init__(self, path: Any, *, chunk_size: int | None = None, **read_csv: Any):
         needs("pandas", "a CSV file")
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(
+                f"Got path of type {type(path).__name__}; expected the path of one CSV file. Of several: "
+                "ChunkedRows(lambda: map(pandas.read_csv, paths))."
+            )
         if not os.path.isfile(path):
             raise FileNotFoundError(f"Got path={os.fspath(path)!r}, which is not there; expected a CSV file.")
         if own := {"chunksize", "iterator", "nrows", "low_memory"} & read_csv.keys():

@@ -36,7 +36,8 @@ class ParquetRows(RowSource):
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or no such column.
+        If there is no such file, or no such column; if a file is no Parquet file, has other columns than the first, or
+        columns of a type that does not go with its. Integers and decimals, or gaps and anything, go together.
     ImportError
         Without pyarrow (``pip install 'sklae[tables]'``).
 
@@ -61,13 +62,15 @@ class ParquetRows(RowSource):
 
         self.path = path
         dataset = path if isinstance(path, pyarrow.dataset.Dataset) else _open(path)
-        known = dataset.schema.names
+        fragments = list(dataset.get_fragments())
+        schema = _common_schema(fragments, dataset.schema)
+        known = schema.names
         if wrong := [name for name in columns or () if name not in known]:
             raise ValueError(f"Got columns with {wrong[0]!r}, which is not there; expected names among {known[:20]}.")
         self.columns = known if columns is None else list(columns)
         self.chunk_size = chunk_rows(chunk_size, len(self.columns))
-        self._schema = dataset.schema
-        self._groups = [group for file in dataset.get_fragments() for group in file.split_by_row_group()]
+        self._schema = schema
+        self._groups = [group for file in fragments for group in file.split_by_row_group()]
         self._starts = [0, *accumulate(sum(part.num_rows for part in group.row_groups) for group in self._groups)]
 
     def __repr__(self) -> str:
@@ -125,10 +128,57 @@ class ParquetRows(RowSource):
 
 
 def _open(path: Any) -> Any:
+    import pyarrow
     import pyarrow.dataset
 
     several = isinstance(path, (list, tuple))
     paths = [os.fspath(each) for each in (path if several else [path])]
+    if not paths:
+        raise ValueError("Got an empty list of files; expected at least one.")
     if missing := [each for each in paths if not os.path.exists(each)]:
         raise FileNotFoundError(f"Got path={missing[0]!r}, which is not there; expected a file or a folder.")
-    return pyarrow.dataset.dataset(paths if several else paths[0], format="parquet", partitioning="hive")
+    try:
+        return pyarrow.dataset.dataset(paths if several else paths[0], format="parquet", partitioning="hive")
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _no_parquet(paths[0], error) from error
+
+
+def _no_parquet(path: str, error: Exception) -> ValueError:
+    text = str(error).splitlines()[0][:200]
+    return ValueError(f"Got {path!r}, which can't be read as Parquet ({text}); expected Parquet files alone.")
+
+
+def _common_schema(fragments: list[Any], first: Any) -> Any:
+    """Return names and types that all files have, with the keys of partitions."""
+    import pyarrow
+
+    schemas = []
+    for file in fragments:
+        try:
+            schemas.append(file.physical_schema)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise _no_parquet(file.path, error) from error
+    for file, schema in zip(fragments, schemas, strict=True):
+        if len(set(schema.names)) < len(schema.names):
+            twice = next(name for name in schema.names if schema.names.count(name) > 1)
+            raise ValueError(f"Got column {twice!r} twice in {file.path!r}; expected unique names. Rename one.")
+        if others := sorted(set(schema.names) ^ set(schemas[0].names)):
+            raise ValueError(
+                f"Got {file.path!r}, and {fragments[0].path!r} with other columns: {others[:5]} are in one of them "
+                "only; expected the same. Write all files with the same columns."
+            )
+    if all(schema.equals(schemas[0]) for schema in schemas):
+        return first
+    fields = []
+    for name in schemas[0].names:
+        try:
+            parts = [pyarrow.schema([schema.field(name)]) for schema in schemas]
+            fields.append(pyarrow.unify_schemas(parts, promote_options="permissive").field(0))
+        except pyarrow.ArrowException as error:
+            types = list(dict.fromkeys(str(schema.field(name).type) for schema in schemas))
+            raise ValueError(
+                f"Got column {name!r} with types {types} in files of {os.path.dirname(fragments[0].path)!r}; expected "
+                "one, or such as go together. Write it with one type."
+            ) from error
+    keys = [first.field(name) for name in first.names if name not in schemas[0].names]
+    return pyarrow.schema([*fields, *keys], metadata=first.metadata)

@@ -65,6 +65,10 @@ def to_parquet(verb: Callable[[Any], Any], rows: Any, path: str | os.PathLike, *
     needs("pyarrow", "a Parquet file to write")
     import pyarrow.parquet
 
+    if not callable(verb):
+        raise TypeError(f"Got verb={verb!r}; expected a function of a table, such as estimator.transform.")
+    if os.path.isdir(path):
+        raise ValueError(f"Got path={os.fspath(path)!r}, which is a folder; expected a file to write.")
     source = as_source(rows)
     if not isinstance(source, RowSource):
         raise TypeError(
@@ -76,9 +80,9 @@ def to_parquet(verb: Callable[[Any], Any], rows: Any, path: str | os.PathLike, *
         try:
             for chunk in progress(source.checked_chunks(), "rows", verbose=bool(verbose), total=len(source)):
                 answer = verb(chunk)
-                if len(answer) != len(chunk):
+                if (n_answers := len(answer) if hasattr(answer, "__len__") else 0) != len(chunk):
                     raise ValueError(
-                        f"Got {len(answer)} rows from the verb for {len(chunk)}; expected one each. Several "
+                        f"Got {n_answers} rows from the verb for {len(chunk)}; expected one each. Several "
                         "imputations are written one by one."
                     )
                 table = _arrow_table(answer, verb)

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from broken_fits import main as leave
@@ -151,6 +152,17 @@ def _refusals():
             AutoencoderTransformer(2, **PLAIN, standardize=False).fit(X)
         except ValueError as error:
             said.append(str(error))
+        levels = ["p", "q"] if job.rank else ["yes", "yet"]
+        for other in (
+            table() * (1 + job.rank),  # encoded alike
+            pd.DataFrame(table(), columns=[f"{name}{job.rank}" for name in "abcdef"]),
+            pd.DataFrame({"a": table()[:, 0], "b": np.take(levels, np.arange(203) % 2)}),
+            table().astype(np.float32 if job.rank else np.float64),
+        ):
+            try:
+                AutoencoderTransformer(2, **PLAIN).fit(other)
+            except ValueError as error:
+                said.append(str(error))
         said.append(AutoencoderTransformer(2, **PLAIN).fit(table()).n_iter_)
     return said
 
@@ -161,7 +173,7 @@ def test_what_cannot_be_shared_is_refused_in_all_ranks_and_the_job_goes_on():
     for expected, said in zip(REFUSED, first, strict=False):
         assert expected in said
     *differ, n_epochs = first[len(REFUSED) :]
-    names = ["number of rows", "random_state", "batch_size", "network", "table"]
+    names = ["number of rows", "random_state", "batch_size", "network", "table", "table", *["columns"] * 3]
     for name, said in zip(names, differ, strict=True):
         assert f"Got another {name} in rank 1 than in rank 0" in said
     assert n_epochs == 3

@@ -279,6 +279,43 @@ def test_parquet_files(mixed, tmp_path):
     assert len(model.transform(source)) == 241
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [
+        ([1, 2], [0.5, 2.0], float),
+        ([0.5, 2.0], [1, 2], float),
+        (np.array([1, 2], np.int8), [1_000, 2], np.int64),
+        (np.array([1, 2], np.float32), [0.1, 2.0], float),
+        ([None, None], ["x", "y"], pd.Series(["x"]).dtype),
+        (["x", "y"], [None, None], pd.Series(["x"]).dtype),
+    ],
+)
+def test_files_of_a_folder_have_one_type_a_column(first, second, dtype, tmp_path):
+    """As they have it in pandas, whichever file comes first."""
+    parts = [pd.DataFrame({"a": values}) for values in (first, second)]
+    for i, part in enumerate(parts):
+        part.to_parquet(tmp_path / f"{i}.parquet")
+    read = joined(ParquetRows(tmp_path))
+    assert read["a"].dtype == dtype
+    assert read["a"].dropna().tolist() == [value for part in parts for value in part["a"].dropna().tolist()]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"a": [True, False]}, {"a": [7, 2]}, r"Got column 'a' with types \['bool', 'int64'\]"),
+        ({"a": ["x", "y"]}, {"a": [7, 2]}, "Got column 'a' with types .*expected one"),
+        ({"a": [1], "b": [1]}, {"a": [1]}, r"1\.parquet', and .*0\.parquet' with other columns: \['b'\]"),
+        ({"a": [1]}, {"a": [1], "b": [1]}, r"with other columns: \['b'\]"),
+    ],
+)
+def test_files_of_a_folder_that_do_not_go_together_are_refused(first, second, message, tmp_path):
+    for i, part in enumerate((first, second)):
+        pd.DataFrame(part).to_parquet(tmp_path / f"{i}.parquet")
+    with pytest.raises(ValueError, match=message):
+        ParquetRows(tmp_path)
+
+
 def test_parquet_rows_in_random_order_keep_their_positions(mixed):
     frame, path = mixed
     source = ParquetRows(path, chunk_size=7)
@@ -444,6 +481,12 @@ def test_what_goes_wrong_leaves_the_file_as_it_was(mixed, tmp_path):
         to_parquet(len, frame, out)
     with pytest.raises(ValueError, match="Got ChunkedRows without rows"):
         to_parquet(len, ChunkedRows(lambda: []), out)
+    with pytest.raises(ValueError, match="which is a folder; expected a file"):
+        to_parquet(fails, rows, tmp_path)
+    with pytest.raises(TypeError, match="Got verb='transform'; expected a function"):
+        to_parquet("transform", rows, out)
+    with pytest.raises(ValueError, match="Got 0 rows from the verb for 30"):
+        to_parquet(lambda chunk: 0.5, rows, out)
 
 
 # -- what is refused --------------------------------------------------------------------------------------------
@@ -465,6 +508,16 @@ def test_sources_that_are_none_are_refused(tmp_path, mixed):
     with pytest.raises(TypeError, match="Got a DataFrame; expected a LazyFrame"):
         LazyRows(pd.DataFrame())
     (tmp_path / "rows.csv").write_text("a\n1\n")
+    with pytest.raises(ValueError, match=r"rows\.csv', which can't be read as Parquet"):
+        ParquetRows(tmp_path / "rows.csv")
+    with pytest.raises(TypeError, match=r"Got path of type list; .* Of several: ChunkedRows"):
+        CSVRows([tmp_path / "rows.csv"])
+    for n_rows in (-1, 2.5, True):
+        with pytest.raises(ValueError, match=r"Got n_rows=.*; expected an integer of at least 0"):
+            ChunkedRows(lambda: [], n_rows=n_rows)
+    for wrong in (pd.DataFrame({"a": [1]}), np.zeros((3, 2)), None):
+        with pytest.raises(TypeError, match="expected one that returns an iterable of tables"):
+            vae().fit(ChunkedRows(lambda wrong=wrong: wrong))
     with pytest.raises(ValueError, match="Got chunksize=; expected chunk_size="):
         CSVRows(tmp_path / "rows.csv", chunksize=3)
 
