@@ -55,8 +55,8 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         tables is hard to beat.
     max_error : float, str or mapping, default=0.0
         How far numbers may be from those that went in. 0.0: not at all. A number: in the columns' units. ``"1%"``: a
-        share of each column's range in `fit`. A mapping of columns, by name or position, to these: columns that are not
-        named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats
+        share of each column's range in `fit` (of images, of that of all pixels). A mapping of columns, by name or
+        position, to these: columns that are not named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats
         and integers are rounded, integers to integers; booleans, categories, text, dates and times, NaN and infinite
         values always come back as they are.
     image_shape : tuple of int or None, default=None
