@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sklae._cli.files import read_table
+from sklae._cli.files import read_table, read_text
 from sklae._cli.words import Refusal, shown
 
 __all__ = ["VERBS", "add_arguments", "run_compression"]
@@ -79,6 +79,10 @@ def _compress(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         say(remark)
     from sklae.compression import Compressor  # brings torch: refusals must not wait for it
 
+    if options.table.suffix.lower() not in (".parquet", ".pq") and options.max_error == 0.0:
+        frame, kept = _as_written(frame, read_text(options.table))
+        if kept:
+            say(f"kept as text, for as numbers they would be written otherwise: {', '.join(map(shown, kept[:5]))}")
     say(f"{shown(options.table.name)}: {len(frame):,} rows, {frame.shape[1]:,} columns")
     compressor = Compressor(max_error=options.max_error, verbose=1, random_state=0).fit(frame)
     data = compressor.compress(frame)
@@ -88,6 +92,28 @@ def _compress(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         f"{shown(options.out.name)}: {len(data):,} bytes, the model {compressor.model_bytes_:,} of them; the table had "
         f"{before:,} ({before / len(data):.1f} times as many)"
     )
+
+
+def _as_written(frame: Any, text: Any) -> tuple[Any, list[str]]:
+    """Return a table whose cells are written as they were, and which of its columns are text for that alone."""
+    kept = []
+    for name, written in zip(frame.columns, text.columns, strict=True):
+        read, cells = frame[name], text[written]
+        if read.dtype.kind == "f" and (read.dropna() % 1 == 0).all() and (read.abs().dropna() < 2**53).all():
+            whole = read.astype("Int64")
+            if _is_written(whole, cells):
+                frame = frame.assign(**{name: whole})
+                continue
+        if not _is_written(read, cells):
+            frame = frame.assign(**{name: cells})
+            if read.dtype.kind in "iufb":
+                kept.append(str(name))
+    return frame, kept
+
+
+def _is_written(column: Any, cells: Any) -> bool:
+    """Whether a column's values, written by pandas, are these cells."""
+    return column.astype(object).map(str).where(column.notna(), "").tolist() == cells.tolist()
 
 
 def _decompress(options: argparse.Namespace, say: Callable[[str], None]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sklae._cli.words import Refusal, shown
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "read_text"]
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _SEPARATORS = ",;\t|"
@@ -81,6 +81,15 @@ def _read_csv(path: Path) -> tuple[Any, list[str]]:
         # low_memory reads a column in parts, and warns where their types differ
         frame = pd.read_csv(path, sep=form.separator, decimal=form.decimal, index_col=False, low_memory=False)
     return frame, remarks
+
+
+def read_text(path: Path) -> Any:
+    """Return the cells of a CSV file as they are written, a frame of text."""
+    import pandas as pd
+
+    with _cells_of_any_size():
+        separator = _Form.of(path).separator
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_filter=False, index_col=False)
 
 
 @contextmanager

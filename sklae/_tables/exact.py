@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,8 @@ def take_apart(X: Any) -> Parts:
         return _of_array(X)
     few = parts.rows(slice(0, _N_TRIED))
     again = _TAKERS[parts.schema["library"]](put_together(few)).schema
-    odd = [one["name"] for one, other in zip(again["columns"], parts.schema["columns"], strict=True) if one != other]
+    own = parts.schema["columns"]
+    odd = [one["name"] for one, other in zip(own, again["columns"], strict=True) if one != other or not _is_plain(one)]
     if odd:
         raise ValueError(
             f"Got column {odd[0]!r} of a dtype that can't be made again from plain values; expected numbers, text, "
@@ -188,6 +190,15 @@ def _array_of(parts: Parts) -> np.ndarray:
         else:
             out[:, i] = values.view(dtype.newbyteorder("=")) if dtype.kind in "mM" else values
     return out
+
+
+def _is_plain(column: dict[str, Any]) -> bool:
+    """Whether JSON says what a column is."""
+    try:
+        json.dumps(column)
+    except TypeError:
+        return False
+    return True
 
 
 # -- pandas ---------------------------------------------------------------------------------------------------

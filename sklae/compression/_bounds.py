@@ -64,6 +64,10 @@ def _bound(given: Any, values: np.ndarray, missing: np.ndarray | None) -> float:
     return amount * (float(there.max()) - float(there.min())) if len(there) else 0.0
 
 
+# Twice as much is no float.
+_TOO_LARGE = 1e300
+
+
 def _parsed(given: Any) -> tuple[float, bool]:
     """Return an error, and whether it is a share of the column's range."""
     amount, is_relative = math.nan, False
@@ -73,7 +77,7 @@ def _parsed(given: Any) -> tuple[float, bool]:
             amount = float(given.strip()[:-1]) / 100.0
     elif isinstance(given, Real) and not isinstance(given, (bool, np.bool_)):
         amount = float(given)
-    if not amount >= 0.0 or (is_relative and amount == math.inf):
+    if not amount >= 0.0 or (is_relative and amount == math.inf) or _TOO_LARGE < amount < math.inf:
         raise ValueError(
             f"Got max_error={given!r}; expected a number at or above 0, a share of columns' ranges such as '1%', or a "
             "mapping of columns to these."

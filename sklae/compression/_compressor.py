@@ -56,9 +56,9 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
     max_error : float, str or mapping, default=0.0
         How far numbers may be from those that went in. 0.0: not at all. A number: in the columns' units. ``"1%"``: a
         share of each column's range in `fit` (of images, of that of all pixels). A mapping of columns, by name or
-        position, to these: columns that are not named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats
-        and integers are rounded, integers to integers; booleans, categories, text, dates and times, NaN and infinite
-        values always come back as they are.
+        position, to these: columns that are not named come back exactly. ``float("inf")``: no bound; with an
+        autoencoder its word alone. Only columns of floats and integers are rounded, integers to integers; booleans,
+        categories, text, dates and times, NaN and infinite values always come back as they are.
     image_shape : tuple of int or None, default=None
         If rows are images: (height, width), (n_channels, height, width) or (height, width, n_channels). All pixels
         share one model, and are told from those above and to the left.
@@ -239,7 +239,9 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         tell_other_version("compressed table", blob.version)
         model = self._model_of(blob)
         starts = np.concatenate([[0], np.cumsum(blob.n_rows)]).astype(int).tolist()
-        first, last, step = (rows or slice(None)).indices(starts[-1])
+        if rows is not None and not isinstance(rows, slice):
+            raise TypeError(f"Got rows={rows!r}; expected a slice, such as slice(100, 200), or None for all.")
+        first, last, step = (slice(None) if rows is None else rows).indices(starts[-1])
         if step != 1:
             raise ValueError(f"Got rows={rows!r}; expected a slice without a step. Take every so many rows afterwards.")
         wanted = [i for i, start in enumerate(starts[:-1]) if start < last and starts[i + 1] > first]
@@ -306,6 +308,16 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
             )
         for fitted, given in zip(own["columns"], other["columns"], strict=True):
             if fitted != given:
+                if fitted["name"] != given["name"] and given["name"] in {each["name"] for each in own["columns"]}:
+                    raise ValueError(
+                        f"Got column {given['name']!r} in the place of {fitted['name']!r}; expected columns in the "
+                        "order of fit. Select them: X[list(compressor.feature_names_in_)]."
+                    )
+                if all(fitted[key] == given[key] for key in ("name", "kind")) and _told(fitted) == _told(given):
+                    raise ValueError(
+                        f"Got column {given['name']!r} with other levels, or others in another order, than fit has "
+                        "seen; expected the same dtype. Cast it: X.astype(dtypes_of_fit), or fit to such rows."
+                    )
                 raise ValueError(
                     f"Got column {given['name']!r} of kind {given['kind']} and dtype {_told(given)}; expected "
                     f"{fitted['name']!r} of kind {fitted['kind']} and dtype {_told(fitted)}, as fitted. Cast it, or "

@@ -61,3 +61,17 @@ def test_what_can_not_be_done_is_told(tmp_path, table, capsys, monkeypatch, argu
     assert main(arguments) == 2
     assert says in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table.parquet"]
+
+
+def test_cells_of_a_csv_file_come_back_as_they_are_written(tmp_path, capsys):
+    lines = [
+        "zip,amount,note,big,f,n,gap,flag",
+        "001,1.50,NA,123456789012345678901,0.2234567890123456789,1,1,True",
+        "002,2.25,x,5,0.5,2,,False",
+        "003,2.5,,6,0.25,3,3,True",
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    assert main(["compress", str(tmp_path / "table.csv"), str(tmp_path / "small")]) == 0
+    assert "kept as text, for as numbers they would be written otherwise: zip, amount, f" in capsys.readouterr().out
+    assert main(["decompress", str(tmp_path / "small"), str(tmp_path / "back.csv")]) == 0
+    assert (tmp_path / "back.csv").read_text() == (tmp_path / "table.csv").read_text()

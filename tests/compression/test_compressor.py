@@ -370,3 +370,20 @@ def test_global_generators_are_left_alone(untouched_globals):
     X = load_wine().data
     compressor = Compressor(_autoencoder(), random_state=None).fit(X)
     compressor.compress(X)
+
+
+def test_what_is_asked_for_by_mistake_is_told_in_words():
+    table = pd.DataFrame({"c": pd.Categorical(["a", "b", "a"]), "d": [1, 2, 3]})
+    compressor = Compressor(random_state=0).fit(table)
+    data = compressor.compress(table)
+    for rows in (5, [1, 2], "x", np.array([True, False, True])):
+        with pytest.raises(TypeError, match="expected a slice, such as"):
+            compressor.decompress(data, rows=rows)
+    with pytest.raises(ValueError, match="Got column 'c' with other levels"):
+        compressor.compress(table.assign(c=pd.Categorical(["a", "z", "a"])))
+    with pytest.raises(ValueError, match="expected columns in the order of fit"):
+        compressor.compress(table[["d", "c"]])
+    with pytest.raises(ValueError, match=r"Got max_error=1e\+308"):
+        Compressor(max_error=1e308).fit(table)
+    with pytest.raises(ValueError, match="Got column 'c' of a dtype that can't be made again"):
+        Compressor().fit(table.assign(c=pd.Categorical(pd.to_datetime(["2020-01-01", "2021-01-01", "2020-01-01"]))))
