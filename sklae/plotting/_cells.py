@@ -9,7 +9,10 @@ import numpy as np
 
 from sklae.plotting._axes import axes_or_new
 
-__all__ = ["OTHER_LEVEL", "cell_size", "draw_cells", "shorten"]
+__all__ = ["MOST_OF_A_NAME", "OTHER_LEVEL", "cell_size", "draw_cells", "shorten"]
+
+#: Letters of a column's name beside its row.
+MOST_OF_A_NAME = 28
 
 #: What another level is shaded like, in standard deviations.
 OTHER_LEVEL = 1.5
@@ -65,7 +68,7 @@ def draw_cells(
         for label in ax.get_xticklabels():
             if n_columns <= _MOST_WRITTEN:
                 label.set(ha="right", rotation_mode="anchor")
-    ax.set_yticks(np.arange(n_rows), list(row_labels))
+    ax.set_yticks(np.arange(n_rows), [shorten(label, MOST_OF_A_NAME) for label in row_labels])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.9, pad=0.02, extend="both")

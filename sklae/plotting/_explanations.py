@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import GREY, ORANGE, axes_or_new, tidy
+from sklae.plotting._cells import MOST_OF_A_NAME, shorten
 from sklae.plotting._tables import cell_texts, column_names, last_step
 
 if TYPE_CHECKING:
@@ -148,6 +149,6 @@ class ExplanationDisplay:
         return self
 
     def _label(self, column: int) -> str:
-        name, texts = self.names[column], (self.seen, self.expected)
-        seen, expected = ("" if text is None else text[column] for text in texts)
+        name, texts = shorten(self.names[column], MOST_OF_A_NAME), (self.seen, self.expected)
+        seen, expected = ("" if text is None else shorten(text[column], MOST_OF_A_NAME) for text in texts)
         return f"{name} = {seen}" * bool(seen) + name * (not seen) + f" (expected {expected})" * bool(expected)

@@ -36,6 +36,8 @@ def _take(codes: np.ndarray, components: tuple[int, int], random_state: Any) -> 
 
 
 def _by_pca(codes: np.ndarray, components: tuple[int, int], random_state: Any) -> tuple[np.ndarray, Any]:
+    if len(codes) < 2:
+        raise ValueError(f"Got {len(codes)} row to lay out by method='pca'; expected at least 2. Pass more of them.")
     pca = PCA(2, svd_solver="full").fit(codes)
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     return pca.transform(codes), tuple(f"PCA {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares))

@@ -175,6 +175,11 @@ class OutlierScoreDisplay:
         """
         if kind not in _KINDS:
             raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
+        if np.isnan(self.scores).any():
+            raise ValueError(
+                f"Got {int(np.isnan(self.scores).sum())} scores that are NaN; expected numbers, or -inf. Leave these "
+                "rows out."
+            )
         if not np.isfinite(self.scores).any():
             raise ValueError(f"Got {len(self.scores)} scores, of which none is finite; expected one or more.")
         self.ax_ = axes_or_new(ax, (6.0, 3.6) if kind == "histogram" else (7.0, 3.6))

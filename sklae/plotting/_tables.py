@@ -154,8 +154,9 @@ def last_step(estimator: Any, X: Any, *verbs: str) -> tuple[Any, Any]:
         last = estimator = last.best_estimator_
     if isinstance(estimator, Pipeline):
         last = estimator[-1]
-    _check_verbs(last, verbs)
+    _check_verbs(last, [verb for verb in verbs if not verb.endswith("_")])
     check_is_fitted(last)
+    _check_verbs(last, verbs)
     if last is not estimator and len(estimator) > 1 and X is not None:
         X = estimator[:-1].transform(X)
     return last, X

@@ -220,3 +220,20 @@ def test_a_pipeline_is_drawn_as_its_last_step_sees_rows(fitted):
     np.testing.assert_allclose(display.original, scaler.transform(DIGITS[:4]))
     codes = plotting.LatentSpaceDisplay.from_estimator(pipeline, DIGITS).positions
     np.testing.assert_allclose(codes, pipeline.transform(DIGITS))
+
+
+def test_what_cannot_be_drawn_is_told_in_words():
+    with pytest.raises(ValueError, match="Got 1 scores that are NaN"):
+        plotting.OutlierScoreDisplay.from_predictions([-1.0, -2.0, np.nan], -1.5)
+    with pytest.raises(NotFittedError):
+        plotting.OutlierScoreDisplay.from_estimator(AEOutlierDetector())
+    with pytest.raises(ValueError, match="Got 1 row to lay out"):
+        plotting.LatentSpaceDisplay.from_predictions(np.ones((1, 3)))
+
+
+def test_long_names_leave_room_for_the_picture():
+    long = "how satisfied are you with the opening hours of your nearest branch"
+    display = plotting.ExplanationDisplay([2.0, 1.0], [long, "b"], ["1", "2"], ["3", "x" * 90])
+    labels = [label.get_text() for label in display.plot().ax_.get_yticklabels()]
+    assert labels[0].startswith("how satisfied are you with ")
+    assert max(map(len, labels)) < 80
