@@ -56,9 +56,9 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
     max_error : float, str or mapping, default=0.0
         How far numbers may be from those that went in. 0.0: not at all. A number: in the columns' units. ``"1%"``: a
         share of each column's range in `fit` (of images, of that of all pixels). A mapping of columns, by name or
-        position, to these: columns that are not named come back exactly. ``float("inf")``: no bound; with an autoencoder its word alone. Only columns of floats
-        and integers are rounded, integers to integers; booleans, categories, text, dates and times, NaN and infinite
-        values always come back as they are.
+        position, to these: columns that are not named come back exactly. ``float("inf")``: no bound; with an
+        autoencoder its word alone. Only columns of floats and integers are rounded, integers to integers; booleans,
+        categories, text, dates and times, NaN and infinite values always come back as they are.
     image_shape : tuple of int or None, default=None
         If rows are images: (height, width), (n_channels, height, width) or (height, width, n_channels). All pixels
         share one model, and are told from those above and to the left.
