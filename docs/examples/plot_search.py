@@ -11,7 +11,7 @@ Two ways, for two ends: by held-out likelihood, and by what the codes are good f
 # The score of a `VAETransformer` is a lower bound of the log-likelihood, in nats per row, so a bare search
 # selects by it. `PCA` and `FactorAnalysis` have a log-likelihood too, of the same columns in the same units:
 # the curves share an axis. The table is that of the digits, without the pixels at the border that are nearly
-# always white.
+# always white; every second digit is enough.
 import matplotlib.pyplot as plt
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
@@ -23,9 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklae import AutoencoderTransformer, VAETransformer
 
 X = load_digits().data
-X = X[:, X.std(axis=0) > 0.5]
-widths = [2, 4, 8, 16]
-schedule = {"learning_rate": "one_cycle", "learning_rate_init": 3e-3, "max_iter": 30}
+X = X[::2, X.std(axis=0) > 0.5]
+widths = [2, 8, 16]
+schedule = {"learning_rate": "one_cycle", "learning_rate_init": 3e-3, "max_iter": 20}
 vae = VAETransformer(**schedule, random_state=0)
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for contender in (vae, FactorAnalysis(tol=0.1), PCA()):
