@@ -88,7 +88,7 @@ class AutoencoderNet(Saved, LeanLoop):
         ]
         if self.verbose and tells():
             table = PrintLog(keys_ignored=["valid_final_loss", "learning_rate"])
-            callbacks.append(("progress", EpochBar()) if self.verbose == 1 else ("print_log", table))
+            callbacks.append(("epoch_bar", EpochBar()) if self.verbose == 1 else ("print_log", table))
         return callbacks
 
     def initialize_callbacks(self) -> AutoencoderNet:
@@ -221,8 +221,9 @@ class AutoencoderNet(Saved, LeanLoop):
             if not all_finite(self.learners):
                 raise diverged("weights")
         finally:
-            if "progress" in (callbacks := dict(self.callbacks_)):
-                callbacks["progress"].close()
+            for _, callback in self.callbacks_:
+                if isinstance(callback, EpochBar):
+                    callback.close()
             del self._interrupts
             for name in ("_processes", "_n_epochs"):
                 self.__dict__.pop(name, None)

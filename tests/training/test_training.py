@@ -361,6 +361,12 @@ def test_a_bar_is_drawn_over_itself_on_a_terminal_only(monkeypatch, capsys):
     assert pickle.loads(pickle.dumps(model)).n_iter_ == 4
 
 
+@pytest.mark.parametrize("verbose", [0, 1])
+@pytest.mark.parametrize("name", ["progress", "bar"])
+def test_a_callback_may_have_any_name(name, verbose):
+    assert fit(callbacks=[(name, Callback())], verbose=verbose).n_iter_ == 4
+
+
 def test_a_fit_that_fails_leaves_no_bar_open(capsys):
     with pytest.raises(DivergenceError):
         fit(verbose=1, learning_rate_init=1e30)
