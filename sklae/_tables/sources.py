@@ -10,7 +10,7 @@ import numpy as np
 
 from sklae._tables.frames import rows_of
 
-__all__ = ["Picked", "RowSource", "regrouped"]
+__all__ = ["Picked", "RowSource", "regrouped", "rows_within"]
 
 
 class RowSource(ABC):
@@ -99,11 +99,16 @@ class Picked:
 
     def see(self, start: int, table: Any) -> np.ndarray:
         """Keep the wanted rows of a table whose first row has this position; return which they are."""
-        first, last = np.searchsorted(self.positions, [start, start + len(table)])
-        rows = self.positions[first:last] - start
+        rows = rows_within(self.positions, start, len(table))
         if len(rows):
             self.parts.append(rows_of(table, rows, len(table)))
         return rows
+
+
+def rows_within(positions: np.ndarray, start: int, n_rows: int) -> np.ndarray:
+    """Return which rows of a table stand at sorted positions of a stream, by the position of its first row."""
+    first, last = np.searchsorted(positions, [start, start + n_rows])
+    return positions[first:last] - start
 
 
 def regrouped(tables: Iterable[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 from skorch.dataset import Dataset
 
 from sklae._tables.layout import Rows
-from sklae._tables.sources import Picked, RowSource
+from sklae._tables.sources import RowSource, rows_within
 from sklae._utils.ahead import ahead
 
 __all__ = [
@@ -237,7 +237,7 @@ class StreamedRows(Dataset):
         """Yield the rows to train on, as they come."""
         for start, table in ahead(self.source.placed_chunks(order)):
             rows = self.encode(table)
-            left_out = Picked(self.left_out).see(start, rows.x)
+            left_out = rows_within(self.left_out, start, len(rows.x))
             if len(left_out):
                 rows = rows.take(torch.from_numpy(np.delete(np.arange(len(rows.x)), left_out)))
             if len(rows.x):

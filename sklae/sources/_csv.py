@@ -117,14 +117,12 @@ class _Column:
             return
         if series.dtype.kind == "O":
             are_flags = pd.api.types.infer_dtype(series, skipna=True) == "boolean"
-            self.found.add(np.dtype(bool) if are_flags else pd.Series(["text"]).dtype)
+            self.found.add(np.dtype(bool) if are_flags else _text_dtype())
         else:
             self.found.add(series.dtype)
 
     def dtype(self) -> Any:
         """Return what to tell pandas; None: what it finds by itself."""
-        import pandas as pd
-
         kinds = {dtype.kind for dtype in self.found}
         if not kinds or kinds == {"M"}:
             return None
@@ -133,4 +131,11 @@ class _Column:
             return np.float64 if self.has_gaps and numbers.kind != "f" else numbers
         if kinds == {"b"}:
             return "boolean" if self.has_gaps else bool
-        return next(iter(self.found)) if len(self.found) == 1 else pd.Series(["text"]).dtype
+        return next(iter(self.found)) if len(self.found) == 1 else _text_dtype()
+
+
+def _text_dtype() -> Any:
+    """Return what this version of pandas reads text as."""
+    import pandas as pd
+
+    return pd.Series(["text"]).dtype
