@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new
 from sklae.plotting._cells import shorten
 from sklae.plotting._layers import Layer, layers_of, n_parameters_of
-from sklae.plotting._tables import last_step
+from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ class ArchitectureDisplay:
         >>> [layer.part for layer in display.layers if layer.n_parameters]
         ['encoder', 'encoder', 'encoder', 'decoder', 'decoder', 'decoder']
         """
-        model = _network_of(estimator)
+        model = autoencoder_of(estimator, "net_")
         return cls(layers_of(model), n_parameters_of(model), _title(model)).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
@@ -183,7 +183,7 @@ def summary(estimator: Any) -> str:
     decoder     2  Linear                13         117
     likelihood  GaussianColumns          13           0
     """
-    model = _network_of(estimator)
+    model = autoencoder_of(estimator, "net_")
     rows = [("part", "layer", "output", "parameters")]
     for layer in layers_of(model):
         count = "" if layer.part in ("input", "code") else f"{layer.n_parameters:,}"
@@ -194,18 +194,6 @@ def summary(estimator: Any) -> str:
         for row in rows
     ]
     return "\n".join([f"{_title(model)}, {n_parameters_of(model):,} parameters", "", *lines])
-
-
-def _network_of(estimator: Any) -> Any:
-    """Return the autoencoder inside a search, a pipeline, a detector or an imputer."""
-    last, _ = last_step(estimator, None)
-    model = getattr(last, "autoencoder_", last)
-    if not hasattr(model, "net_"):
-        raise TypeError(
-            f"Got {type(last).__name__}, which has no net_; expected an autoencoder of sklae, a detector or an imputer "
-            "that holds one, or a pipeline that ends in one of these."
-        )
-    return model
 
 
 def _title(model: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import BLUE, COLORS, ORANGE, axes_grid, tidy
-from sklae.plotting._tables import last_step
+from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ class LossCurveDisplay:
         >>> [ax.get_title() for ax in display.axes_]
         ['loss', 'reconstruction', 'kl']
         """
-        models = {name: _autoencoder_of(one) for name, one in _by_name(estimator).items()}
+        models = {name: autoencoder_of(one, "loss_curve_") for name, one in _by_name(estimator).items()}
         best = {name: model.best_iter_ for name, model in models.items() if hasattr(model, "best_iter_")}
         display = cls({name: _history(model) for name, model in models.items()}, best_epochs=best)
         return display.plot(ax, terms=terms, learning_rate=learning_rate, **kwargs)
@@ -273,18 +273,6 @@ def _by_name(estimator: Any) -> dict[str, Any]:
     if not models:
         raise ValueError(f"Got {estimator!r}; expected at least one fitted estimator.")
     return models
-
-
-def _autoencoder_of(estimator: Any) -> Any:
-    """Return the autoencoder inside a search, a pipeline, a detector or an imputer."""
-    last, _ = last_step(estimator, None)
-    model = getattr(last, "autoencoder_", last)
-    if not hasattr(model, "loss_curve_"):
-        raise TypeError(
-            f"Got {type(last).__name__}, which has no loss_curve_; expected an autoencoder of sklae, a detector or an "
-            "imputer that holds one, or a pipeline that ends in one of these."
-        )
-    return model
 
 
 def _history(model: Any) -> dict[str, np.ndarray]:

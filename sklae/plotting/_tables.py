@@ -16,6 +16,7 @@ from sklae._tables.frames import as_cells, is_frame, is_gap, values_of
 __all__ = [
     "GAP",
     "ReadTables",
+    "autoencoder_of",
     "cell_texts",
     "column_names",
     "gaps_of",
@@ -160,6 +161,25 @@ def last_step(estimator: Any, X: Any, *verbs: str) -> tuple[Any, Any]:
     if last is not estimator and len(estimator) > 1 and X is not None:
         X = estimator[:-1].transform(X)
     return last, X
+
+
+def autoencoder_of(estimator: Any, attribute: str) -> Any:
+    """Return the fitted autoencoder inside a search, a pipeline, a detector or an imputer, which has the attribute.
+
+    Raises
+    ------
+    TypeError
+        If there is none that has it.
+    sklearn.exceptions.NotFittedError
+    """
+    last, _ = last_step(estimator, None)
+    model = getattr(last, "autoencoder_", last)
+    if not hasattr(model, attribute):
+        raise TypeError(
+            f"Got {type(last).__name__}, which has no {attribute}; expected an autoencoder of sklae, a detector or an "
+            "imputer that holds one, or a pipeline that ends in one of these."
+        )
+    return model
 
 
 def _check_verbs(estimator: Any, verbs: Sequence[str]) -> None:
