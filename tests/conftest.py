@@ -42,3 +42,12 @@ def run(tmp_path, capsys):
         return status, capsys.readouterr(), out
 
     return run_on
+
+
+@pytest.fixture
+def closed_figures():
+    """Figures that pyplot knows are closed, those that doctests and others left before among them."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")
+    yield
+    plt.close("all")

@@ -15,10 +15,7 @@ from sklae.schedules import LinearWarmup
 X = make_table(60, 4)
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 @pytest.fixture(scope="module")

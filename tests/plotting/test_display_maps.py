@@ -22,10 +22,7 @@ CODES = np.random.RandomState(0).standard_normal((300, 5)) * [1, 3, 1, 2, 1]
 SOLVER = {"prior": "normal", **QUICK}
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 @pytest.fixture(scope="module")

@@ -98,10 +98,7 @@ OF_ANY_TRANSFORMER = {"ImputationDisplay", "LatentGridDisplay", "LatentSpaceDisp
 KINDS = sorted(name for name in plotting.__all__ if name.endswith("Display"))
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def _axes(display) -> list[Axes]:

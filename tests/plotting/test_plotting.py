@@ -37,10 +37,7 @@ DRAWINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def _png(ax) -> bytes:
