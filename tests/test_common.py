@@ -185,13 +185,15 @@ WITH_PARTS = _with_parts()
 KINDS = {tuple(name.split("-")[:2]): name for name in reversed(WITH_PARTS)}
 # Modes of the detector that differ little from those that are always checked.
 SLOW = {
-    *(f"AEOutlierDetector-{name}" for name in DETECTORS if name not in ("reconstruction", "neighbors")),
-    *(f"AEOutlierDetector-{name}" for name in ("VAETransformer", "VAETransformer-cosine")),
-    "AEOutlierDetector-AutoencoderTransformer-cosine",
+    *(f"AEOutlierDetector-{name}" for name in DETECTORS if name != "neighbors"),
+    *(f"AEOutlierDetector-{cls.__name__}{rate}" for cls in TRANSFORMERS for rate in ("", "-cosine")),
     *(f"AEImputer-{name}" for name in IMPUTERS if name != "vae"),
 }
-# Of these the autoencoder's are not: what reads them is the same.
-SLOW_OF_VAES = ("network", "likelihood", "corruption", "penalty", "solver", "learning_rate", "early_stopping")
+# Of these the autoencoder's are not, since what reads them is the same; or the first is the default.
+SLOW_OF_VAES = (
+    *("network", "likelihood", "corruption", "penalty", "solver", "learning_rate", "early_stopping"),
+    *("prior", "posterior", "divergence", "beta", "capacity", "free_bits", "n_importance_samples"),
+)
 
 
 def _is_slow(name):
@@ -264,7 +266,10 @@ QUICK_INSTANCES = {
 
 
 @pytest.mark.parametrize("name", [name for name in FURTHER if hasattr(estimator_checks, name)])
-@pytest.mark.parametrize("estimator", QUICK_INSTANCES)
+@pytest.mark.parametrize(
+    "estimator",
+    [pytest.param(name, marks=[pytest.mark.slow] if "-" in name else []) for name in QUICK_INSTANCES],
+)
 def test_check_that_is_not_yielded(estimator, name):
     check = partial(getattr(estimator_checks, name), estimator.partition("-")[0])
     _run(check, clone(QUICK_INSTANCES[estimator]))

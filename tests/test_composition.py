@@ -202,7 +202,7 @@ def test_detector_in_searches_with_a_scorer():
     table, y = digits[chosen][:200], np.where(labels[chosen][:200] == 0, 1, -1)
     # trained on zeros alone by the scorer's choice of threshold: any ranking metric of decision_function will do
     search = GridSearchCV(
-        AEOutlierDetector(AutoencoderTransformer(**QUICK)),
+        AEOutlierDetector(AutoencoderTransformer(**QUICK), cv=2),
         {"autoencoder__n_components": [1, 8], "contamination": [0.1, 0.4]},
         scoring="roc_auc",
         cv=2,

@@ -85,7 +85,7 @@ def _quadrature(vae, X, n_points=80):
     return logsumexp(log_prob + log_weights, axis=1) + vae.layout_.log_jacobian.sum()
 
 
-@pytest.mark.parametrize("posterior", ["diagonal", "full_covariance", "iaf"])
+@pytest.mark.parametrize("posterior", ["diagonal", "full_covariance", pytest.param("iaf", marks=pytest.mark.slow)])
 def test_importance_sampling_is_quadrature(posterior):
     """For two components and a nonlinear decoder, within three standard errors of plain draws."""
     X = make_table(300, 5)

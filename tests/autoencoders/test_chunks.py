@@ -65,7 +65,9 @@ def outputs_in_order(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "wide made" else ()) for name in NETWORKS]
+)
 def test_scores_of_many_rows_hold_few_at_once(name):
     model = AutoencoderTransformer(8, network=NETWORKS[name], **FITTED).fit(PIXELS[:16])
     # the first chunk of so many rows is as large as any
@@ -73,7 +75,14 @@ def test_scores_of_many_rows_hold_few_at_once(name):
     assert _largest_output(model, lambda: model.score_samples(PIXELS[:n_rows])) <= MOST_BYTES
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("wide")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("wide conv", "wide made") else ())
+        for name in NETWORKS
+        if name.startswith("wide")
+    ],
+)
 def test_bounds_of_many_draws_decode_few_at_once(name):
     model = VAETransformer(8, network=NETWORKS[name], prior="normal", **FITTED).fit(PIXELS[:16])
     rows = PIXELS[: next(model.model_.chunks(len(PIXELS), N_DRAWS)).stop]

@@ -78,15 +78,14 @@ def test_densities_have_the_moments_of_the_codes(name):
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(CODES.T), atol=0.2)
 
 
-def test_clusters_are_found(monkeypatch):
+@pytest.mark.parametrize(("name", "share"), [("aggregate", 0.001), pytest.param("flow", 0.05, marks=pytest.mark.slow)])
+def test_clusters_are_found(name, share, monkeypatch):
     """Two far apart: hardly a draw falls between them."""
     monkeypatch.setattr(_FlowDensity, "_MOST_STEPS", 1_000)
     codes = np.concatenate([CODES[:150] * 0.1, CODES[150:] * 0.1 + 20.0])
-    for name in ("aggregate", "flow"):
-        drawn = draw_codes(fit_code_density(name, codes, np.random.RandomState(0)), 1_000, np.random.RandomState(1))
-        between = np.mean((drawn[:, 0] > 3.0) & (drawn[:, 0] < 17.0))
-        assert between < (0.001 if name == "aggregate" else 0.05)
-        assert abs(np.mean(drawn[:, 0] > 10.0) - 0.5) < 0.1
+    drawn = draw_codes(fit_code_density(name, codes, np.random.RandomState(0)), 1_000, np.random.RandomState(1))
+    assert np.mean((drawn[:, 0] > 3.0) & (drawn[:, 0] < 17.0)) < share
+    assert abs(np.mean(drawn[:, 0] > 10.0) - 0.5) < 0.1
 
 
 @pytest.mark.parametrize("name", DENSITIES)
@@ -156,8 +155,7 @@ def test_warm_starts_fit_the_density_anew(make):
         np.testing.assert_array_equal(other.code_density_.codes_, whole.code_density_.codes_)
 
 
-@pytest.mark.parametrize("make", [ae, vae])
-@pytest.mark.parametrize("continues", [False, True])
+@pytest.mark.parametrize(("make", "continues"), [(ae, False), (vae, True)])
 def test_an_interrupt_while_the_flow_is_fitted_keeps_what_was_trained(make, continues, monkeypatch):
     fitted = make(sample_from="flow", warm_start=continues)
     if continues:

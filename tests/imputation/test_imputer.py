@@ -427,7 +427,7 @@ def test_several_imputations_are_draws(table, linear_start, untouched_globals):
         assert all(list(draw.dtypes) == list(table.dtypes) for draw in draws)
 
 
-@pytest.mark.parametrize("linear_start", [True, False])
+@pytest.mark.parametrize("linear_start", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_draws_vary_about_what_is_expected(linear_start):
     imputer = small(linear_start=linear_start).fit(GAPPY)
     expected = imputer.transform(GAPPY)
@@ -496,6 +496,11 @@ def test_pickles_fill_as_before(imputer, table, tmp_path):
         pd.testing.assert_frame_equal(found, wanted, check_exact=True)
 
 
+@pytest.mark.parametrize(
+    "imputer",
+    [pytest.param(mode, marks=pytest.mark.slow if mode not in ("default", "plain") else ()) for mode in MODES],
+    indirect=True,
+)
 def test_pickles_hold_no_rows(imputer):
     sizes = []
     for n in (8, 20):  # of fewer rows there are fewer mixtures
@@ -795,6 +800,7 @@ def test_on_linear_data_nothing_is_lost_to_the_start():
     assert _rmse(filled, truth, cells) < 1.02 * _rmse(_reference(gappy)(rows), truth, cells)
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_they_say(few_steps):
     covered = []
     for seed in range(3):
@@ -816,6 +822,7 @@ def test_the_mean_of_a_column_with_gaps_is_recovered():
     assert abs(filled[:, 1].mean() - truth[:, 1].mean()) < 2 * error
 
 
+@pytest.mark.slow
 def test_what_is_curved_is_learned():
     def draw(n):
         x = rng.uniform(-2.0, 2.0, n)

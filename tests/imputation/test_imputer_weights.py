@@ -67,7 +67,11 @@ def test_only_ratios_of_weights_matter():
     assert not same(filled(None, TABLE, None), filled(None, TABLE, WEIGHTS))
 
 
-@pytest.mark.parametrize("imputer", [None, "vae", VAETransformer(1, random_state=0)], ids=["mixtures", "vae", "own"])
+@pytest.mark.parametrize(
+    "imputer",
+    [None, "vae", pytest.param(VAETransformer(1, random_state=0), marks=pytest.mark.slow)],
+    ids=["mixtures", "vae", "own"],
+)
 def test_heavy_rows_are_filled_better(imputer):
     rng = np.random.RandomState(0)
     x = rng.normal(size=200)

@@ -1,6 +1,7 @@
 """Rubin's rules over the imputer's draws, against what maximum likelihood says in closed form."""
 
 import numpy as np
+import pytest
 
 from sklae import AEImputer
 
@@ -28,6 +29,7 @@ def _by_regression(table):
     return b.mean() + slope * shift, noise * (1 / len(a) + shift**2 / (len(a) * a.var())) + slope**2 * x.var() / len(x)
 
 
+@pytest.mark.slow
 def test_pooled_means_and_variances_are_those_of_maximum_likelihood():
     errors, ratios, naive = [], [], []
     for seed in range(3):

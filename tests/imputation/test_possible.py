@@ -58,6 +58,7 @@ def assert_possible(filled, gappy, *, drawn):
             assert values.max() <= (high if high <= 0 else high + reach), name
 
 
+@pytest.mark.slow
 @given(
     kinds=st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=5),
     share=st.floats(0.05, 0.6),

@@ -604,6 +604,7 @@ def test_the_encoder_sees_normal_scores():
         assert np.corrcoef(scores, ranks)[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_histograms_fit_what_no_density_of_one_form_does():
     """Held-out rows of spikes and heavy tails, all whole numbers: scores are comparable."""
     train, test = (np.round(10 * _spiky(2_000, seed)) for seed in (0, 1))

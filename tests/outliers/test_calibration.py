@@ -1,5 +1,6 @@
 """Rows that were fitted are judged as if left out: what a threshold means of them, it means of new ones."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -15,6 +16,17 @@ from sklae._outliers.calibration import KnownRows
 from sklae._outliers.folds import make_folds
 
 X = make_table(150, 5)
+
+
+@pytest.fixture(scope="module")
+def of_all_defaults():
+    return AEOutlierDetector(random_state=0).fit(X)
+
+
+@pytest.fixture
+def detector(of_all_defaults):
+    """One of all defaults, fitted to X, for a test to do with as it likes."""
+    return copy.deepcopy(of_all_defaults)
 
 
 def share_flagged(X, **params):
@@ -62,8 +74,7 @@ def test_labels_are_those_of_the_training_rows():
     assert np.array_equal(detector.predict(X[shuffled]), detector.labels_[shuffled])
 
 
-def test_a_fitted_row_has_the_score_of_one_that_was_left_out():
-    detector = AEOutlierDetector(random_state=0).fit(X)
+def test_a_fitted_row_has_the_score_of_one_that_was_left_out(detector):
     nearly = X * (1 + 1e-5)
     assert detector.score_samples(X).mean() < detector.score_samples(nearly).mean()
     single = detector.score_samples(X.astype(np.float32))
@@ -102,6 +113,7 @@ def test_an_autoencoder_of_ones_own_is_fitted_for_each_fold():
     assert not np.array_equal(one, AEOutlierDetector(model, random_state=0, cv=None).fit(X).score_samples(X))
 
 
+@pytest.mark.slow
 def test_p_values_are_nearly_uniform_beside_rows_that_were_not_held_out():
     rng = np.random.RandomState(0)
     p_values = np.concatenate(
@@ -125,10 +137,9 @@ def test_large_offsets_take_no_precision():
 
 
 @pytest.mark.parametrize("far", [1e20, 1e160, -1e300])
-def test_absurd_cells_have_finite_scores(far):
+def test_absurd_cells_have_finite_scores(far, detector):
     rows = X[:3].copy()
     rows[:, 1] = far
-    detector = AEOutlierDetector(random_state=0).fit(X)
     scores = detector.score_samples(rows)
     assert np.isfinite(scores).all()
     assert scores.max() < detector.score_samples(X).min()
@@ -137,8 +148,7 @@ def test_absurd_cells_have_finite_scores(far):
 # -- manners ------------------------------------------------------------------------------------------------
 
 
-def test_labels_that_look_turned_around_are_told():
-    detector = AEOutlierDetector(random_state=0).fit(X)
+def test_labels_that_look_turned_around_are_told(detector):
     labels = np.r_[np.ones(140), np.zeros(10)].astype(int)
     with pytest.warns(UserWarning, match="Got labels that call 140 of 150 rows outliers.*pos_label"):
         detector.set_threshold(X, labels)
@@ -226,14 +236,12 @@ def test_conditions_are_not_judged():
 
 
 @pytest.mark.parametrize("given", [{"cost": 5}, {"cost": ("a", 1)}, {"cost": (np.nan, 1)}, {"cost": (np.inf, 1)}])
-def test_odd_costs_are_refused(given):
-    detector = AEOutlierDetector(random_state=0).fit(X)
+def test_odd_costs_are_refused(given, detector):
     with pytest.raises(ValueError, match="Got cost="):
         detector.set_threshold(X, np.arange(150) < 5, **given)
 
 
-def test_labels_of_no_order_are_refused():
-    detector = AEOutlierDetector(random_state=0).fit(X)
+def test_labels_of_no_order_are_refused(detector):
     with pytest.raises(ValueError, match="Got labels"):
         detector.set_threshold(X, np.array([None] * 75 + [1] * 75, dtype=object))
     with pytest.raises(ValueError, match="Got score=True"):

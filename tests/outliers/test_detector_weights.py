@@ -40,7 +40,7 @@ def same_fit(first, second):
 @pytest.mark.parametrize(
     "params",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"cv": None, "contamination": 0.2},
         {"validation_fraction": 0.3, "support_fraction": 1.0, "cv": 2},
         {"max_samples": 30, "support_fraction": 0.8, "cv": 2},

@@ -109,12 +109,13 @@ def test_what_a_batched_pass_would_change_is_trained_one_by_one(name):
 
 
 def test_members_differ_and_come_from_the_seed():
-    one, again, other = (AEOutlierDetector(n_estimators=2, random_state=seed).fit(TABLE) for seed in (0, 0, 1))
+    few = {"n_estimators": 2, "cv": None}
+    one, again, other = (AEOutlierDetector(random_state=seed, **few).fit(TABLE) for seed in (0, 0, 1))
     codes = [[member.transform(TABLE) for member in detector.estimators_] for detector in (one, again, other)]
     assert all(np.array_equal(a, b) for a, b in zip(codes[0], codes[1], strict=True))
     assert not np.allclose(codes[0][0], codes[0][1])
     assert not np.allclose(codes[0][0], codes[2][0])
-    own = AEOutlierDetector(ae(random_state=5, **PLANNED), n_estimators=2, random_state=1).fit(TABLE)
+    own = AEOutlierDetector(ae(random_state=5, **PLANNED), random_state=1, **few).fit(TABLE)
     assert not np.allclose(*(member.transform(TABLE) for member in own.estimators_))
 
 

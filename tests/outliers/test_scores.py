@@ -29,7 +29,8 @@ SCORES = [
 
 def fitted(anomaly_score, table=X, **params):
     model = vae(random_state=None, max_iter=20, learning_rate="one_cycle", likelihood="gaussian")
-    return AEOutlierDetector(model, anomaly_score=anomaly_score, n_estimators=2, random_state=0, **params).fit(table)
+    params = {"n_estimators": 2, "cv": 2, **params}
+    return AEOutlierDetector(model, anomaly_score=anomaly_score, random_state=0, **params).fit(table)
 
 
 @pytest.fixture(params=SCORES, ids=str, scope="module")
