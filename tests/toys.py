@@ -14,6 +14,7 @@ from support import QUICK, make_table
 
 from sklae import AEOutlierDetector, AutoencoderTransformer, VAETransformer
 from sklae._imputation import conditional_vae as _conditional
+from sklae._outliers import defaults
 
 X = make_table(41, 4)
 X.setflags(write=False)
@@ -40,10 +41,11 @@ def _settings(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def hurry(monkeypatch: Any) -> None:
-    """Let the default imputer train for milliseconds."""
+    """Let the default imputer, and the default detector, train for milliseconds."""
     few = {"_MOST_STEPS": 20, "_LEAST_STEPS": 10, "_BATCH_SIZE": 32, "_MOST_COPIES": 3, "_N_DRAWS": 8}
     for name, value in few.items():
         monkeypatch.setattr(_conditional, name, value)
+    monkeypatch.setattr(defaults, "_N_STEPS", 10)
 
 
 #: Name -> function of an autoencoder's parameters.

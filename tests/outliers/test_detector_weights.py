@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from toys import hurry
 
 from sklae import AEOutlierDetector, VAETransformer
 from sklae._outliers.thresholds import by_share, fence
@@ -25,6 +26,11 @@ TABLE.loc[RNG.uniform(size=80) < 0.1, "x"] = np.nan
 TABLE.loc[RNG.uniform(size=80) < 0.1, "kind"] = None
 WEIGHTS = RNG.choice([0.0, 0.5, 3.0], 80)
 KEPT = WEIGHTS > 0
+
+
+@pytest.fixture(autouse=True)
+def _few_steps(monkeypatch):
+    hurry(monkeypatch)
 
 
 def fitted(table, weights, **params):
