@@ -1,9 +1,9 @@
 """The README and the guide do what they say: their Python blocks run, and so does the README's second command."""
 
+import multiprocessing
 import os
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,43 @@ def blocks(page, language):
         yield text[: match.start(1)].count("\n"), match[1]
 
 
+def _run(program, folder, errors):
+    """Run a program as a fresh interpreter would; what it says goes to a file."""
+    os.chdir(folder)
+    with open(errors, "w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        runpy.run_path(program, run_name="__main__")
+
+
+@pytest.fixture(scope="module")
+def fresh_process():
+    """A function that runs a program in a process of its own, which has imported torch and scikit-learn at most."""
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    )
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["torch", "pandas", "sklearn.mixture", "skorch"])
+
+    def run(program, folder):
+        errors = folder / "errors.txt"
+        process = context.Process(target=_run, args=(str(program), folder, errors))
+        process.start()
+        process.join()
+        assert process.exitcode == 0, errors.read_text(encoding="utf-8")
+
+    return run
+
+
 @pytest.mark.parametrize("page", [page for page in GUIDE if list(blocks(page, "python"))], ids=lambda page: page.stem)
-def test_python_blocks_run(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "__main__"}
+def test_python_blocks_run(page, tmp_path, fresh_process):
+    """In order, as a reader would paste them."""
+    program = ""
     for line, text in blocks(page, "python"):
-        # the padding makes tracebacks point into the page
-        exec(compile("\n" * line + text, str(page), "exec"), namespace)
+        program += "\n" * (line - program.count("\n")) + text  # whose lines are those of the page
+    file = tmp_path / f"{page.stem}.py"
+    file.write_text(program, encoding="utf-8")
+    fresh_process(file, tmp_path)
 
 
 def sections(page):
@@ -43,23 +73,12 @@ def sections(page):
     return programs
 
 
-def processes(page):
-    """Return titles of sections: a process each, but for those that take less time than its import of torch."""
-    short = ["Estimators", "Outliers", "Search", "Your own modules", "Your own parts"]
-    return [*([title] for title in sections(page) if title not in short), short]
-
-
-@pytest.mark.parametrize("titles", processes(README), ids=" ".join)
-def test_a_section_of_the_readme_runs_as_pasted(titles, tmp_path, monkeypatch):
-    """With no names from above, and in a process that has imported nothing for a test."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    files = [tmp_path / f"{title}.py" for title in titles]
-    for file, title in zip(files, titles, strict=True):
-        file.write_text(sections(README)[title], encoding="utf-8")
-    program = "import runpy, sys; [runpy.run_path(file, run_name='__main__') for file in sys.argv[1:]]"
-    command = [sys.executable, "-c", program, *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("title", sections(README))
+def test_a_section_of_the_readme_runs_as_pasted(title, tmp_path, fresh_process):
+    """With no names from above."""
+    file = tmp_path / f"{title}.py"
+    file.write_text(sections(README)[title], encoding="utf-8")
+    fresh_process(file, tmp_path)
 
 
 def test_the_readme_has_two_commands():
