@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from sklae.networks._judge import Judge
 if TYPE_CHECKING:
     from sklae._tables.layout import Layout, Rows
     from sklae.likelihoods import ColumnDensity
+
+# What stands on the floor above, which parts do not import: the module of an estimator, and what it says of rows.
+AutoencoderModule: TypeAlias = Any
+RowsGiven: TypeAlias = Any
 
 __all__ = ["CRITICS", "Critic", "CriticModule", "DataCritic", "Judged", "LatentCritic", "RowsSeen"]
 
@@ -42,6 +46,7 @@ class Judged(NamedTuple):
     make : callable
         ``make(z)`` returns the expected rows of other codes, one for each row of the batch, or several times so many.
     condition : Tensor of shape (n_samples, n_condition) or None
+        Encoded conditions of the rows.
     """
 
     genuine: torch.Tensor
@@ -57,7 +62,9 @@ class RowsSeen(nn.Module):
     Parameters
     ----------
     density : ColumnDensity
+        What the likelihood built: it knows how columns become numbers.
     layout : Layout
+        The columns.
     """
 
     numbers: torch.Tensor
@@ -86,7 +93,7 @@ class RowsSeen(nn.Module):
         n_inputs = len(tensors["column"])
         self.inputs = Inputs(n_inputs, 0, layout.n_condition, layout.n_features)
 
-    def judged(self, model: Any, given: Any, target: Rows, codes: Codes) -> Judged:
+    def judged(self, model: AutoencoderModule, given: RowsGiven, target: Rows, codes: Codes) -> Judged:
         """Return a batch and what a model makes of it."""
         n_rows, condition = len(target.x), target.condition
         varies = None if model.varies is None else model.varies.index_select(-1, self.column)
@@ -145,6 +152,7 @@ class CriticModule(Opponent):
     Parameters
     ----------
     critic : Critic
+        Whose module it is.
     """
 
     loss_name = "critic"

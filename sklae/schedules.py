@@ -26,6 +26,11 @@ def cosine(progress: float) -> float:
     progress : float
         The share of the steps done, in [0, 1].
 
+    Returns
+    -------
+    factor : float
+        What the first learning rate is multiplied by, in [0, 1].
+
     Examples
     --------
     >>> from sklae.schedules import cosine
@@ -44,6 +49,11 @@ def one_cycle(progress: float) -> float:
     ----------
     progress : float
         The share of the steps done, in [0, 1].
+
+    Returns
+    -------
+    factor : float
+        What the first learning rate is multiplied by, in [0, 1].
 
     Examples
     --------
@@ -86,7 +96,9 @@ class LinearWarmup(WeightSchedule):
     Parameters
     ----------
     final : float, default=1.0
+        Where it ends.
     start : float, default=0.0
+        Where it begins.
     n_epochs : int, default=20
         How long it takes.
 
@@ -123,10 +135,13 @@ class Cyclical(WeightSchedule):
     Parameters
     ----------
     final : float, default=1.0
+        Where it ends.
     start : float, default=0.0
+        Where it begins.
     n_epochs : int, default=20
         Length of a cycle.
     n_cycles : int, default=4
+        How many there are.
     rising : float, default=0.5
         The share of a cycle in which the value rises; for the rest it is `final`.
 

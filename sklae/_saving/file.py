@@ -35,7 +35,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool = False) -> None:
+def save(estimator: BaseEstimator, path: str | os.PathLike | IO[bytes], *, optimizer: bool = False) -> None:
     """Write a fitted estimator to one file that can be read without running any code from it.
 
     The file is a safetensors file: weights and other arrays as they are, and everything else as JSON in its header,
@@ -92,12 +92,13 @@ def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool
         aside.write_bytes(content)
 
 
-def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[Any] = ()) -> Any:
+def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[str | type] = ()) -> BaseEstimator:
     """Read an estimator from a file that `save` wrote.
 
     Parameters
     ----------
     path : str, path or binary file
+        Where it is, or the open file.
     trusted : sequence of classes and functions, default=()
         Your own ones that the file names: modules, parts, schedules. Others than these, and than sklae's and the plain
         ones of scikit-learn, PyTorch, zuko and skorch, are refused.

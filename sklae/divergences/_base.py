@@ -31,6 +31,7 @@ class Codes(NamedTuple):
     noise : Tensor
         What they were pushed from.
     prior : CodeDistribution
+        What they are held to.
     n_rows : int
         Number of training rows, of which the batch is a part.
     generator : torch.Generator or None
@@ -149,6 +150,7 @@ class DivergenceModule(Opponent):
     Parameters
     ----------
     divergence : Divergence
+        Whose module it is.
     """
 
     is_opponent = False
@@ -167,11 +169,37 @@ class DivergenceModule(Opponent):
 
 
 def kl_term(codes: Codes) -> torch.Tensor:
-    """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn."""
+    """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn.
+
+    Parameters
+    ----------
+    codes : Codes
+        The codes of a batch, and their prior.
+
+    Returns
+    -------
+    kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
+        In nats.
+    """
     closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
     return sampled_kl(codes.z, codes.log_q, codes.prior) if closed_form is None else closed_form
 
 
 def sampled_kl(z: torch.Tensor, log_q: Callable[[], torch.Tensor], prior: CodeDistribution) -> torch.Tensor:
-    """Return log q(z) - log p(z) of codes, as `RowCodes.push_with_density` gives them."""
+    """Return log q(z) - log p(z) of codes, as `RowCodes.push_with_density` gives them.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n_samples, n_components), or (n_draws, n_samples, n_components)
+        The codes drawn.
+    log_q : callable
+        ``log_q()`` returns their log-density under their posteriors.
+    prior : CodeDistribution
+        What they are held to.
+
+    Returns
+    -------
+    kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
+        In nats; its mean over draws is the divergence.
+    """
     return log_q() - prior.log_prob(z)

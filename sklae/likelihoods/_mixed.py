@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from sklae._tables.annotations import FeaturesLike
 from sklae._utils.component import choices, resolve
 from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._blocks import BlockColumns
@@ -77,12 +78,12 @@ class Mixed(Likelihood):
 
     def __init__(
         self,
-        numeric: Any = None,
+        numeric: str | Likelihood | None = None,
         *,
-        categorical: Any = "categorical",
-        ordered: Any = "ordinal",
-        count: Any = "negative_binomial",
-        count_features: Any = None,
+        categorical: str | Likelihood = "categorical",
+        ordered: str | Likelihood = "ordinal",
+        count: str | Likelihood = "negative_binomial",
+        count_features: FeaturesLike | None = None,
         balance: bool = False,
     ):
         self.numeric = numeric

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import train_test_split
@@ -35,7 +37,13 @@ class DCI(NamedTuple):
     importances: np.ndarray
 
 
-def mutual_information_gap(codes: Any, factors: Any, *, n_bins: int = 20, discrete_factors: Any = "auto") -> float:
+def mutual_information_gap(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    n_bins: int = 20,
+    discrete_factors: bool | Sequence[bool] | Literal["auto"] = "auto",
+) -> float:
     """Return the mutual information gap: whether each factor is told by one component, and by no other.
 
     For each factor, the mutual information with the component that tells most about it minus that with the next, over
@@ -82,13 +90,13 @@ def mutual_information_gap(codes: Any, factors: Any, *, n_bins: int = 20, discre
 
 
 def dci(
-    codes: Any,
-    factors: Any,
+    codes: ArrayLike,
+    factors: ArrayLike,
     *,
     n_estimators: int = 100,
     test_size: float = 0.25,
-    discrete_factors: Any = "auto",
-    random_state: Any = None,
+    discrete_factors: bool | Sequence[bool] | Literal["auto"] = "auto",
+    random_state: int | np.random.RandomState | None = None,
 ) -> DCI:
     """Return disentanglement, completeness and informativeness of codes.
 
@@ -111,6 +119,7 @@ def dci(
         Which factors are classes; for these the forests classify, for the others they regress. "auto": those that are
         no numbers, and those whose numbers are all whole.
     random_state : int, RandomState instance or None, default=None
+        Where draws come from; None takes fresh entropy from the system.
 
     Returns
     -------

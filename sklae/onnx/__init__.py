@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from sklearn.base import BaseEstimator
+
+    from sklae._tables.annotations import TableLike
 
 __all__ = ["register_converters", "to_onnx"]
 
@@ -24,7 +27,11 @@ def _require() -> None:
 
 
 def to_onnx(
-    estimator: Any, method: str | Sequence[str] | None = None, *, X: Any = None, dtype: str = "float32"
+    estimator: BaseEstimator,
+    method: str | Sequence[str] | None = None,
+    *,
+    X: TableLike | None = None,
+    dtype: str = "float32",
 ) -> ModelProto:
     """Return a fitted estimator, or a pipeline around some, as an ONNX model that takes tables as they come.
 

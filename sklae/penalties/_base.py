@@ -65,6 +65,12 @@ class Penalty(Component):
         Parameters
         ----------
         z : Tensor of shape (n_samples, n_components)
+            Codes, a row each.
+
+        Returns
+        -------
+        term : Tensor of shape (n_samples,) or ()
+            In nats.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither term(z) nor a build() that returns what has.")
 
@@ -83,6 +89,7 @@ class PenaltyModule(nn.Module):
     Parameters
     ----------
     penalty : Penalty
+        Whose module it is.
 
     Attributes
     ----------
@@ -146,6 +153,7 @@ class ActivePoint(Posterior):
     Parameters
     ----------
     penalty : Penalty
+        What activates the codes.
     """
 
     has_density = False

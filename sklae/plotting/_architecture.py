@@ -13,6 +13,7 @@ from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["ArchitectureDisplay", "summary"]
 
@@ -35,6 +36,7 @@ class ArchitectureDisplay:
     n_parameters : int
         Of all, each counted once.
     title : str, default=""
+        What is written above it, before the number of parameters.
 
     Attributes
     ----------
@@ -62,7 +64,7 @@ class ArchitectureDisplay:
         self.title = title
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the network of a fitted estimator.
 
         Parameters
@@ -77,6 +79,7 @@ class ArchitectureDisplay:
         Returns
         -------
         display : ArchitectureDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -109,6 +112,7 @@ class ArchitectureDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         groups = _merged(self.layers)
         self.ax_ = ax = axes_or_new(ax, (7.6, 0.9 + _ROW * len(groups)))
@@ -139,7 +143,7 @@ class ArchitectureDisplay:
         return self
 
 
-def summary(estimator: Any) -> str:
+def summary(estimator: BaseEstimator) -> str:
     """Return the layers of a fitted estimator's network as text: what each gives for a row, and its parameters.
 
     Parameters

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae.plotting._axes import GREY, ORANGE, axes_or_new, tidy
 from sklae.plotting._cells import MOST_OF_A_NAME, shorten
-from sklae.plotting._tables import cell_texts, column_names, last_step
+from sklae.plotting._tables import cell_texts, column_names, last_step, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AEOutlierDetector
 
 __all__ = ["ExplanationDisplay"]
 
@@ -46,7 +51,13 @@ class ExplanationDisplay:
     ['hue = 9.0 (expected 1.0)', 'ash = 2.3 (expected 2.3)']
     """
 
-    def __init__(self, contributions: ArrayLike, names: Any, seen: Any = None, expected: Any = None):
+    def __init__(
+        self,
+        contributions: ArrayLike,
+        names: Sequence[str],
+        seen: Sequence[str] | None = None,
+        expected: Sequence[str] | None = None,
+    ):
         self.contributions = np.asarray(contributions, dtype=np.float64)
         self.names = [str(name) for name in names]
         self.seen = None if seen is None else list(seen)
@@ -55,8 +66,8 @@ class ExplanationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: AEOutlierDetector | Pipeline,
+        X: TableLike,
         *,
         method: str = "repair",
         max_features: int = 10,
@@ -83,6 +94,7 @@ class ExplanationDisplay:
         Returns
         -------
         display : ExplanationDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -103,8 +115,8 @@ class ExplanationDisplay:
         True
         """
         detector, X = last_step(estimator, X, "explain")
-        if np.shape(X)[0] != 1 or np.ndim(X) != 2:
-            raise ValueError(f"Got X of shape {np.shape(X)}; expected a single row. Pass X[i : i + 1].")
+        if shape_of(X)[0] != 1 or len(shape_of(X)) != 2:
+            raise ValueError(f"Got X of shape {shape_of(X)}; expected a single row. Pass X[i : i + 1].")
         contributions, expected = detector.explain(X, method=method, return_expected=True)
         names = column_names(contributions)
         (seen,), (foreseen,) = cell_texts(X), cell_texts(expected)
@@ -128,6 +140,7 @@ class ExplanationDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if max_features < 1:
             raise ValueError(f"Got max_features={max_features!r}; expected 1 or more.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae._codes.normal import StandardNormalCodes
 from sklae._utils.component import Component
 
@@ -36,6 +36,9 @@ class PriorModule(nn.Module):
     floats: bool = False
     width: int = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+
     @property
     def starts_from_rows(self) -> bool:
         """Whether `start` does anything: rows are looked up for it only then."""
@@ -47,14 +50,16 @@ class PriorModule(nn.Module):
         Parameters
         ----------
         rows : Rows
+            The training rows, encoded.
         draw_codes : callable
             Draws a code for each row from its posterior, as it is at the start, (n_rows, n_components), float64.
         generator : torch.Generator
+            Where draws come from.
         """
         return None
 
     @abstractmethod
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         """Return the distribution of codes.
 
         Parameters
@@ -63,6 +68,11 @@ class PriorModule(nn.Module):
             ``encode(x, observed, condition)`` gives the posteriors of encoded rows, for priors made of these.
         condition : Tensor of shape (n_samples, n_condition) or None
             Encoded conditions of the rows that the codes belong to.
+
+        Returns
+        -------
+        prior : CodeDistribution
+            Of codes of so many rows.
         """
 
 
@@ -99,7 +109,7 @@ class _StandardNormalModule(PriorModule):
         super().__init__()
         self.distribution = StandardNormalCodes(n_components)
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         return self.distribution
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from numpy.typing import ArrayLike
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae.priors._base import Prior, PriorModule
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["Sampler"]
 
 
 class _SampledCodes(CodeDistribution):
-    def __init__(self, function: Callable[[int, torch.Generator], Any], n_components: int):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike], n_components: int):
         self.function = function
         self.n_components = n_components
 
@@ -40,11 +41,11 @@ class _SampledCodes(CodeDistribution):
 
 
 class _SamplerModule(PriorModule):
-    def __init__(self, function: Callable[[int, torch.Generator], Any], n_components: int):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike], n_components: int):
         super().__init__()
         self.distribution = _SampledCodes(function, n_components)
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         return self.distribution
 
 
@@ -78,7 +79,7 @@ class Sampler(Prior):
     has_density = False
     _parameter_constraints = {"function": [callable]}
 
-    def __init__(self, function: Callable[[int, torch.Generator], Any]):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike]):
         self.function = function
 
     def check(self) -> None:
