@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 __all__ = ["ArrayOrFrame", "CategoricalFeatures", "ConditionLike", "FeaturesLike", "Frame", "LazyFrame", "TableLike"]
 
-# A table: array-like of shape (n_samples, n_features), or a frame of pandas, polars or pyarrow. To type checkers a frame
-# is array-like, too: it has __array__.
+# A table: array-like of shape (n_samples, n_features), or a frame of pandas, polars or pyarrow. To type checkers a
+# frame is array-like, too: it has __array__.
 TableLike: TypeAlias = ArrayLike
 # A frame that is computed when it is read: of polars or Dask.
 LazyFrame: TypeAlias = Any
