@@ -111,7 +111,7 @@ html_theme_options = {
     "show_prev_next": True,
     # examples have wide code, and are short
     "secondary_sidebar_items": {
-        **dict.fromkeys(["*", "guide/*", "api/*", "generated/*"], ["page-toc"]),
+        **{pages: ["page-toc"] for pages in ("*", "guide/*", "api/*", "generated/*")},
         "auto_examples/*": [],
     },
     "navbar_end": ["theme-switcher"],

@@ -131,7 +131,31 @@ def _where_it_varies(values: torch.Tensor, varies: torch.Tensor | None) -> torch
 
 
 class Critic(Component):
-    """A component that builds what judges rows: a `CriticModule`."""
+    """A component that builds what judges rows: a `CriticModule`.
+
+    Examples
+    --------
+    >>> from sklae.critics import Critic, CriticModule
+    >>> class RoughnessModule(CriticModule):
+    ...     is_opponent = False
+    ...
+    ...     def forward(self, judged):
+    ...         rows, made = (part.diff(dim=-1).abs().mean(-1) for part in judged[:2])
+    ...         return {"roughness": (rows - made).square()}
+    >>> class Roughness(Critic):
+    ...     def weights(self):
+    ...         return {"roughness": 1.0}
+    ...
+    ...     def build(self, inputs):
+    ...         return RoughnessModule(self)
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> vae = VAETransformer(2, critic=Roughness(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> "train_roughness" in vae.net_.history[-1]
+    True
+    """
 
     @abstractmethod
     def weights(self) -> dict[str, float]:
@@ -218,8 +242,14 @@ class DataCritic(Critic):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import VAETransformer
     >>> from sklae.critics import DataCritic
-    >>> vae = VAETransformer(2, critic=DataCritic(similarity=0.5), max_iter=2, random_state=0).fit(load_wine().data)
-    >>> [name for name in ("adversary", "similarity", "critic") if f"train_{name}" in vae.net_.history[-1]]
+    >>> vae = VAETransformer(
+    ...     2, critic=DataCritic(similarity=0.5), max_iter=2, random_state=0
+    ... ).fit(load_wine().data)
+    >>> [
+    ...     name
+    ...     for name in ("adversary", "similarity", "critic")
+    ...     if f"train_{name}" in vae.net_.history[-1]
+    ... ]
     ['adversary', 'similarity', 'critic']
     """
 

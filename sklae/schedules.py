@@ -76,7 +76,26 @@ LEARNING_RATES: dict[str, Callable[[float], float] | None] = {
 
 
 class WeightSchedule(Component):
-    """A component whose value depends on how many epochs have been trained, over all fits that continued each other."""
+    """A component whose value depends on how many epochs have been trained, over all fits that continued each other.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.schedules import WeightSchedule
+    >>> class Halfway(WeightSchedule):
+    ...     def __init__(self, final=1.0, n_epochs=10):
+    ...         self.final = final
+    ...         self.n_epochs = n_epochs
+    ...
+    ...     def value(self, epoch):
+    ...         return self.final if epoch >= self.n_epochs else self.final / 2
+    ...
+    ...     @property
+    ...     def settles(self):
+    ...         return self.n_epochs
+    >>> VAETransformer(beta=Halfway(4.0)).beta.value(3)
+    2.0
+    """
 
     final: float
 

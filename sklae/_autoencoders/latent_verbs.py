@@ -128,7 +128,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> mean, std = vae.encode(X)
         >>> mean.shape, bool((std > 0).all())
         ((178, 2), True)
@@ -249,7 +251,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> vae.traverse(X[:2], 1, [-1.0, 0.0, 1.0]).shape
         (6, 13)
         """
@@ -295,7 +299,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> vae.vary(X[:2], n_samples=5, random_state=0).shape
         (10, 13)
         """

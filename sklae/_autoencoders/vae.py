@@ -219,7 +219,11 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     >>> from sklae import VAETransformer
     >>> X, y = load_wine(return_X_y=True)
     >>> vae = VAETransformer(n_components=2, random_state=0).fit(X)
-    >>> vae.transform(X).shape, vae.score_samples(X).shape, vae.sample(3, random_state=0).shape
+    >>> (
+    ...     vae.transform(X).shape,
+    ...     vae.score_samples(X).shape,
+    ...     vae.sample(3, random_state=0).shape,
+    ... )
     ((178, 2), (178,), (3, 13))
     """
 

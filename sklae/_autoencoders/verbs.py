@@ -257,7 +257,9 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AutoencoderTransformer
         >>> X = load_wine().data
-        >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> ae.interpolate(X[:1], X[1:2], n_steps=5).shape
         (5, 13)
         """

@@ -122,6 +122,20 @@ def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[str | type] =
     See Also
     --------
     save : Writes the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_wine
+    >>> import sklae
+    >>> X = load_wine().data
+    >>> vae = sklae.VAETransformer(2, max_iter=2, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sklae.save(vae, Path(folder, "wine.sklae"))
+    ...     again = sklae.load(Path(folder, "wine.sklae"))
+    >>> bool((again.transform(X) == vae.transform(X)).all())
+    True
     """
     named = f"file {path}" if isinstance(path, (str, os.PathLike)) else "file"
     content = Path(path).read_bytes() if isinstance(path, (str, os.PathLike)) else path.read()

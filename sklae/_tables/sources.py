@@ -31,7 +31,9 @@ class RowSource(ABC):
     ...     def chunks(self):
     ...         for seed in range(3):
     ...             yield np.random.RandomState(seed).normal(size=(100, 4))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(Simulated())
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(Simulated())
     >>> ae.score_samples(Simulated()).shape
     (300,)
     """

@@ -78,6 +78,23 @@ class Divergence(Component):
         Whether at ``beta=1`` the loss is the negative evidence lower bound, which draws of a row can tighten.
     needs_density : bool
         Whether it asks the prior for densities of codes, not only for draws.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> from sklae.divergences import Divergence, kl_term
+    >>> class Centred(Divergence):
+    ...     def terms(self, codes):
+    ...         return {"kl": kl_term(codes), "centre": codes.q.mean.mean(0).square().sum()}
+    ...
+    ...     def weights(self, beta):
+    ...         return {"kl": beta, "centre": 1.0}
+    >>> vae = VAETransformer(2, divergence=Centred(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> "train_centre" in vae.net_.history[-1]
+    True
     """
 
     least_beta: float = 0.0
@@ -180,6 +197,26 @@ def kl_term(codes: Codes) -> torch.Tensor:
     -------
     kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
         In nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae.divergences import Codes, kl_term
+    >>> from sklae.posteriors import DiagonalCodes
+    >>> from sklae.priors import StandardNormalCodes
+    >>> q = DiagonalCodes(torch.ones(3, 2), torch.ones(3, 2))
+    >>> noise = torch.zeros(3, 2)
+    >>> codes = Codes(
+    ...     q,
+    ...     q.push(noise),
+    ...     noise,
+    ...     StandardNormalCodes(2),
+    ...     3,
+    ...     None,
+    ...     lambda: q.log_prob(q.mean),
+    ... )
+    >>> kl_term(codes)
+    tensor([1., 1., 1.])
     """
     closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
     return sampled_kl(codes.z, codes.log_q, codes.prior) if closed_form is None else closed_form
@@ -201,5 +238,15 @@ def sampled_kl(z: torch.Tensor, log_q: Callable[[], torch.Tensor], prior: CodeDi
     -------
     kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
         In nats; its mean over draws is the divergence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae.divergences import sampled_kl
+    >>> from sklae.posteriors import DiagonalCodes
+    >>> from sklae.priors import StandardNormalCodes
+    >>> q = DiagonalCodes(torch.ones(3, 2), torch.ones(3, 2))
+    >>> sampled_kl(q.mean, lambda: q.log_prob(q.mean), StandardNormalCodes(2))
+    tensor([1., 1., 1.])
     """
     return log_q() - prior.log_prob(z)

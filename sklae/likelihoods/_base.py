@@ -245,6 +245,24 @@ class Likelihood(Component):
         Whether log-likelihoods are log-densities of real numbers, so that they compare with those of linear models.
     reads_grid : bool
         Whether `build` reads ``layout.grids``: where the values of its columns lie.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> from sklae.likelihoods import ColumnDensity, Likelihood
+    >>> class AbsoluteColumns(ColumnDensity):
+    ...     def energy(self, params, x):
+    ...         return (x - params).abs()
+    ...
+    ...     def mean(self, params):
+    ...         return params
+    >>> class Absolute(Likelihood):
+    ...     def build(self, layout):
+    ...         return AbsoluteColumns()
+    >>> vae = VAETransformer(2, likelihood=Absolute(), max_iter=2, random_state=0)
+    >>> vae.fit(load_wine().data).n_components_
+    2
     """
 
     standardize: bool = True

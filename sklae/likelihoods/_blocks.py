@@ -168,7 +168,12 @@ class Blocks(BaseComposition, Likelihood):
     >>> from sklae.likelihoods import Blocks, Gaussian
     >>> rng = np.random.RandomState(0)
     >>> X = np.column_stack([rng.normal(size=(100, 3)), rng.poisson(4.0, size=(100, 2))])
-    >>> blocks = Blocks([("sensors", Gaussian("per_feature"), [0, 1, 2]), ("visits", "poisson", slice(3, 5))])
+    >>> blocks = Blocks(
+    ...     [
+    ...         ("sensors", Gaussian("per_feature"), [0, 1, 2]),
+    ...         ("visits", "poisson", slice(3, 5)),
+    ...     ]
+    ... )
     >>> vae = VAETransformer(2, likelihood=blocks, max_iter=2, n_iter_no_change=float("inf"))
     >>> vae.set_params(likelihood__sensors__min_scale=0.1).fit_transform(X).shape
     (100, 2)

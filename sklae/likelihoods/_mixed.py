@@ -60,10 +60,22 @@ class Mixed(Likelihood):
     >>> import pandas as pd
     >>> from sklae import VAETransformer
     >>> from sklae.likelihoods import Mixed
-    >>> X = pd.DataFrame({"age": [31.5, 40.0, None, 25.0] * 9, "job": ["cook", "clerk", None, "cook"] * 9,
-    ...                   "visits": [0, 2, 7, 1] * 9})
-    >>> vae = VAETransformer(2, likelihood=Mixed(count_features="visits"), max_iter=2, n_iter_no_change=float("inf"))
-    >>> vae.fit(X).sample(3, random_state=0).dtypes.astype(str).tolist() == X.dtypes.astype(str).tolist()
+    >>> X = pd.DataFrame(
+    ...     {
+    ...         "age": [31.5, 40.0, None, 25.0] * 9,
+    ...         "job": ["cook", "clerk", None, "cook"] * 9,
+    ...         "visits": [0, 2, 7, 1] * 9,
+    ...     }
+    ... )
+    >>> vae = VAETransformer(
+    ...     2,
+    ...     likelihood=Mixed(count_features="visits"),
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ... )
+    >>> vae.fit(X).sample(3, random_state=0).dtypes.astype(str).tolist() == X.dtypes.astype(
+    ...     str
+    ... ).tolist()
     True
     """
 

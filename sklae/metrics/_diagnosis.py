@@ -228,7 +228,9 @@ def diagnose(
     >>> from sklae import VAETransformer
     >>> from sklae.metrics import diagnose
     >>> X = load_wine().data
-    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X[::2])
+    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(
+    ...     X[::2]
+    ... )
     >>> diagnosis = diagnose(vae, X[1::2], X_train=X[::2], random_state=0)
     >>> diagnosis.active_units, diagnosis.best_baseline
     (2, 'factor analysis')

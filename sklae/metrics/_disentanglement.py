@@ -74,7 +74,9 @@ def mutual_information_gap(
     >>> from sklae.metrics import mutual_information_gap
     >>> rng = np.random.RandomState(0)
     >>> factors = rng.randint(5, size=(2000, 3))
-    >>> round(mutual_information_gap(factors[:, ::-1], factors), 2)  # each component is one factor
+    >>> round(
+    ...     mutual_information_gap(factors[:, ::-1], factors), 2
+    ... )  # each component is one factor
     1.0
     >>> round(mutual_information_gap(rng.normal(size=(2000, 3)), factors), 1)
     0.0
@@ -135,7 +137,11 @@ def dci(
     >>> rng = np.random.RandomState(0)
     >>> factors = rng.uniform(size=(500, 2))
     >>> figures = dci(factors[:, ::-1], factors, n_estimators=10, random_state=0)
-    >>> figures.disentanglement > 0.9, figures.completeness > 0.9, figures.informativeness > 0.9
+    >>> (
+    ...     figures.disentanglement > 0.9,
+    ...     figures.completeness > 0.9,
+    ...     figures.informativeness > 0.9,
+    ... )
     (True, True, True)
     """
     check_count(n_estimators, "n_estimators")

@@ -111,8 +111,10 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, *, n_neighbors: int = 3) 
     >>> import numpy as np
     >>> from sklae.metrics import precision_recall
     >>> rng = np.random.RandomState(0)
-    >>> real = rng.normal(size=(1000, 2)) + rng.choice([-10, 10], size=(1000, 1))  # two clusters
-    >>> precision, recall = precision_recall(real, real[real[:, 0] > 0])           # one of them
+    >>> real = rng.normal(size=(1000, 2)) + rng.choice(
+    ...     [-10, 10], size=(1000, 1)
+    ... )  # two clusters
+    >>> precision, recall = precision_recall(real, real[real[:, 0] > 0])  # one of them
     >>> precision, round(recall, 1)
     (1.0, 0.5)
     """

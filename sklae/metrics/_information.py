@@ -227,7 +227,10 @@ def marginal_kl(
     >>> from sklae.metrics import kl_per_component, marginal_kl, mutual_information
     >>> X = load_wine().data
     >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X)
-    >>> parts = mutual_information(vae, X, random_state=0).value + marginal_kl(vae, X, random_state=0).value
+    >>> parts = (
+    ...     mutual_information(vae, X, random_state=0).value
+    ...     + marginal_kl(vae, X, random_state=0).value
+    ... )
     >>> bool(abs(parts - kl_per_component(vae, X).sum()) < 1e-6)
     True
     """
@@ -263,7 +266,9 @@ def negative_log_likelihood(
     >>> from sklae import VAETransformer
     >>> from sklae.metrics import negative_log_likelihood
     >>> X = load_wine().data
-    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X[::2])
+    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(
+    ...     X[::2]
+    ... )
     >>> nll, error = negative_log_likelihood(vae, X[1::2], n_importance_samples=200)
     >>> bool(nll < -vae.score(X[1::2]))
     True

@@ -98,7 +98,9 @@ def association_distances(
     --------
     >>> from sklae.metrics import association_distances
     >>> real = [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]
-    >>> association_distances(real, [[1.0, 30.0], [2.0, 20.0], [3.0, 10.0]])  # the other way round
+    >>> association_distances(
+    ...     real, [[1.0, 30.0], [2.0, 20.0], [3.0, 10.0]]
+    ... )  # the other way round
     {('x0', 'x1'): 1.0}
     """
     (ours, theirs), is_category, names = read_pair({"real": real, "synthetic": synthetic}, categorical_features)
@@ -155,7 +157,9 @@ def train_on_synthetic_score(
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklae.metrics import train_on_synthetic_score
     >>> table = load_breast_cancer(as_frame=True).frame
-    >>> score = train_on_synthetic_score(table[::2], table[1::2], "target", random_state=0)  # real rows, here
+    >>> score = train_on_synthetic_score(
+    ...     table[::2], table[1::2], "target", random_state=0
+    ... )  # real rows, here
     >>> round(score, 2)
     0.99
     """

@@ -76,7 +76,9 @@ def to_onnx(
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.onnx import to_onnx
     >>> X = load_wine().data.astype(np.float32)
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(X)
     >>> session = onnxruntime.InferenceSession(to_onnx(ae).SerializeToString())
     >>> (codes,) = session.run(None, {"X": X[:3]})
     >>> bool(np.allclose(codes, ae.transform(X[:3]), atol=1e-5))
@@ -97,6 +99,11 @@ def register_converters() -> None:
     A step answers what a pipeline asks of it: codes or filled tables; a detector ``predict`` and
     ``decision_function``. The option ``method`` says otherwise: ``options={id(step): {"method": "score_samples"}}``.
     Importing `sklae.onnx` calls it, where ``skl2onnx`` is installed.
+
+    Examples
+    --------
+    >>> import sklae.onnx
+    >>> sklae.onnx.register_converters()  # importing sklae.onnx has done so: another time does no harm
     """
     _require()
     from sklae.onnx import _pipelines

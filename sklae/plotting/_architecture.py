@@ -52,7 +52,10 @@ class ArchitectureDisplay:
     Examples
     --------
     >>> from sklae.plotting import ArchitectureDisplay, Layer
-    >>> layers = [Layer("encoder", "0", "Linear", (8,), 40), Layer("encoder", "1", "SiLU", (8,), 0)]
+    >>> layers = [
+    ...     Layer("encoder", "0", "Linear", (8,), 40),
+    ...     Layer("encoder", "1", "SiLU", (8,), 0),
+    ... ]
     >>> display = ArchitectureDisplay(layers, 40).plot()
     >>> len(display.bars_)
     1
@@ -91,7 +94,9 @@ class ArchitectureDisplay:
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import ArchitectureDisplay
-        >>> ae = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_iter=2, n_iter_no_change=float("inf"))
+        >>> ae = AutoencoderTransformer(
+        ...     2, hidden_layer_sizes=(8,), max_iter=2, n_iter_no_change=float("inf")
+        ... )
         >>> display = ArchitectureDisplay.from_estimator(ae.fit(load_wine().data))
         >>> [layer.part for layer in display.layers if layer.n_parameters]
         ['encoder', 'encoder', 'encoder', 'decoder', 'decoder', 'decoder']
@@ -172,7 +177,9 @@ def summary(estimator: BaseEstimator) -> str:
     >>> from sklae.networks import MLP
     >>> from sklae.plotting import summary
     >>> network = MLP((8,), linear_path=False)
-    >>> ae = AutoencoderTransformer(2, network=network, max_iter=2, n_iter_no_change=float("inf"), random_state=0)
+    >>> ae = AutoencoderTransformer(
+    ...     2, network=network, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... )
     >>> print(summary(ae.fit(load_wine().data)))
     AutoencoderTransformer: 13 columns, 2 components, 271 parameters
     <BLANKLINE>

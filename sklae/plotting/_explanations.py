@@ -46,7 +46,9 @@ class ExplanationDisplay:
     Examples
     --------
     >>> from sklae.plotting import ExplanationDisplay
-    >>> display = ExplanationDisplay([0.3, 5.2], ["ash", "hue"], ["2.3", "9.0"], ["2.3", "1.0"]).plot()
+    >>> display = ExplanationDisplay(
+    ...     [0.3, 5.2], ["ash", "hue"], ["2.3", "9.0"], ["2.3", "1.0"]
+    ... ).plot()
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['hue = 9.0 (expected 1.0)', 'ash = 2.3 (expected 2.3)']
     """
@@ -110,7 +112,9 @@ class ExplanationDisplay:
         >>> from sklae.plotting import ExplanationDisplay
         >>> X = load_wine(as_frame=True).data
         >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(X)
-        >>> display = ExplanationDisplay.from_estimator(detector, X[:1].assign(ash=9.0), max_features=3)
+        >>> display = ExplanationDisplay.from_estimator(
+        ...     detector, X[:1].assign(ash=9.0), max_features=3
+        ... )
         >>> display.ax_.get_yticklabels()[0].get_text().startswith("ash = 9 (expected 2")
         True
         """

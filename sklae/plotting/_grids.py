@@ -50,7 +50,9 @@ class LatentGridDisplay:
     Examples
     --------
     >>> from sklae.plotting import LatentGridDisplay
-    >>> display = LatentGridDisplay([[0.0], [1.0], [2.0], [3.0]], [-1, 1], [-1, 1], feature=0).plot()
+    >>> display = LatentGridDisplay(
+    ...     [[0.0], [1.0], [2.0], [3.0]], [-1, 1], [-1, 1], feature=0
+    ... ).plot()
     >>> display.ax_.images[0].get_array().shape
     (2, 2)
     """
@@ -134,7 +136,9 @@ class LatentGridDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import LatentGridDisplay
         >>> X = load_digits().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = LatentGridDisplay.from_estimator(vae, X, shape=(8, 8), n_steps=5)
         >>> display.ax_.images[0].get_array().shape  # five by five, one pixel apart
         (44, 44)

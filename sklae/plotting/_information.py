@@ -102,7 +102,9 @@ class KLDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import KLDisplay
         >>> X = load_wine().data
-        >>> vae = VAETransformer(3, prior="normal", max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     3, prior="normal", max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = KLDisplay.from_estimator(vae, X)
         >>> len(display.bars_)
         3

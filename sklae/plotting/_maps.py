@@ -138,7 +138,9 @@ class LatentSpaceDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import LatentSpaceDisplay
         >>> X, y = load_iris(return_X_y=True)
-        >>> vae = VAETransformer(3, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     3, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = LatentSpaceDisplay.from_estimator(vae, X, y)
         >>> display.positions.shape, display.ax_.get_xlabel()[:5]
         ((150, 2), 'PCA 1')

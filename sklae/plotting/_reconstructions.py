@@ -56,7 +56,9 @@ class ReconstructionDisplay:
     >>> from sklae.plotting import ReconstructionDisplay
     >>> X = load_wine(as_frame=True).data.iloc[:, :3]
     >>> pca = PCA(2).set_output(transform="pandas").fit(X)
-    >>> display = ReconstructionDisplay.from_predictions(X[:2], pca.inverse_transform(pca.transform(X[:2])))
+    >>> display = ReconstructionDisplay.from_predictions(
+    ...     X[:2], pca.inverse_transform(pca.transform(X[:2]))
+    ... )
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['original', 'reconstructed', 'original', 'reconstructed']
     """
@@ -125,7 +127,9 @@ class ReconstructionDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import ReconstructionDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     8, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = ReconstructionDisplay.from_estimator(ae, X, shape=(8, 8))
         >>> display.ax_.images[0].get_array().shape  # two lines of ten, one pixel apart
         (17, 89)

@@ -111,7 +111,9 @@ class OutlierScoreDisplay:
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AEOutlierDetector
         >>> from sklae.plotting import OutlierScoreDisplay
-        >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(load_wine().data)
+        >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(
+        ...     load_wine().data
+        ... )
         >>> display = OutlierScoreDisplay.from_estimator(detector)
         >>> display.ax_.get_xlabel()
         'anomaly (minus the score)'

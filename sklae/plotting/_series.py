@@ -53,7 +53,9 @@ class TraversalDisplay:
     Examples
     --------
     >>> from sklae.plotting import TraversalDisplay
-    >>> display = TraversalDisplay([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]], [-1, 0, 1], [4]).plot()
+    >>> display = TraversalDisplay(
+    ...     [[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]], [-1, 0, 1], [4]
+    ... ).plot()
     >>> display.ax_.get_title(), [label.get_text() for label in display.ax_.get_xticklabels()]
     ('component 4', ['-1', '0', '1'])
     """
@@ -124,7 +126,9 @@ class TraversalDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import TraversalDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(4, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     4, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = TraversalDisplay.from_estimator(ae, X, components=[0, 2], shape=(8, 8))
         >>> [label.get_text() for label in display.ax_.get_yticklabels()]
         ['component 0', 'component 2']
@@ -287,7 +291,9 @@ class InterpolationDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import InterpolationDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(4, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     4, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = InterpolationDisplay.from_estimator(ae, X[:3], X[3:6], shape=(8, 8))
         >>> display.ax_.images[0].get_array().shape  # three pairs, nine steps
         (26, 80)

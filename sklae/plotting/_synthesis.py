@@ -58,7 +58,10 @@ class SynthesisDisplay:
     Examples
     --------
     >>> from sklae.plotting import SynthesisDisplay
-    >>> real, synthetic = [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]], [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]]
+    >>> real, synthetic = (
+    ...     [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]],
+    ...     [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]],
+    ... )
     >>> display = SynthesisDisplay(real, synthetic).plot()
     >>> [ax.get_title().splitlines() for ax in display.axes_]
     [['x0', '0.50 apart'], ['x1', '0.25 apart']]
@@ -127,8 +130,12 @@ class SynthesisDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import SynthesisDisplay
         >>> X = load_wine(as_frame=True).data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
-        >>> display = SynthesisDisplay.from_estimator(vae, X, features=["ash", "hue"], random_state=0)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
+        >>> display = SynthesisDisplay.from_estimator(
+        ...     vae, X, features=["ash", "hue"], random_state=0
+        ... )
         >>> [ax.get_title()[:3] for ax in display.axes_]
         ['ash', 'hue']
         """

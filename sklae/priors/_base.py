@@ -83,6 +83,30 @@ class Prior(Component):
     ----------
     has_density : bool
         Whether codes have a density under it; without one it is for divergences that go by draws alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> from sklae.priors import CodeDistribution, Prior, PriorModule
+    >>> class WideCodes(CodeDistribution):
+    ...     def log_prob(self, z):
+    ...         return torch.distributions.Normal(0.0, 2.0).log_prob(z).sum(-1)
+    ...
+    ...     def sample(self, n_samples, generator):
+    ...         return 2 * torch.randn(n_samples, 2, generator=generator, dtype=torch.float64)
+    >>> class WideModule(PriorModule):
+    ...     def forward(self, encode, condition=None):
+    ...         return WideCodes()
+    >>> class Wide(Prior):
+    ...     def build(self, n_components, layout):
+    ...         return WideModule()
+    >>> vae = VAETransformer(2, prior=Wide(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> vae.sample(3, random_state=0).shape
+    (3, 13)
     """
 
     has_density: bool = True
@@ -114,7 +138,19 @@ class _StandardNormalModule(PriorModule):
 
 
 class StandardNormal(Prior):
-    """The standard normal prior (arXiv 1312.6114)."""
+    """The standard normal prior (arXiv 1312.6114).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> vae = VAETransformer(2, prior="normal", max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> bool(np.isclose(vae.prior_log_prob([[0.0, 0.0]])[0], -np.log(2 * np.pi)))
+    True
+    """
 
     def build(self, n_components: int, layout: Layout) -> PriorModule:
         return _StandardNormalModule(n_components)

@@ -70,7 +70,12 @@ class Sampler(Prior):
     >>> def ring(n_samples, generator):
     ...     angle = 2 * torch.pi * torch.rand(n_samples, generator=generator)
     ...     return torch.stack([angle.cos(), angle.sin()], dim=1)
-    >>> settings = {"posterior": "point", "divergence": "adversarial", "max_iter": 2, "random_state": 0}
+    >>> settings = {
+    ...     "posterior": "point",
+    ...     "divergence": "adversarial",
+    ...     "max_iter": 2,
+    ...     "random_state": 0,
+    ... }
     >>> vae = VAETransformer(2, prior=Sampler(ring), **settings).fit(load_wine().data)
     >>> vae.sample(3, random_state=0).shape
     (3, 13)

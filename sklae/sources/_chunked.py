@@ -42,7 +42,9 @@ class ChunkedRows(RowSource):
     >>> from sklae.sources import ChunkedRows
     >>> table = pa.table({name: np.random.RandomState(0).normal(size=200) for name in "abc"})
     >>> rows = ChunkedRows(lambda: table.to_batches(max_chunksize=50))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(rows)
     >>> ae.score_samples(rows).shape
     (200,)
     """

@@ -47,7 +47,9 @@ class CSVRows(RowSource):
     >>> path = pathlib.Path(tempfile.mkdtemp(), "wine.csv")
     >>> load_wine(as_frame=True).data.to_csv(path, index=False)
     >>> rows = CSVRows(path, chunk_size=50)
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(rows)
     >>> ae.transform(rows).shape
     (178, 2)
     """

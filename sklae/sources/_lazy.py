@@ -37,8 +37,12 @@ class LazyRows(RowSource):
     --------
     >>> import numpy as np, polars as pl
     >>> from sklae import AutoencoderTransformer
-    >>> frame = pl.LazyFrame({name: np.random.RandomState(0).normal(size=200) for name in "abc"})
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0)
+    >>> frame = pl.LazyFrame(
+    ...     {name: np.random.RandomState(0).normal(size=200) for name in "abc"}
+    ... )
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... )
     >>> ae.fit(frame.filter(pl.col("a") > 0)).score_samples(frame).shape
     (200,)
     """

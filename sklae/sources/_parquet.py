@@ -53,7 +53,9 @@ class ParquetRows(RowSource):
     >>> rows = ParquetRows(path)
     >>> len(rows)
     178
-    >>> VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows).transform(rows).shape
+    >>> VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(
+    ...     rows
+    ... ).transform(rows).shape
     (178, 2)
     """
 

@@ -59,7 +59,9 @@ def to_parquet(
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.sources import ChunkedRows, to_parquet
     >>> X = np.random.RandomState(0).normal(size=(200, 4))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(X)
     >>> path = pathlib.Path(tempfile.mkdtemp(), "codes.parquet")
     >>> to_parquet(ae.transform, ChunkedRows(lambda: np.split(X, 4)), path)
     200
