@@ -103,7 +103,7 @@ def register_converters() -> None:
     Examples
     --------
     >>> import sklae.onnx
-    >>> sklae.onnx.register_converters()  # importing sklae.onnx has done so: another time does no harm
+    >>> sklae.onnx.register_converters()  # as the import has done: twice does no harm
     """
     _require()
     from sklae.onnx import _pipelines
