@@ -74,3 +74,10 @@ def docs(session):
     """Build the documentation, examples included, into docs/_build/html."""
     session.install(*PINNED, "-e", ".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def links(session):
+    """Ask the network whether the addresses in the documentation answer."""
+    session.install(*PINNED, "-e", ".[docs]")
+    session.run("sphinx-build", "-D", "plot_gallery=0", "-b", "linkcheck", "docs", "docs/_build/links")

@@ -40,6 +40,18 @@ class Corruption(Component):
         Whether it hides values; the encoder then sees a mask beside the values.
     redraws_target : bool
         Whether what it makes of the values is also what is to be reconstructed.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import CORRUPTIONS, Corruption
+    >>> class Weak(Corruption):
+    ...     def build(self, layout):
+    ...         return CORRUPTIONS["gaussian_noise"](0.01).build(layout)
+    >>> ae = AutoencoderTransformer(2, corruption=Weak(), max_iter=2, random_state=0)
+    >>> ae.fit_transform(load_wine().data).shape
+    (178, 2)
     """
 
     masks: bool = False
@@ -111,6 +123,15 @@ class Masking(Corruption):
     ----------
     fraction : float, default=0.2
         The chance that a value is hidden.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import Masking
+    >>> ae = AutoencoderTransformer(2, corruption=Masking(0.4), max_iter=2, random_state=0)
+    >>> ae.fit_transform(load_wine().data).shape
+    (178, 2)
     """
 
     masks = True
@@ -147,6 +168,14 @@ class SaltAndPepper(Corruption):
     fraction : float, default=0.2
         The chance that a value is replaced; half of them become the maximum seen in ``fit``, half the
         minimum.
+
+    Examples
+    --------
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import SaltAndPepper
+    >>> ae = AutoencoderTransformer(corruption=SaltAndPepper(0.3))
+    >>> ae.set_params(corruption__fraction=0.1).corruption
+    SaltAndPepper(fraction=0.1)
     """
 
     _parameter_constraints = _FRACTION
@@ -180,6 +209,14 @@ class Swap(Corruption):
     ----------
     fraction : float, default=0.15
         The chance that a value is replaced by the same column's value in a random row of the batch.
+
+    Examples
+    --------
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import Swap
+    >>> ae = AutoencoderTransformer(corruption="swap")
+    >>> ae.set_params(corruption__fraction=0.25).corruption
+    Swap(fraction=0.25)
     """
 
     _parameter_constraints = _FRACTION
@@ -218,6 +255,13 @@ class BlockMasking(Corruption):
     ----------
     probability : float, default=0.3
         The chance that a block is hidden.
+
+    Examples
+    --------
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.corruptions import BlockMasking
+    >>> AutoencoderTransformer(corruption=BlockMasking()).get_params()["corruption"]
+    BlockMasking()
     """
 
     masks = True
@@ -253,7 +297,13 @@ class Binarize(Corruption):
     >>> from sklearn.datasets import load_digits
     >>> from sklae import VAETransformer
     >>> X = load_digits().data / 16.0
-    >>> vae = VAETransformer(2, likelihood="bernoulli", corruption="binarize", learning_rate="cosine", max_iter=2)
+    >>> vae = VAETransformer(
+    ...     2,
+    ...     likelihood="bernoulli",
+    ...     corruption="binarize",
+    ...     learning_rate="cosine",
+    ...     max_iter=2,
+    ... )
     >>> vae.fit(X).transform(X).shape
     (1797, 2)
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +22,10 @@ from sklae.networks._judge import Judge
 if TYPE_CHECKING:
     from sklae._tables.layout import Layout, Rows
     from sklae.likelihoods import ColumnDensity
+
+# What stands on the floor above, which parts do not import: the module of an estimator, and what it says of rows.
+AutoencoderModule: TypeAlias = Any
+RowsGiven: TypeAlias = Any
 
 __all__ = ["CRITICS", "Critic", "CriticModule", "DataCritic", "Judged", "LatentCritic", "RowsSeen"]
 
@@ -42,6 +46,7 @@ class Judged(NamedTuple):
     make : callable
         ``make(z)`` returns the expected rows of other codes, one for each row of the batch, or several times so many.
     condition : Tensor of shape (n_samples, n_condition) or None
+        Encoded conditions of the rows.
     """
 
     genuine: torch.Tensor
@@ -57,7 +62,9 @@ class RowsSeen(nn.Module):
     Parameters
     ----------
     density : ColumnDensity
+        What the likelihood built: it knows how columns become numbers.
     layout : Layout
+        The columns.
     """
 
     numbers: torch.Tensor
@@ -86,7 +93,7 @@ class RowsSeen(nn.Module):
         n_inputs = len(tensors["column"])
         self.inputs = Inputs(n_inputs, 0, layout.n_condition, layout.n_features)
 
-    def judged(self, model: Any, given: Any, target: Rows, codes: Codes) -> Judged:
+    def judged(self, model: AutoencoderModule, given: RowsGiven, target: Rows, codes: Codes) -> Judged:
         """Return a batch and what a model makes of it."""
         n_rows, condition = len(target.x), target.condition
         varies = None if model.varies is None else model.varies.index_select(-1, self.column)
@@ -124,7 +131,31 @@ def _where_it_varies(values: torch.Tensor, varies: torch.Tensor | None) -> torch
 
 
 class Critic(Component):
-    """A component that builds what judges rows: a `CriticModule`."""
+    """A component that builds what judges rows: a `CriticModule`.
+
+    Examples
+    --------
+    >>> from sklae.critics import Critic, CriticModule
+    >>> class RoughnessModule(CriticModule):
+    ...     is_opponent = False
+    ...
+    ...     def forward(self, judged):
+    ...         rows, made = (part.diff(dim=-1).abs().mean(-1) for part in judged[:2])
+    ...         return {"roughness": (rows - made).square()}
+    >>> class Roughness(Critic):
+    ...     def weights(self):
+    ...         return {"roughness": 1.0}
+    ...
+    ...     def build(self, inputs):
+    ...         return RoughnessModule(self)
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> vae = VAETransformer(2, critic=Roughness(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> "train_roughness" in vae.net_.history[-1]
+    True
+    """
 
     @abstractmethod
     def weights(self) -> dict[str, float]:
@@ -145,6 +176,7 @@ class CriticModule(Opponent):
     Parameters
     ----------
     critic : Critic
+        Whose module it is.
     """
 
     loss_name = "critic"
@@ -210,8 +242,14 @@ class DataCritic(Critic):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import VAETransformer
     >>> from sklae.critics import DataCritic
-    >>> vae = VAETransformer(2, critic=DataCritic(similarity=0.5), max_iter=2, random_state=0).fit(load_wine().data)
-    >>> [name for name in ("adversary", "similarity", "critic") if f"train_{name}" in vae.net_.history[-1]]
+    >>> vae = VAETransformer(
+    ...     2, critic=DataCritic(similarity=0.5), max_iter=2, random_state=0
+    ... ).fit(load_wine().data)
+    >>> [
+    ...     name
+    ...     for name in ("adversary", "similarity", "critic")
+    ...     if f"train_{name}" in vae.net_.history[-1]
+    ... ]
     ['adversary', 'similarity', 'critic']
     """
 

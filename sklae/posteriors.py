@@ -42,6 +42,30 @@ class Posterior(Component):
         Whether its components are independent, each with a density of its own (`RowCodes.component_log_prob`).
     per_block : bool
         Whether each block of columns has an encoder of its own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_wine
+    >>> from torch import nn
+    >>> from sklae import VAETransformer
+    >>> from sklae.posteriors import DiagonalCodes, Posterior
+    >>> class UnitModule(nn.Module):
+    ...     def forward(self, h):
+    ...         return DiagonalCodes(h, torch.ones_like(h))
+    >>> class Unit(Posterior):
+    ...     independent = True
+    ...
+    ...     def n_outputs(self, n_components):
+    ...         return n_components
+    ...
+    ...     def build(self, n_components):
+    ...         return UnitModule()
+    >>> vae = VAETransformer(2, posterior=Unit(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> float(vae.encode(load_wine().data)[1].max())
+    1.0
     """
 
     has_density: bool = True
@@ -77,7 +101,19 @@ class _PointModule(nn.Module):
 
 
 class Point(Posterior):
-    """The posterior of a plain autoencoder: one code, without density, hence for ``divergence="mmd"`` only."""
+    """The posterior of a plain autoencoder: one code, without density, hence for ``divergence="mmd"`` only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> wae = VAETransformer(
+    ...     2, posterior="point", divergence="mmd", max_iter=2, random_state=0
+    ... )
+    >>> mean, std = wae.fit(load_wine().data).encode(load_wine().data)
+    >>> float(std.max())
+    0.0
+    """
 
     has_density = False
 
@@ -117,7 +153,15 @@ class _DiagonalModule(nn.Module):
 
 
 class Diagonal(Posterior):
-    """Normal, with a standard deviation per component (arXiv 1312.6114)."""
+    """Normal, with a standard deviation per component (arXiv 1312.6114).
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.posteriors import Diagonal
+    >>> VAETransformer(posterior=Diagonal()).posterior.n_outputs(3)  # means and deviations
+    6
+    """
 
     independent = True
 
@@ -156,6 +200,15 @@ class FullCovariance(Posterior):
 
     The encoder has k(k + 3)/2 outputs for a code of k components. An entry below the diagonal is at most as large as
     its row's diagonal one.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.posteriors import FullCovariance
+    >>> VAETransformer(posterior=FullCovariance()).posterior.n_outputs(
+    ...     3
+    ... )  # means and a triangle
+    9
     """
 
     def n_outputs(self, n_components: int) -> int:
@@ -258,7 +311,11 @@ class ProductOfExperts(Posterior):
     >>> from sklae import VAETransformer
     >>> blocks = [("first", "gaussian", slice(0, 6)), ("second", "gaussian", slice(6, 13))]
     >>> vae = VAETransformer(
-    ...     2, likelihood=blocks, posterior="product_of_experts", max_iter=2, n_iter_no_change=float("inf")
+    ...     2,
+    ...     likelihood=blocks,
+    ...     posterior="product_of_experts",
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
     ... ).fit(load_wine().data)
     >>> len(vae.net_.module_.encoder)
     2

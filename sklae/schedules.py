@@ -26,6 +26,11 @@ def cosine(progress: float) -> float:
     progress : float
         The share of the steps done, in [0, 1].
 
+    Returns
+    -------
+    factor : float
+        What the first learning rate is multiplied by, in [0, 1].
+
     Examples
     --------
     >>> from sklae.schedules import cosine
@@ -44,6 +49,11 @@ def one_cycle(progress: float) -> float:
     ----------
     progress : float
         The share of the steps done, in [0, 1].
+
+    Returns
+    -------
+    factor : float
+        What the first learning rate is multiplied by, in [0, 1].
 
     Examples
     --------
@@ -66,7 +76,26 @@ LEARNING_RATES: dict[str, Callable[[float], float] | None] = {
 
 
 class WeightSchedule(Component):
-    """A component whose value depends on how many epochs have been trained, over all fits that continued each other."""
+    """A component whose value depends on how many epochs have been trained, over all fits that continued each other.
+
+    Examples
+    --------
+    >>> from sklae import VAETransformer
+    >>> from sklae.schedules import WeightSchedule
+    >>> class Halfway(WeightSchedule):
+    ...     def __init__(self, final=1.0, n_epochs=10):
+    ...         self.final = final
+    ...         self.n_epochs = n_epochs
+    ...
+    ...     def value(self, epoch):
+    ...         return self.final if epoch >= self.n_epochs else self.final / 2
+    ...
+    ...     @property
+    ...     def settles(self):
+    ...         return self.n_epochs
+    >>> VAETransformer(beta=Halfway(4.0)).beta.value(3)
+    2.0
+    """
 
     final: float
 
@@ -86,7 +115,9 @@ class LinearWarmup(WeightSchedule):
     Parameters
     ----------
     final : float, default=1.0
+        Where it ends.
     start : float, default=0.0
+        Where it begins.
     n_epochs : int, default=20
         How long it takes.
 
@@ -123,10 +154,13 @@ class Cyclical(WeightSchedule):
     Parameters
     ----------
     final : float, default=1.0
+        Where it ends.
     start : float, default=0.0
+        Where it begins.
     n_epochs : int, default=20
         Length of a cycle.
     n_cycles : int, default=4
+        How many there are.
     rising : float, default=0.5
         The share of a cycle in which the value rises; for the rest it is `final`.
 

@@ -72,3 +72,22 @@ def test_code_is_not_cut(page):
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|py|bash|text)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     assert not [line for block in blocks for line in block.splitlines() if len(line) > seen]
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ("categorical", "guide/tables.md"),
+        ("convolution", "guide/images.md"),
+        ("gpu", "guide/gpu.md"),
+        ("learning rate", "guide/training.md"),
+        ("mixed types", "guide/tables.md"),
+        ("mixed precision", "guide/gpu.md"),
+        ("save model", "guide/saving.md"),
+    ],
+)
+def test_a_search_finds_the_page(query, page):
+    """A search asks for all words of the query, by their beginnings."""
+    words = re.findall(r"\w+", read(f"docs/{page}").lower())
+    for asked in query.split():
+        assert any(word.startswith(asked) for word in words), asked

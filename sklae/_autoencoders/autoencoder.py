@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.fitted_model import FittedModel
 from sklae._autoencoders.parts import Parts, resolve_likelihood
+from sklae._tables.annotations import CategoricalFeatures, FeaturesLike
+from sklae._training.callbacks import Callback
 from sklae._utils.component import resolve
-from sklae.likelihoods import Gaussian, Mixed
+from sklae.corruptions import Corruption
+from sklae.likelihoods import Gaussian, Likelihood, Mixed
 from sklae.likelihoods._mixed import LeastSquares
-from sklae.penalties import PENALTIES, ActivePoint
+from sklae.networks import Network
+from sklae.penalties import PENALTIES, ActivePoint, Penalty
 from sklae.posteriors import Point
 
 __all__ = ["AutoencoderTransformer"]
@@ -110,7 +117,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     warm_start : bool, default=False
         Whether `fit` continues from the last one's weights, optimizer and scaling.
     callbacks : list or None, default=None
-        skorch callbacks, or (name, callback) pairs; copied before use.
+        Callbacks of skorch, or (name, callback) pairs; copied before use.
     net_params : dict or None, default=None
         Anything else for the skorch net: ``{"optimizer__amsgrad": True}``, of "sgd" ``{"optimizer__momentum": 0.5}``.
     device : str, default="cpu"
@@ -183,32 +190,32 @@ class AutoencoderTransformer(BaseAutoencoder):
         self,
         n_components: int | None = None,
         *,
-        hidden_layer_sizes: Any = None,
+        hidden_layer_sizes: int | Sequence[int] | None = None,
         activation: str = "silu",
-        network: Any = None,
-        encoder: Any = None,
-        decoder: Any = None,
-        likelihood: Any = "auto",
-        corruption: Any = None,
-        penalty: Any = None,
-        condition_features: Any = None,
-        categorical_features: Any = "from_dtype",
-        sample_from: Any = None,
-        standardize: Any = "auto",
+        network: str | Network | None = None,
+        encoder: Callable[[int, int], nn.Module] | None = None,
+        decoder: Callable[[int, int], nn.Module] | None = None,
+        likelihood: str | Likelihood | list[tuple[str, str | Likelihood, FeaturesLike]] = "auto",
+        corruption: str | Corruption | None = None,
+        penalty: str | Penalty | None = None,
+        condition_features: FeaturesLike | None = None,
+        categorical_features: CategoricalFeatures = "from_dtype",
+        sample_from: str | BaseEstimator | None = None,
+        standardize: bool | Literal["auto", "global"] = "auto",
         clip: float | None = None,
-        solver: str = "adam",
-        learning_rate: str = "auto",
+        solver: Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs"] = "adam",
+        learning_rate: Literal["auto", "constant", "adaptive", "cosine", "one_cycle"] = "auto",
         learning_rate_init: float = 3e-3,
         weight_decay: float = 0.0,
-        batch_size: Any = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         shuffle: bool = True,
-        max_iter: int | str = "auto",
+        max_iter: int | Literal["auto"] = "auto",
         tol: float = 1e-4,
-        n_iter_no_change: float | str = "auto",
-        early_stopping: bool | str = "auto",
-        validation_fraction: float | str = "auto",
+        n_iter_no_change: float | Literal["auto"] = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float | Literal["auto"] = "auto",
         warm_start: bool = False,
-        callbacks: Any = None,
+        callbacks: list[Callback | tuple[str, Callback]] | None = None,
         net_params: dict[str, Any] | None = None,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,

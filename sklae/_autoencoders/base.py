@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from sklae._autoencoders.code_density import AGGREGATES, draw_codes
@@ -15,6 +17,8 @@ from sklae._autoencoders.parts import Parts
 from sklae._autoencoders.training import Training
 from sklae._autoencoders.training_rows import FitInput
 from sklae._autoencoders.verbs import Verbs
+from sklae._tables.annotations import TableLike
+from sklae._tables.sources import RowSource
 from sklae._tables.table import read
 from sklae._tables.weights import RowWeights
 from sklae._training.optimizers import SOLVERS
@@ -82,7 +86,15 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, X_val: Any = None, X_clean: Any = None) -> Self:
+    def fit(
+        self,
+        X: TableLike | RowSource,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        X_val: TableLike | None = None,
+        X_clean: TableLike | None = None,
+    ) -> Self:
         """Fit the autoencoder.
 
         Parameters
@@ -109,6 +121,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
@@ -165,7 +178,14 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
 
     @available_if(_can_continue)
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, categories: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: TableLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        categories: Mapping[str | int, Sequence[object]] | None = None,
+    ) -> Self:
         """Train for one epoch on the given rows, continuing from where the last call ended.
 
         The first call fixes the columns, their levels and their scaling: other levels are gaps later, with a warning.
@@ -175,6 +195,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows to train on.
         y : ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -186,6 +207,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------

@@ -6,14 +6,17 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.code_weights import draw_given_known, score_known
 from sklae._autoencoders.fitted_vae import FittedVAE
 from sklae._autoencoders.verbs import Verbs
+from sklae._tables.annotations import ArrayOrFrame, ConditionLike, FeaturesLike, TableLike
 from sklae._tables.conditions import own_condition, read_condition, read_known
 from sklae._tables.layout import Layout
+from sklae._tables.sources import RowSource
 from sklae._utils.compat import available_if, wrap_transformed
 from sklae._utils.warnings import warn
 from sklae.posteriors import POSTERIORS
@@ -54,7 +57,13 @@ class LatentVerbs(Verbs):
 
     @available_if(has_density)
     @in_chunks
-    def score_samples(self, X: Any, n_importance_samples: int | None = None, *, given: Any = None) -> np.ndarray:
+    def score_samples(
+        self,
+        X: TableLike | RowSource,
+        n_importance_samples: int | None = None,
+        *,
+        given: FeaturesLike | None = None,
+    ) -> np.ndarray:
         """Return a lower bound of the log-density of each row in nats, in the user's units; the higher the better.
 
         At ``beta=1``, of what was observed: the density of a row with gaps is that of its other cells, whatever stands
@@ -65,6 +74,7 @@ class LatentVerbs(Verbs):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         n_importance_samples : int, default=None
             How many draws of a row's code the importance-weighted bound (arXiv 1509.00519), with gaps that of MIWAE
             (arXiv 1812.02633), is made of: it rises with them to the model's log-density of what was observed. None: of
@@ -80,6 +90,7 @@ class LatentVerbs(Verbs):
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
+            One for each row.
         """
         table = self._check_input(X)
         if n_importance_samples is not None:
@@ -99,12 +110,13 @@ class LatentVerbs(Verbs):
             return self.model_.score(table)
         return self.model_.importance_weighted(table, n_importance_samples)
 
-    def encode(self, X: Any) -> tuple[Any, Any]:
+    def encode(self, X: TableLike) -> tuple[ArrayOrFrame, ArrayOrFrame]:
         """Return mean and standard deviation of each row's posterior.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
@@ -116,7 +128,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> mean, std = vae.encode(X)
         >>> mean.shape, bool((std > 0).all())
         ((178, 2), True)
@@ -124,30 +138,36 @@ class LatentVerbs(Verbs):
         mean, std = (wrap_transformed(part, X, self) for part in self.model_.moments(self._check_input(X)))
         return mean, std
 
-    def sample_posterior(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample_posterior(
+        self, X: TableLike, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
         """Draw codes of each row from its posterior.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_rows, n_features)
+            Rows with the columns that were fitted.
         n_samples : int, default=1
             How many for each row.
         random_state : int, RandomState instance or None, default=None
+            Where draws come from; None takes fresh entropy from the system.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_rows, n_components_)
+            Of each draw one for each row.
         """
         check_count("n_samples", n_samples)
         return np.moveaxis(self.model_.draw_codes(self._check_input(X), n_samples, random_state), 1, 0)
 
     @available_if(has_density)
-    def posterior_kl(self, X: Any) -> np.ndarray:
+    def posterior_kl(self, X: TableLike) -> np.ndarray:
         """Return how far each row's posterior is from the prior, in nats, per component where that is defined.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
@@ -157,45 +177,58 @@ class LatentVerbs(Verbs):
         return self.model_.posterior_kl(self._check_input(X))
 
     @available_if(has_density)
-    def posterior_log_prob(self, Z: Any, X: Any) -> np.ndarray:
+    def posterior_log_prob(self, Z: ArrayLike, X: TableLike) -> np.ndarray:
         """Return the log-density of codes under the posteriors of rows, for all pairs, in nats.
 
         Parameters
         ----------
         Z : array-like of shape (n_codes, n_components_)
+            Codes, as `transform` gives them.
         X : array-like or frame of shape (n_rows, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
         log_prob : ndarray of shape (n_codes, n_rows), float64
+            In nats.
         """
         table = self._check_input(X)
         return self.model_.posterior_log_prob(self._check_codes(Z, np.float64), table)
 
-    def prior_log_prob(self, Z: Any, condition: Any = None) -> np.ndarray:
+    def prior_log_prob(self, Z: ArrayLike, condition: ConditionLike | None = None) -> np.ndarray:
         """Return the log-density of codes under the prior, in nats.
 
         Parameters
         ----------
         Z : array-like of shape (n_codes, n_components_)
+            Codes, as `transform` gives them.
         condition : frame, mapping, array-like or scalar, default=None
             Values of the ``condition_features``; needed where there are any.
 
         Returns
         -------
         log_prob : ndarray of shape (n_codes,), float64
+            In nats.
         """
         codes = self._check_codes(Z, np.float64)
         return self.model_.prior_log_prob(codes, read_condition(condition, self.layout_.columns, len(codes)))
 
     # -- rows around a code -----------------------------------------------------------------------------
 
-    def traverse(self, X: Any, component: int, values: Any = None, *, condition: Any = None) -> Any:
+    def traverse(
+        self,
+        X: TableLike,
+        component: int,
+        values: ArrayLike | None = None,
+        *,
+        condition: ConditionLike | None = None,
+    ) -> ArrayOrFrame:
         """Decode rows' codes with one component set to a series of values: what it stands for.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_rows, n_features)
+            Rows with the columns that were fitted.
         component : int
             Index of the component.
         values : array-like of shape (n_values,), default=None
@@ -218,7 +251,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> vae.traverse(X[:2], 1, [-1.0, 0.0, 1.0]).shape
         (6, 13)
         """
@@ -232,23 +267,25 @@ class LatentVerbs(Verbs):
 
     def vary(
         self,
-        X: Any,
+        X: TableLike,
         scale: float = 1.0,
         n_samples: int = 1,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         *,
-        condition: Any = None,
-    ) -> Any:
+        condition: ConditionLike | None = None,
+    ) -> ArrayOrFrame:
         """Decode codes drawn around those of the rows: variations of them.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_rows, n_features)
+            Rows with the columns that were fitted.
         scale : float, default=1.0
             How far: the draws' distances from the posterior means are multiplied by it. 0: reconstructions.
         n_samples : int, default=1
             Variations of each row.
         random_state : int, RandomState instance or None, default=None
+            Where draws come from; None takes fresh entropy from the system.
         condition : frame, mapping, array-like or scalar, default=None
             Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
 
@@ -262,7 +299,9 @@ class LatentVerbs(Verbs):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import VAETransformer
         >>> X = load_wine().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> vae.vary(X[:2], n_samples=5, random_state=0).shape
         (10, 13)
         """

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from torch import nn
 
 from sklae._autoencoders.base import BaseAutoencoder
 from sklae._autoencoders.checks import check_prior
 from sklae._autoencoders.code_density import AGGREGATES
 from sklae._autoencoders.latent_verbs import LatentVerbs
 from sklae._autoencoders.parts import Parts, resolve_likelihood
+from sklae._tables.annotations import CategoricalFeatures, FeaturesLike
+from sklae._training.callbacks import Callback
 from sklae._utils.compat import HasMethods, Interval, StrOptions
 from sklae._utils.component import choices, resolve
+from sklae.corruptions import Corruption
 from sklae.critics import CRITICS, Critic
 from sklae.divergences import DIVERGENCES, KL, Divergence
-from sklae.likelihoods import Blocks, Mixed
+from sklae.likelihoods import Blocks, Likelihood, Mixed
 from sklae.likelihoods._mixed import ByKind
-from sklae.penalties import PENALTIES
+from sklae.networks import Network
+from sklae.penalties import PENALTIES, Penalty
 from sklae.posteriors import POSTERIORS, Posterior
 from sklae.priors import PRIORS, GaussianMixture, Prior, StandardNormal
 from sklae.schedules import WEIGHTS, WeightSchedule, weight_of
@@ -145,7 +152,7 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     warm_start : bool, default=False
         Whether `fit` continues from the last one's weights, optimizer and scaling.
     callbacks : list or None, default=None
-        skorch callbacks, or (name, callback) pairs; copied before use.
+        Callbacks of skorch, or (name, callback) pairs; copied before use.
     net_params : dict or None, default=None
         Anything else for the skorch net: ``{"optimizer__amsgrad": True}``, of "sgd" ``{"optimizer__momentum": 0.5}``.
     device : str, default="cpu"
@@ -212,7 +219,11 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
     >>> from sklae import VAETransformer
     >>> X, y = load_wine(return_X_y=True)
     >>> vae = VAETransformer(n_components=2, random_state=0).fit(X)
-    >>> vae.transform(X).shape, vae.score_samples(X).shape, vae.sample(3, random_state=0).shape
+    >>> (
+    ...     vae.transform(X).shape,
+    ...     vae.score_samples(X).shape,
+    ...     vae.sample(3, random_state=0).shape,
+    ... )
     ((178, 2), (178,), (3, 13))
     """
 
@@ -233,40 +244,40 @@ class VAETransformer(LatentVerbs, BaseAutoencoder):
         self,
         n_components: int | None = None,
         *,
-        beta: Any = 1.0,
-        hidden_layer_sizes: Any = None,
+        beta: float | str | WeightSchedule = 1.0,
+        hidden_layer_sizes: int | Sequence[int] | None = None,
         activation: str = "silu",
-        network: Any = None,
-        encoder: Any = None,
-        decoder: Any = None,
-        likelihood: Any = "auto",
-        posterior: Any = "diagonal",
-        prior: Any = "auto",
-        divergence: Any = "kl",
-        capacity: Any = None,
+        network: str | Network | None = None,
+        encoder: Callable[[int, int], nn.Module] | None = None,
+        decoder: Callable[[int, int], nn.Module] | None = None,
+        likelihood: str | Likelihood | list[tuple[str, str | Likelihood, FeaturesLike]] = "auto",
+        posterior: str | Posterior = "diagonal",
+        prior: str | Prior = "auto",
+        divergence: str | Divergence = "kl",
+        capacity: float | str | WeightSchedule | None = None,
         free_bits: float = 0.0,
-        critic: Any = None,
+        critic: str | Critic | None = None,
         n_importance_samples: int = 1,
-        condition_features: Any = None,
-        categorical_features: Any = "from_dtype",
-        sample_from: Any = "prior",
-        corruption: Any = None,
-        penalty: Any = None,
-        standardize: Any = "auto",
+        condition_features: FeaturesLike | None = None,
+        categorical_features: CategoricalFeatures = "from_dtype",
+        sample_from: str | BaseEstimator = "prior",
+        corruption: str | Corruption | None = None,
+        penalty: str | Penalty | None = None,
+        standardize: bool | Literal["auto", "global"] = "auto",
         clip: float | None = None,
-        solver: str = "adam",
-        learning_rate: str = "auto",
+        solver: Literal["adam", "adamw", "sgd", "rmsprop", "lbfgs"] = "adam",
+        learning_rate: Literal["auto", "constant", "adaptive", "cosine", "one_cycle"] = "auto",
         learning_rate_init: float = 6e-3,
         weight_decay: float = 0.0,
-        batch_size: Any = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         shuffle: bool = True,
-        max_iter: int | str = "auto",
+        max_iter: int | Literal["auto"] = "auto",
         tol: float = 1e-4,
-        n_iter_no_change: float | str = "auto",
-        early_stopping: bool | str = "auto",
-        validation_fraction: float | str = "auto",
+        n_iter_no_change: float | Literal["auto"] = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float | Literal["auto"] = "auto",
         warm_start: bool = False,
-        callbacks: Any = None,
+        callbacks: list[Callback | tuple[str, Callback]] | None = None,
         net_params: dict[str, Any] | None = None,
         device: str = "cpu",
         random_state: int | np.random.RandomState | None = None,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklae._autoencoders.checks import check_count
 from sklae._autoencoders.fitted_model import FittedModel
+from sklae._tables.annotations import ArrayOrFrame, ConditionLike, TableLike
 from sklae._tables.columns import Columns
 from sklae._tables.conditions import read_condition
 from sklae._tables.layout import Layout
+from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
 from sklae._tables.weights import RowWeights
 from sklae._training.net import AutoencoderNet
@@ -59,7 +62,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     # -- public -----------------------------------------------------------------------------------------
 
     @in_chunks
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: TableLike | RowSource) -> ArrayOrFrame:
         """Return the codes: the posterior means.
 
         Parameters
@@ -74,7 +77,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         return self.model_.codes(self._check_input(X))
 
-    def inverse_transform(self, X: Any, condition: Any = None) -> Any:
+    def inverse_transform(self, X: TableLike, condition: ConditionLike | None = None) -> ArrayOrFrame:
         """Decode codes to the expected rows.
 
         Parameters
@@ -99,12 +102,13 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.layout_.wrap(self.model_.decode(codes, given), like=X)
 
     @in_chunks
-    def reconstruct(self, X: Any, condition: Any = None) -> Any:
+    def reconstruct(self, X: TableLike | RowSource, condition: ConditionLike | None = None) -> ArrayOrFrame:
         """Encode and decode rows; missing values come back filled, but for those of conditions, which are not modelled.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         condition : frame, mapping, array-like or scalar, default=None
             Values of the ``condition_features`` to decode with, one row per row of X or one for all. None: X's own.
 
@@ -121,7 +125,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self.layout_.wrap(model.decode(model.codes(table), given), like=X)
 
     @in_chunks
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: TableLike | RowSource) -> np.ndarray:
         """Return the log-density of each row in nats, in the user's units; the higher the better.
 
         Of what was observed: missing values, levels that ``fit`` has not seen, and columns that were constant in
@@ -130,20 +134,23 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
+            One for each row.
         """
         return self.model_.score(self._check_input(X))
 
     @available_if(lambda self: self._can_score())
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: TableLike | RowSource, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the mean of `score_samples`, in nats per row.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         y : ignored
             Present for the API.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -152,12 +159,20 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         score : float
+            In nats per row; the higher the better.
         """
         counts = RowWeights.read(sample_weight, X)
         return float(np.average(self.score_samples(counts.of(X)), weights=counts.weights))
 
     @available_if(lambda self: self._can_sample())
-    def sample(self, n_samples: int = 1, random_state: Any = None, *, condition: Any = None, noise: bool = True) -> Any:
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        condition: ConditionLike | None = None,
+        noise: bool = True,
+    ) -> ArrayOrFrame:
         """Draw new rows: codes from ``sample_from``, rows from the likelihood.
 
         Categories have levels that ``fit`` has seen, integers are whole. Numbers of the default likelihood are drawn
@@ -169,6 +184,7 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         n_samples : int, default=1
             How many, for each given condition.
         random_state : int, RandomState instance or None, default=None
+            Where draws come from; None takes fresh entropy from the system.
         condition : frame, mapping, array-like or scalar, default=None
             Values of the ``condition_features``; needed where there are any. For a `VAETransformer` that has none:
             what is known of the rows, any of the columns; the others are drawn given these.
@@ -202,12 +218,21 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rows = self.model_.draw_rows(codes, given, random_state, noise=noise)
         return self.layout_.wrap(rows.astype(self.layout_.dtype, copy=False))
 
-    def interpolate(self, a: Any, b: Any, n_steps: int = 10, *, method: str = "linear", condition: Any = None) -> Any:
+    def interpolate(
+        self,
+        a: TableLike,
+        b: TableLike,
+        n_steps: int = 10,
+        *,
+        method: Literal["linear", "spherical"] = "linear",
+        condition: ConditionLike | None = None,
+    ) -> ArrayOrFrame:
         """Decode what lies between the codes of two rows, or of pairs of rows.
 
         Parameters
         ----------
         a, b : array-like or frame of shape (n_pairs, n_features)
+            Where to start and where to end, row by row.
         n_steps : int, default=10
             Rows per pair, its ends included.
         method : {"linear", "spherical"}, default="linear"
@@ -232,7 +257,9 @@ class Verbs(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AutoencoderTransformer
         >>> X = load_wine().data
-        >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> ae.interpolate(X[:1], X[1:2], n_steps=5).shape
         (5, 13)
         """

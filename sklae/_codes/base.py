@@ -24,6 +24,12 @@ class CodeDistribution:
         Parameters
         ----------
         z : Tensor of shape (..., n_samples, n_components)
+            Codes, a row each.
+
+        Returns
+        -------
+        log_prob : Tensor of shape (..., n_samples)
+            In nats.
         """
 
     @abstractmethod

@@ -22,7 +22,13 @@ HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class StandardNormalCodes(CodeDistribution):
-    """Independent normal components of mean 0 and standard deviation 1."""
+    """Independent normal components of mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    n_components : int
+        Numbers of a code.
+    """
 
     def __init__(self, n_components: int):
         self.n_components = n_components
@@ -39,7 +45,13 @@ def standard_noise(n_samples: int, n_components: int, generator: torch.Generator
 
 
 class PointCodes(RowCodes):
-    """All mass on one code: what makes an autoencoder plain."""
+    """All mass on one code: what makes an autoencoder plain.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_samples, n_components)
+        The codes.
+    """
 
     def __init__(self, mean: torch.Tensor):
         self.mean = mean

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +16,8 @@ from sklae._imputation.account import Account
 from sklae._imputation.container import Container, unmarked
 from sklae._imputation.models import ImputationModels
 from sklae._imputation.support import check_limits, find_constants
+from sklae._tables.annotations import ArrayOrFrame, CategoricalFeatures, TableLike
+from sklae._tables.sources import RowSource
 from sklae._tables.table import read
 from sklae._tables.validation import check_table
 from sklae._tables.weights import RowWeights
@@ -157,19 +160,19 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: BaseAutoencoder | Literal["vae"] | None = None,
         *,
-        missing_values: Any = np.nan,
+        missing_values: float | str | None = np.nan,
         n_imputations: int = 1,
         sample_posterior: bool = False,
         linear_start: bool = True,
         n_importance_samples: int = 512,
-        min_value: Any = None,
-        max_value: Any = None,
-        categorical_features: Any = "from_dtype",
+        min_value: float | ArrayLike | None = None,
+        max_value: float | ArrayLike | None = None,
+        categorical_features: CategoricalFeatures = "from_dtype",
         add_indicator: bool = False,
         keep_empty_features: bool = False,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ):
         self.autoencoder = autoencoder
@@ -189,7 +192,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike | RowSource, y: object = None, *, sample_weight: ArrayLike | None = None) -> Self:
         """Learn how columns go together.
 
         Parameters
@@ -206,15 +209,14 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
         ValueError, TypeError
             For bad input or parameters, before any work.
-        DivergenceError
-            If the training loss turns non-finite. The imputer is then as it was before the call.
-        KeyboardInterrupt
-            If the fit was interrupted. The imputer is then as it was before the call.
+        DivergenceError, KeyboardInterrupt
+            If the loss turns non-finite, or the fit was interrupted. The imputer is then as it was before the call.
         """
         with atomic(self), tensors_on_cpu():
             self._check_parameters()
@@ -255,8 +257,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
     @property
     def account_(self) -> Account:
         """What each model was found to bring; only with ``linear_start``."""
-        models: ImputationModels | None = getattr(self, "_models", None)
-        account = None if models is None else models.account
+        account: Account | None = getattr(getattr(self, "_models", None), "account", None)
         if account is None:
             raise AttributeError(
                 "Got an imputer that is not fitted, has linear_start=False, or was fitted to columns that don't vary; "
@@ -300,12 +301,13 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
     # -- filling ----------------------------------------------------------------------------------------
 
     @in_chunks
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: TableLike | RowSource) -> ArrayOrFrame | tuple[ArrayOrFrame, ...]:
         """Fill missing cells.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows, with gaps or without.
 
         Returns
         -------
@@ -322,13 +324,11 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
             tables = self._fill(table.astype(np.float64))
         settings = {"keep_empty": self.keep_empty_features, "add_indicator": self.add_indicator}
         finished = tuple(self._container.finish(filled, table, X, **settings) for filled in tables)
-        if self.n_imputations == 1:
-            return finished[0]
         # of several outputs scikit-learn wraps the first only
-        return tuple(wrap_transformed(one, X, self) for one in finished)
+        return finished[0] if len(finished) == 1 else tuple(wrap_transformed(one, X, self) for one in finished)
 
     @available_if(lambda self: self._can_restore())
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: TableLike) -> ArrayOrFrame:
         """Put gaps back where indicators say they were.
 
         Parameters
@@ -367,13 +367,12 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
         assert self._models is not None
         where = np.ix_(rows, self._modelled)
         for one, values in zip(filled, self._models.fill(table[where], n_draws), strict=True):
-            part = one[where]
-            one[where] = np.where(np.isnan(part), values, part)
+            one[where] = np.where(np.isnan(one[where]), values, one[where])
         return filled
 
     # -- scikit-learn -----------------------------------------------------------------------------------
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return the names of the columns that `transform` gives.
 
         Parameters
@@ -384,6 +383,7 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
         Returns
         -------
         names : ndarray of str
+            In the order of the columns.
         """
         check_is_fitted(self)
         given = check_feature_names_in(self, input_features)

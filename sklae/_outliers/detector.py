@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
@@ -20,10 +21,13 @@ from sklae._outliers.ensemble import Ensemble, fit_left_out, fit_members, residu
 from sklae._outliers.folds import hold_out, make_folds
 from sklae._outliers.scores import EVIDENCE, Learned, OfAutoencoders
 from sklae._outliers.spaces import PointSpace
-from sklae._outliers.trimming import clique, suspicion
+from sklae._outliers.thresholds import Thresholder
+from sklae._outliers.trimming import distrusted
 from sklae._outliers.verbs import Detection
+from sklae._tables.annotations import TableLike
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
+from sklae._tables.sources import RowSource
 from sklae._tables.table import frame_of, read
 from sklae._tables.validation import check_table
 from sklae._tables.weights import RowWeights, weights_of
@@ -192,17 +196,17 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: BaseAutoencoder | None = None,
         *,
-        anomaly_score: Any = "combined",
+        anomaly_score: str | Sequence[str] = "combined",
         n_estimators: int = 1,
-        support_fraction: Any = "auto",
-        cv: Any = "auto",
-        max_samples: Any = "auto",
-        contamination: Any = "auto",
+        support_fraction: float | str | None = "auto",
+        cv: int | str | None = "auto",
+        max_samples: int | float | str = "auto",
+        contamination: float | str | Thresholder = "auto",
         validation_fraction: float | None = None,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.autoencoder = autoencoder
         self.anomaly_score = anomaly_score
@@ -218,7 +222,14 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
     # -- fitting ----------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, X_val: Any = None) -> Self:
+    def fit(
+        self,
+        X: TableLike | RowSource,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        X_val: TableLike | None = None,
+    ) -> Self:
         """Fit the autoencoders, what is usual, and the threshold.
 
         Parameters
@@ -238,15 +249,14 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
         ValueError, TypeError
             For bad input or parameters, before any work.
-        DivergenceError
-            If the training loss turns non-finite. The detector is then as it was before the call.
-        KeyboardInterrupt
-            If the fit was interrupted. The detector is then as it was before the call.
+        DivergenceError, KeyboardInterrupt
+            If the loss turns non-finite, or the fit was interrupted. The detector is then as it was before the call.
         """
         with atomic(self), tensors_on_cpu():
             X, X_val = what_fits(X, self), what_fits(X_val, self, "X_val")
@@ -348,7 +358,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         usual = seen if counted is None else seen.take(counted)
         self.residual_scale_ = residual_scale(ensemble, usual.table, usual.expected)
         folds = make_folds(self.cv, len(sample), rng)
-        left_out = self._distrusted(seen.points[:, : len(ensemble.cells.owner)], rng)
+        left_out = distrusted(seen.points[:, : len(ensemble.cells.owner)], self.support_fraction, rng)
         self.left_out_ = positions[rows[left_out]]
         self.support_fraction_ = 1.0 - len(left_out) / len(sample)
         trusted = np.setdiff1d(np.arange(len(sample)), left_out)
@@ -368,16 +378,6 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         learned = Learned(seen, trusted, references, folds, fold_ensembles, draw_seed(rng), counted)
         anomaly = self._joint.fit(learned)
         self._known = KnownRows(sample, -anomaly) if folds else None
-
-    def _distrusted(self, points: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        """Return which rows not to trust, as positions."""
-        if self._is_clean():
-            return np.empty(0, dtype=int)
-        anomaly = suspicion(points, rng)
-        if self.support_fraction in (None, "auto"):
-            return clique(anomaly, points)
-        n_trusted = max(2, math.ceil(self.support_fraction * len(anomaly)))
-        return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
     def _is_clean(self) -> bool:
         return self.support_fraction == 1.0

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from sklae._utils.warnings import warn
 
-__all__ = ["by_false_alarm_rate", "by_labels", "by_share", "by_thresholder", "fence", "is_rate", "outlier_labels"]
+__all__ = [
+    "Thresholder",
+    "by_false_alarm_rate",
+    "by_labels",
+    "by_share",
+    "by_thresholder",
+    "fence",
+    "is_rate",
+    "outlier_labels",
+]
 
 # Interquartile ranges from the box to the fence: Tukey's 1.5, or a little less, for surprises have short tails.
 _WHISKER = 1.4
 # The share of training rows that the fence calls outliers, at most.
 _MOST_FLAGGED = 0.1
+
+
+class Thresholder(Protocol):
+    """What chooses a threshold by a rule of its own: the thresholders of PyThresh do."""
+
+    def eval(self, decision: np.ndarray) -> np.ndarray:
+        """Return 0 for each inlier and 1 for each outlier, given scores that are high for outliers."""
 
 
 def is_rate(value: Any) -> bool:
@@ -98,7 +114,7 @@ def by_labels(scores: np.ndarray, is_outlier: np.ndarray, cost: tuple[float, flo
     return _between(ordered[:best], ordered[best:])
 
 
-def by_thresholder(scores: np.ndarray, thresholder: Any) -> float:
+def by_thresholder(scores: np.ndarray, thresholder: Thresholder) -> float:
     """Return where a thresholder, as PyThresh has them, cuts: its ``eval`` labels minus the scores by 0 and 1."""
     labels = np.asarray(thresholder.eval(-scores)).ravel()
     if labels.shape != scores.shape or not np.isin(labels, (0, 1)).all():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from sklae._outliers.densities import ColumnTails, TrimmedNormal
 from sklae._outliers.tails import Tail
 
-__all__ = ["clique", "suspicion"]
+__all__ = ["clique", "distrusted", "suspicion"]
 # Chosen on half of the tables of benchmarks/outliers/detection.py: this share of rows is suspected, and a suspect is
 # left out if this share of its witnesses, the rows nearest to it, is suspected, too.
 _SUSPECT_SHARE = 0.2
@@ -17,6 +19,19 @@ _AGREEMENT, _N_WITNESSES = 0.5, 10
 _MANY = 100
 # Rows to look for them among.
 _MOST_REFERENCES = 2_048
+
+
+def distrusted(
+    points: np.ndarray, support_fraction: float | str | None, random_state: np.random.RandomState
+) -> np.ndarray:
+    """Return which rows not to trust, as positions: a detector's ``support_fraction`` says how many are trusted."""
+    if support_fraction == 1.0:
+        return np.empty(0, dtype=int)
+    anomaly = suspicion(points, random_state)
+    if support_fraction is None or support_fraction == "auto":
+        return clique(anomaly, points)
+    n_trusted = max(2, math.ceil(float(support_fraction) * len(anomaly)))
+    return np.sort(np.argsort(anomaly, kind="stable")[n_trusted:])
 
 
 def suspicion(points: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:

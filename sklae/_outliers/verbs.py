@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +18,7 @@ from sklae._outliers.combination import Joint
 from sklae._outliers.conformal import conformal_p_values, discoveries
 from sklae._outliers.explanation import EXPLANATIONS, adding_up_to
 from sklae._outliers.thresholds import (
+    Thresholder,
     by_false_alarm_rate,
     by_labels,
     by_share,
@@ -25,7 +27,9 @@ from sklae._outliers.thresholds import (
     is_rate,
     outlier_labels,
 )
+from sklae._tables.annotations import ArrayOrFrame, Frame, TableLike
 from sklae._tables.frames import table_of
+from sklae._tables.sources import RowSource
 from sklae._tables.validation import check_table
 from sklae.sources._taken import in_chunks
 
@@ -45,7 +49,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
     # -- scores -----------------------------------------------------------------------------------------
 
     @in_chunks
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: TableLike | RowSource) -> np.ndarray:
         """Return minus the anomaly of each row; the higher the more normal.
 
         What the numbers are depends on ``anomaly_score``. Of several kinds of evidence: nats of surprise, about 1 for
@@ -55,32 +59,37 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
+            One for each row.
         """
         return self._score_table(self._check_input(X))
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: TableLike | RowSource) -> np.ndarray:
         """Return `score_samples` minus `offset_`: negative for outliers.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,), float64
+            One for each row.
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any, *, fdr: float | None = None) -> np.ndarray:
+    def predict(self, X: TableLike | RowSource, *, fdr: float | None = None) -> np.ndarray:
         """Return 1 for inliers and -1 for outliers.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         fdr : float, default=None
             The largest expected share of false alarms among all rows called outliers: takes those that the
             Benjamini-Hochberg procedure selects by `p_values`, whatever the threshold, and depends on all rows of X.
@@ -89,6 +98,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         Returns
         -------
         labels : ndarray of shape (n_samples,), int
+            1 or -1 for each row.
         """
         if fdr is None:
             return np.where(self.decision_function(X) < 0, -1, 1)
@@ -100,7 +110,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         return np.where(discoveries(p_values, float(fdr)), -1, 1)
 
     @in_chunks
-    def p_values(self, X: Any) -> np.ndarray:
+    def p_values(self, X: TableLike | RowSource) -> np.ndarray:
         """Return conformal p-values: how usual each row is beside rows that what judges them was not fitted to.
 
         After a fit with held-out rows (``validation_fraction`` or ``X_val``) beside these: for a row that is
@@ -112,6 +122,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
@@ -127,12 +138,13 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         return np.maximum(p_values, self.min_p_value_)
 
     @in_chunks
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: TableLike | RowSource) -> ArrayOrFrame:
         """Return the codes of the (first) autoencoder.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
 
         Returns
         -------
@@ -169,14 +181,14 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     def set_threshold(
         self,
-        X: Any = None,
-        y: Any = None,
+        X: TableLike | None = None,
+        y: ArrayLike | None = None,
         *,
-        contamination: Any = None,
+        contamination: float | str | Thresholder | None = None,
         score: float | None = None,
         false_alarm_rate: float | None = None,
         cost: tuple[float, float] | None = None,
-        pos_label: Any = None,
+        pos_label: int | float | str | bool | None = None,
     ) -> Self:
         """Move the threshold of a fitted detector: `decision_function` and `predict` follow at once.
 
@@ -205,6 +217,7 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
@@ -273,12 +286,19 @@ class Detection(ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin)
 
     # -- explanations -----------------------------------------------------------------------------------
 
-    def explain(self, X: Any, *, method: str = "repair", return_expected: bool = False) -> Any:
+    def explain(
+        self,
+        X: TableLike | RowSource,
+        *,
+        method: Literal["repair", "additive"] = "repair",
+        return_expected: bool = False,
+    ) -> Frame | tuple[Frame, Frame]:
         """Say how much each column adds to the anomaly of each row.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         method : {"repair", "additive"}, default="repair"
             How the anomaly is shared out. "repair": in proportion to how far it falls when the cell alone is replaced
             by what is expected there, given the row's other cells; costs about three scores a cell. "additive": each

@@ -35,7 +35,7 @@ _DTYPES = {
 }  # fmt: skip
 
 
-def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool = False) -> None:
+def save(estimator: BaseEstimator, path: str | os.PathLike | IO[bytes], *, optimizer: bool = False) -> None:
     """Write a fitted estimator to one file that can be read without running any code from it.
 
     The file is a safetensors file: weights and other arrays as they are, and everything else as JSON in its header,
@@ -92,12 +92,13 @@ def save(estimator: Any, path: str | os.PathLike | IO[bytes], *, optimizer: bool
         aside.write_bytes(content)
 
 
-def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[Any] = ()) -> Any:
+def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[str | type] = ()) -> BaseEstimator:
     """Read an estimator from a file that `save` wrote.
 
     Parameters
     ----------
     path : str, path or binary file
+        Where it is, or the open file.
     trusted : sequence of classes and functions, default=()
         Your own ones that the file names: modules, parts, schedules. Others than these, and than sklae's and the plain
         ones of scikit-learn, PyTorch, zuko and skorch, are refused.
@@ -121,6 +122,20 @@ def load(path: str | os.PathLike | IO[bytes], *, trusted: Sequence[Any] = ()) ->
     See Also
     --------
     save : Writes the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.datasets import load_wine
+    >>> import sklae
+    >>> X = load_wine().data
+    >>> vae = sklae.VAETransformer(2, max_iter=2, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sklae.save(vae, Path(folder, "wine.sklae"))
+    ...     again = sklae.load(Path(folder, "wine.sklae"))
+    >>> bool((again.transform(X) == vae.transform(X)).all())
+    True
     """
     named = f"file {path}" if isinstance(path, (str, os.PathLike)) else "file"
     content = Path(path).read_bytes() if isinstance(path, (str, os.PathLike)) else path.read()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import ArrayOrFrame
 from sklae._tables.frames import rows_of
 
 __all__ = ["Picked", "RowSource", "regrouped", "rows_within"]
@@ -31,7 +31,9 @@ class RowSource(ABC):
     ...     def chunks(self):
     ...         for seed in range(3):
     ...             yield np.random.RandomState(seed).normal(size=(100, 4))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(Simulated())
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(Simulated())
     >>> ae.score_samples(Simulated()).shape
     (300,)
     """
@@ -41,10 +43,10 @@ class RowSource(ABC):
         """Return the number of rows."""
 
     @abstractmethod
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self) -> Iterator[ArrayOrFrame]:
         """Yield all rows as tables, frames or arrays with the same columns, in the same order every time."""
 
-    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Any]]:
+    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, ArrayOrFrame]]:
         """Yield all rows as tables, each with the position of its first row.
 
         Parameters
@@ -52,13 +54,20 @@ class RowSource(ABC):
         random_state : RandomState instance or None, default=None
             Where an order of the tables may be drawn from. None: their own, that of `chunks`. A source that can't
             read them in another order, as this default, yields them in their own.
+
+        Yields
+        ------
+        start : int
+            The position of the first row.
+        chunk : array or frame
+            A table of rows that follow each other.
         """
         start = 0
         for chunk in self.checked_chunks():
             yield start, chunk
             start += len(chunk)
 
-    def checked_chunks(self) -> Iterator[Any]:
+    def checked_chunks(self) -> Iterator[ArrayOrFrame]:
         """Yield the chunks that have rows; refuse another number of rows than was said."""
         n_rows = 0
         for chunk in self.chunks():
@@ -71,7 +80,7 @@ class RowSource(ABC):
                 "same. Yield all rows each time."
             )
 
-    def take(self, positions: np.ndarray) -> list[Any]:
+    def take(self, positions: np.ndarray) -> list[ArrayOrFrame]:
         """Return the rows at these positions, which are sorted: as parts of chunks."""
         picked = Picked(positions)
         for start, chunk in self.placed_chunks():
@@ -95,9 +104,9 @@ class Picked:
 
     def __init__(self, positions: np.ndarray):
         self.positions = positions
-        self.parts: list[Any] = []
+        self.parts: list[ArrayOrFrame] = []
 
-    def see(self, start: int, table: Any) -> np.ndarray:
+    def see(self, start: int, table: ArrayOrFrame) -> np.ndarray:
         """Keep the wanted rows of a table whose first row has this position; return which they are."""
         rows = rows_within(self.positions, start, len(table))
         if len(rows):

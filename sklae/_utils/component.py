@@ -41,10 +41,12 @@ class NestedParameters:
         Parameters
         ----------
         **params : dict
+            Names and values.
 
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------

@@ -60,15 +60,17 @@ class Part(NamedTuple):
 class Job:
     """Processes that train one model together.
 
-    Attributes
+    Parameters
     ----------
-    rank : int
+    rank : int, default=0
         The number of this process, from 0.
-    world_size : int
+    world_size : int, default=1
         How many there are.
+    group : torch.distributed.ProcessGroup, default=None
+        What they talk in; None: PyTorch's default one.
     """
 
-    def __init__(self, rank: int = 0, world_size: int = 1, group: Any = None):
+    def __init__(self, rank: int = 0, world_size: int = 1, group: distributed.ProcessGroup | None = None):
         self.rank = rank
         self.world_size = world_size
         self._group = group
@@ -77,7 +79,7 @@ class Job:
         return f"Job(rank={self.rank}, world_size={self.world_size})"
 
     @classmethod
-    def of(cls, group: Any = None) -> Job:
+    def of(cls, group: distributed.ProcessGroup | None = None) -> Job:
         """Return the job of a process group; None for PyTorch's default one."""
         return cls(distributed.get_rank(group), distributed.get_world_size(group), group)
 

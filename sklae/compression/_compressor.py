@@ -10,7 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
+from sklae._autoencoders.vae import VAETransformer
+from sklae._tables.annotations import ArrayOrFrame, TableLike
 from sklae._tables.exact import Parts, put_together, take_apart
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import Interval, available_if, fit_context
@@ -123,13 +126,13 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: AutoencoderTransformer | VAETransformer | None = None,
         *,
-        max_error: Any = 0.0,
-        image_shape: Any = None,
+        max_error: float | str | Mapping[str, float | str] = 0.0,
+        image_shape: tuple[int, ...] | None = None,
         chunk_rows: int = 16_384,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
         self.autoencoder = autoencoder
         self.max_error = max_error
@@ -139,7 +142,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: object = None) -> Self:
         """Learn how to write rows like these.
 
         Parameters
@@ -152,6 +155,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         Returns
         -------
         self : object
+            The estimator itself.
 
         Raises
         ------
@@ -186,7 +190,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
                 self.feature_names_in_ = np.array(parts.names, dtype=object)
         return self
 
-    def compress(self, X: Any, *, include_model: bool = True) -> bytes:
+    def compress(self, X: TableLike, *, include_model: bool = True) -> bytes:
         """Return rows as bytes.
 
         Parameters
@@ -215,7 +219,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         model = self._model.content() if include_model else b""
         return Blob(version(), self.model_name_, model, n_rows, chunks).content()
 
-    def decompress(self, data: bytes, *, rows: slice | None = None) -> Any:
+    def decompress(self, data: bytes, *, rows: slice | None = None) -> ArrayOrFrame:
         """Return the rows that became bytes.
 
         Parameters
@@ -228,6 +232,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         Returns
         -------
         X : array or frame of shape (n_samples, n_features)
+            In the container, the columns and the dtypes that were fitted.
 
         Raises
         ------
@@ -251,7 +256,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
             parts.append(chunk.rows(slice(max(first - starts[i], 0), last - starts[i])))
         return put_together(Parts.joined(model.schema, parts))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: TableLike, y: object = None) -> float:
         """Return minus the bits that a row takes, on average, without the model: greater is better.
 
         It is the log2-likelihood that the model gives to rows as they are written (to their cells within
@@ -260,27 +265,31 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         Parameters
         ----------
         X : array or frame of shape (n_samples, n_features)
+            Rows with the columns and dtypes that were fitted.
         y : ignored
             Present for the API.
 
         Returns
         -------
         score : float
+            In bits per row, negative.
         """
         parts = self._read(X)
         return -sum(self._model.bits(chunk) for chunk in self._chunks(parts)) / max(len(parts), 1)
 
     @available_if(_has_codes)
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: TableLike) -> np.ndarray:
         """Return the rounded codes of rows, as integers: multiples of a step of each component.
 
         Parameters
         ----------
         X : array or frame of shape (n_samples, n_features)
+            Rows with the columns and dtypes that were fitted.
 
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components), int64
+            One row of them for each row.
         """
         parts = self._read(X)
         assert self._book is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from sklae._tables.annotations import TableLike
 from sklae._tables.exact import Parts, take_apart
 from sklae.compression._compressor import Compressor
 
@@ -31,14 +31,18 @@ class RateDistortion:
         Over all cells of columns of numbers that are there and finite, in squared units of the table.
     """
 
-    max_error: list[Any]
+    max_error: list[float | str | Mapping[str, float | str]]
     bits_per_row: np.ndarray
     model_bits: np.ndarray
     mean_squared_error: np.ndarray
 
 
 def rate_distortion_curve(
-    compressor: Compressor, X: Any, max_errors: Sequence[Any], *, X_test: Any = None
+    compressor: Compressor,
+    X: TableLike,
+    max_errors: Sequence[float | str | Mapping[str, float | str]],
+    *,
+    X_test: TableLike | None = None,
 ) -> RateDistortion:
     """Fit clones of a compressor at several largest errors, and measure bits and errors.
 
@@ -56,6 +60,7 @@ def rate_distortion_curve(
     Returns
     -------
     curve : RateDistortion
+        Errors and bits, one of each for each of ``max_errors``.
 
     Examples
     --------

@@ -31,6 +31,7 @@ class Codes(NamedTuple):
     noise : Tensor
         What they were pushed from.
     prior : CodeDistribution
+        What they are held to.
     n_rows : int
         Number of training rows, of which the batch is a part.
     generator : torch.Generator or None
@@ -77,6 +78,23 @@ class Divergence(Component):
         Whether at ``beta=1`` the loss is the negative evidence lower bound, which draws of a row can tighten.
     needs_density : bool
         Whether it asks the prior for densities of codes, not only for draws.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> from sklae.divergences import Divergence, kl_term
+    >>> class Centred(Divergence):
+    ...     def terms(self, codes):
+    ...         return {"kl": kl_term(codes), "centre": codes.q.mean.mean(0).square().sum()}
+    ...
+    ...     def weights(self, beta):
+    ...         return {"kl": beta, "centre": 1.0}
+    >>> vae = VAETransformer(2, divergence=Centred(), max_iter=2, random_state=0).fit(
+    ...     load_wine().data
+    ... )
+    >>> "train_centre" in vae.net_.history[-1]
+    True
     """
 
     least_beta: float = 0.0
@@ -149,6 +167,7 @@ class DivergenceModule(Opponent):
     Parameters
     ----------
     divergence : Divergence
+        Whose module it is.
     """
 
     is_opponent = False
@@ -167,11 +186,67 @@ class DivergenceModule(Opponent):
 
 
 def kl_term(codes: Codes) -> torch.Tensor:
-    """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn."""
+    """Return KL(q || prior) per row, closed where there is a closed form, else from the codes drawn.
+
+    Parameters
+    ----------
+    codes : Codes
+        The codes of a batch, and their prior.
+
+    Returns
+    -------
+    kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
+        In nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae.divergences import Codes, kl_term
+    >>> from sklae.posteriors import DiagonalCodes
+    >>> from sklae.priors import StandardNormalCodes
+    >>> q = DiagonalCodes(torch.ones(3, 2), torch.ones(3, 2))
+    >>> noise = torch.zeros(3, 2)
+    >>> codes = Codes(
+    ...     q,
+    ...     q.push(noise),
+    ...     noise,
+    ...     StandardNormalCodes(2),
+    ...     3,
+    ...     None,
+    ...     lambda: q.log_prob(q.mean),
+    ... )
+    >>> kl_term(codes)
+    tensor([1., 1., 1.])
+    """
     closed_form = codes.q.kl(codes.prior) if codes.z.ndim == 2 else None
     return sampled_kl(codes.z, codes.log_q, codes.prior) if closed_form is None else closed_form
 
 
 def sampled_kl(z: torch.Tensor, log_q: Callable[[], torch.Tensor], prior: CodeDistribution) -> torch.Tensor:
-    """Return log q(z) - log p(z) of codes, as `RowCodes.push_with_density` gives them."""
+    """Return log q(z) - log p(z) of codes, as `RowCodes.push_with_density` gives them.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n_samples, n_components), or (n_draws, n_samples, n_components)
+        The codes drawn.
+    log_q : callable
+        ``log_q()`` returns their log-density under their posteriors.
+    prior : CodeDistribution
+        What they are held to.
+
+    Returns
+    -------
+    kl : Tensor of shape (n_samples,), or (n_draws, n_samples)
+        In nats; its mean over draws is the divergence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklae.divergences import sampled_kl
+    >>> from sklae.posteriors import DiagonalCodes
+    >>> from sklae.priors import StandardNormalCodes
+    >>> q = DiagonalCodes(torch.ones(3, 2), torch.ones(3, 2))
+    >>> sampled_kl(q.mean, lambda: q.log_prob(q.mean), StandardNormalCodes(2))
+    tensor([1., 1., 1.])
+    """
     return log_q() - prior.log_prob(z)

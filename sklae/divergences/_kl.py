@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -41,7 +41,7 @@ class KL(Divergence):
         "capacity": choices(WEIGHTS, WeightSchedule, Interval(Real, 0, None, closed="left"), None),
     }
 
-    def __init__(self, free_bits: float = 0.0, *, capacity: Any = None):
+    def __init__(self, free_bits: float = 0.0, *, capacity: float | str | WeightSchedule | None = None):
         self.free_bits = free_bits
         self.capacity = capacity
 

@@ -61,7 +61,12 @@ class LatentCritic(Divergence):
     >>> from sklae import VAETransformer
     >>> from sklae.critics import LatentCritic
     >>> X = load_wine().data
-    >>> settings = {"posterior": "point", "divergence": LatentCritic((32,)), "max_iter": 2, "random_state": 0}
+    >>> settings = {
+    ...     "posterior": "point",
+    ...     "divergence": LatentCritic((32,)),
+    ...     "max_iter": 2,
+    ...     "random_state": 0,
+    ... }
     >>> VAETransformer(2, **settings).fit(X).sample(3, random_state=0).shape
     (3, 13)
     """

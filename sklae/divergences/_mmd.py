@@ -37,7 +37,9 @@ class MMD(Divergence):
     --------
     >>> from sklae import VAETransformer
     >>> from sklae.divergences import MMD
-    >>> VAETransformer(posterior="point", divergence=MMD(50.0)).get_params()["divergence__weight"]
+    >>> VAETransformer(posterior="point", divergence=MMD(50.0)).get_params()[
+    ...     "divergence__weight"
+    ... ]
     50.0
     """
 

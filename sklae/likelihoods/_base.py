@@ -122,11 +122,17 @@ class LinearStart:
     def start(self, linear: LinearModel) -> tuple[np.ndarray, np.ndarray] | None:
         """Become what a linear model of the inputs says; None where there is no telling.
 
+        Parameters
+        ----------
+        linear : LinearModel
+            What is said of the inputs.
+
         Returns
         -------
         weight : ndarray of shape (n_outputs, n_components + n_condition)
+            Of an affine decoder.
         bias : ndarray of shape (n_outputs,)
-            Of an affine decoder. What the density learns by itself is set.
+            Of that decoder. What the density learns by itself is set.
         """
         return None
 
@@ -168,6 +174,11 @@ class ColumnDensity(LinearStart, nn.Module):
             Encoded values, in training damaged by a corruption: they may lie outside the support.
         observed : Tensor of the same shape, or None
             1 where a value was observed, 0 in gaps; None if there is none.
+
+        Returns
+        -------
+        inputs : Tensor of shape (n_samples, n_inputs)
+            By default the values as they are.
         """
         return x
 
@@ -234,6 +245,24 @@ class Likelihood(Component):
         Whether log-likelihoods are log-densities of real numbers, so that they compare with those of linear models.
     reads_grid : bool
         Whether `build` reads ``layout.grids``: where the values of its columns lie.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import VAETransformer
+    >>> from sklae.likelihoods import ColumnDensity, Likelihood
+    >>> class AbsoluteColumns(ColumnDensity):
+    ...     def energy(self, params, x):
+    ...         return (x - params).abs()
+    ...
+    ...     def mean(self, params):
+    ...         return params
+    >>> class Absolute(Likelihood):
+    ...     def build(self, layout):
+    ...         return AbsoluteColumns()
+    >>> vae = VAETransformer(2, likelihood=Absolute(), max_iter=2, random_state=0)
+    >>> vae.fit(load_wine().data).n_components_
+    2
     """
 
     standardize: bool = True

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sklae._linear.factors import LinearModel, Noise
+from sklae._tables.annotations import FeaturesLike
 from sklae._utils.compat import BaseComposition
 from sklae._utils.component import resolve
 from sklae.likelihoods._base import ColumnDensity, Likelihood, LinearStart
@@ -62,6 +63,7 @@ class BlockColumns(_StartByBlocks, ColumnDensity):
     Parameters
     ----------
     densities : list of ColumnDensity
+        What each block's likelihood built.
     columns : list of ndarray of int
         The columns of each: together all there are, each once.
     """
@@ -166,7 +168,12 @@ class Blocks(BaseComposition, Likelihood):
     >>> from sklae.likelihoods import Blocks, Gaussian
     >>> rng = np.random.RandomState(0)
     >>> X = np.column_stack([rng.normal(size=(100, 3)), rng.poisson(4.0, size=(100, 2))])
-    >>> blocks = Blocks([("sensors", Gaussian("per_feature"), [0, 1, 2]), ("visits", "poisson", slice(3, 5))])
+    >>> blocks = Blocks(
+    ...     [
+    ...         ("sensors", Gaussian("per_feature"), [0, 1, 2]),
+    ...         ("visits", "poisson", slice(3, 5)),
+    ...     ]
+    ... )
     >>> vae = VAETransformer(2, likelihood=blocks, max_iter=2, n_iter_no_change=float("inf"))
     >>> vae.set_params(likelihood__sensors__min_scale=0.1).fit_transform(X).shape
     (100, 2)
@@ -174,7 +181,7 @@ class Blocks(BaseComposition, Likelihood):
 
     _parameter_constraints = {"blocks": [list, tuple]}
 
-    def __init__(self, blocks: Sequence[tuple[str, str | Likelihood, Any]] = ()):
+    def __init__(self, blocks: Sequence[tuple[str, str | Likelihood, FeaturesLike]] = ()):
         self.blocks = blocks
 
     # what scikit-learn's own compositions keep beside their list: its pairs of name and part, for nested parameters

@@ -70,7 +70,9 @@ class Poisson(Likelihood):
     >>> import numpy as np
     >>> from sklae import VAETransformer
     >>> X = np.random.RandomState(0).poisson(3.0, size=(100, 5))
-    >>> vae = VAETransformer(2, likelihood="poisson", max_iter=2, n_iter_no_change=float("inf")).fit(X)
+    >>> vae = VAETransformer(
+    ...     2, likelihood="poisson", max_iter=2, n_iter_no_change=float("inf")
+    ... ).fit(X)
     >>> rows = vae.sample(5, random_state=0)
     >>> bool((rows == rows.round()).all() and rows.min() >= 0)
     True
@@ -129,7 +131,9 @@ class NegativeBinomial(Likelihood):
     >>> import numpy as np
     >>> from sklae import VAETransformer
     >>> X = np.random.RandomState(0).negative_binomial(2, 0.3, size=(100, 5))
-    >>> vae = VAETransformer(2, likelihood="negative_binomial", max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     2, likelihood="negative_binomial", max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> vae.fit_transform(X).shape
     (100, 2)
     """

@@ -270,9 +270,17 @@ class Histogram(Likelihood):
     >>> import numpy as np
     >>> from sklae import VAETransformer
     >>> rng = np.random.RandomState(0)
-    >>> gain = np.where(rng.uniform(size=500) < 0.8, 0.0, np.round(rng.lognormal(8.0, 1.5, size=500)))
+    >>> gain = np.where(
+    ...     rng.uniform(size=500) < 0.8, 0.0, np.round(rng.lognormal(8.0, 1.5, size=500))
+    ... )
     >>> X = np.column_stack([gain, rng.standard_cauchy(size=500)])
-    >>> vae = VAETransformer(1, likelihood="histogram", max_iter=2, n_iter_no_change=float("inf"), random_state=0)
+    >>> vae = VAETransformer(
+    ...     1,
+    ...     likelihood="histogram",
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ...     random_state=0,
+    ... )
     >>> rows = vae.fit(X).sample(500, random_state=0)
     >>> bool(rows[:, 0].min() == 0.0), bool(np.all(rows == rows.clip(X.min(0), X.max(0))))
     (True, True)

@@ -101,7 +101,9 @@ class LogNormal(Likelihood):
     --------
     >>> from sklearn.datasets import load_wine
     >>> from sklae import VAETransformer
-    >>> vae = VAETransformer(2, likelihood="log_normal", max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     2, likelihood="log_normal", max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> rows = vae.fit(load_wine().data).sample(5, random_state=0)
     >>> bool(rows.min() > 0)
     True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from sklae._tables.annotations import FeaturesLike
 from sklae._utils.component import choices, resolve
 from sklae.likelihoods._base import ColumnDensity, Likelihood
 from sklae.likelihoods._blocks import BlockColumns
@@ -59,10 +60,22 @@ class Mixed(Likelihood):
     >>> import pandas as pd
     >>> from sklae import VAETransformer
     >>> from sklae.likelihoods import Mixed
-    >>> X = pd.DataFrame({"age": [31.5, 40.0, None, 25.0] * 9, "job": ["cook", "clerk", None, "cook"] * 9,
-    ...                   "visits": [0, 2, 7, 1] * 9})
-    >>> vae = VAETransformer(2, likelihood=Mixed(count_features="visits"), max_iter=2, n_iter_no_change=float("inf"))
-    >>> vae.fit(X).sample(3, random_state=0).dtypes.astype(str).tolist() == X.dtypes.astype(str).tolist()
+    >>> X = pd.DataFrame(
+    ...     {
+    ...         "age": [31.5, 40.0, None, 25.0] * 9,
+    ...         "job": ["cook", "clerk", None, "cook"] * 9,
+    ...         "visits": [0, 2, 7, 1] * 9,
+    ...     }
+    ... )
+    >>> vae = VAETransformer(
+    ...     2,
+    ...     likelihood=Mixed(count_features="visits"),
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ... )
+    >>> vae.fit(X).sample(3, random_state=0).dtypes.astype(str).tolist() == X.dtypes.astype(
+    ...     str
+    ... ).tolist()
     True
     """
 
@@ -77,12 +90,12 @@ class Mixed(Likelihood):
 
     def __init__(
         self,
-        numeric: Any = None,
+        numeric: str | Likelihood | None = None,
         *,
-        categorical: Any = "categorical",
-        ordered: Any = "ordinal",
-        count: Any = "negative_binomial",
-        count_features: Any = None,
+        categorical: str | Likelihood = "categorical",
+        ordered: str | Likelihood = "ordinal",
+        count: str | Likelihood = "negative_binomial",
+        count_features: FeaturesLike | None = None,
         balance: bool = False,
     ):
         self.numeric = numeric

@@ -112,7 +112,9 @@ class Ordinal(Likelihood):
     >>> import numpy as np
     >>> from sklae import VAETransformer
     >>> X = np.random.RandomState(0).randint([2, 3, 7], size=(100, 3))
-    >>> vae = VAETransformer(2, likelihood="ordinal", max_iter=2, n_iter_no_change=float("inf")).fit(X)
+    >>> vae = VAETransformer(
+    ...     2, likelihood="ordinal", max_iter=2, n_iter_no_change=float("inf")
+    ... ).fit(X)
     >>> bool(np.isin(vae.reconstruct(X)[:, 2], range(7)).all())
     True
     """

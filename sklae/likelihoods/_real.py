@@ -214,7 +214,9 @@ class Gaussian(Likelihood):
     --------
     >>> from sklae import VAETransformer
     >>> from sklae.likelihoods import Gaussian
-    >>> VAETransformer(likelihood=Gaussian("per_feature", min_scale=1e-2)).get_params()["likelihood__min_scale"]
+    >>> VAETransformer(likelihood=Gaussian("per_feature", min_scale=1e-2)).get_params()[
+    ...     "likelihood__min_scale"
+    ... ]
     0.01
     """
 
@@ -273,7 +275,9 @@ class Laplace(Likelihood):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import VAETransformer
     >>> from sklae.likelihoods import Laplace
-    >>> vae = VAETransformer(2, likelihood=Laplace("per_feature"), max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     2, likelihood=Laplace("per_feature"), max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> vae.fit_transform(load_wine().data).shape
     (178, 2)
     """

@@ -126,7 +126,9 @@ class StudentT(Likelihood):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import VAETransformer
     >>> from sklae.likelihoods import StudentT
-    >>> vae = VAETransformer(2, likelihood=StudentT(df=4), max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     2, likelihood=StudentT(df=4), max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> vae.fit_transform(load_wine().data).shape
     (178, 2)
     """

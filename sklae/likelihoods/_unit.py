@@ -38,7 +38,9 @@ class Bernoulli(Likelihood):
     >>> from sklearn.datasets import load_digits
     >>> from sklae import AutoencoderTransformer
     >>> X = load_digits().data / 16.0
-    >>> ae = AutoencoderTransformer(n_components=8, likelihood="bernoulli", max_iter=2, n_iter_no_change=float("inf"))
+    >>> ae = AutoencoderTransformer(
+    ...     n_components=8, likelihood="bernoulli", max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> ae.fit_transform(X).shape
     (1797, 8)
     """
@@ -99,7 +101,9 @@ class ContinuousBernoulli(Likelihood):
     >>> from sklearn.datasets import load_digits
     >>> from sklae import VAETransformer
     >>> X = load_digits().data / 16.0
-    >>> vae = VAETransformer(8, likelihood="continuous_bernoulli", max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     8, likelihood="continuous_bernoulli", max_iter=2, n_iter_no_change=float("inf")
+    ... )
     >>> rows = vae.fit(X).reconstruct(X)
     >>> bool(0 < rows[:, 20:28].min() and rows.max() < 1)
     True

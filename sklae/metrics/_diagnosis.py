@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
+from sklae._tables.annotations import TableLike
 from sklae.metrics._advice import Finding, find
 from sklae.metrics._baselines import Comparison, IncomparableError, compare
 from sklae.metrics._checks import check_count, fitted, generator_for
 from sklae.metrics._information import Estimate, active_units, mean_and_error, rates
+
+if TYPE_CHECKING:
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -86,6 +91,7 @@ class Diagnosis:
 
     @property
     def distortion(self) -> float:
+        """What decoding loses, in nats per row: minus the score and the rate."""
         return -(self.score.value + self.rate)
 
     @property
@@ -176,13 +182,13 @@ class Diagnosis:
 
 
 def diagnose(
-    estimator: Any,
-    X: Any,
-    X_train: Any = None,
+    estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+    X: TableLike,
+    X_train: TableLike | None = None,
     *,
     n_importance_samples: int = 500,
     max_samples: int = 2_000,
-    random_state: Any = None,
+    random_state: int | np.random.RandomState | None = None,
 ) -> Diagnosis:
     """Examine a fitted variational autoencoder, and say in words what is wrong with it and what to try.
 
@@ -222,7 +228,9 @@ def diagnose(
     >>> from sklae import VAETransformer
     >>> from sklae.metrics import diagnose
     >>> X = load_wine().data
-    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X[::2])
+    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(
+    ...     X[::2]
+    ... )
     >>> diagnosis = diagnose(vae, X[1::2], X_train=X[::2], random_state=0)
     >>> diagnosis.active_units, diagnosis.best_baseline
     (2, 'factor analysis')
@@ -242,7 +250,9 @@ def diagnose(
     log_likelihood = model.score_samples(rows, n_importance_samples=n_importance_samples)
     parts = rates(model, rows, max(1, _N_CODES // n_rows), rng)
     kl = np.asarray(model.posterior_kl(rows), dtype=np.float64).mean(axis=0)
-    n_active, variances = active_units(model, rows, return_variances=True)
+    # typed by hand: what it returns depends on the flag
+    found: Any = active_units(model, rows, return_variances=True)
+    n_active, variances = found
     baselines, reason = _compare(model, rows, train, log_likelihood, int(rng.randint(2**31 - 1)))
     return Diagnosis(
         model=type(model).__name__,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import mutual_info_score
 from sklearn.model_selection import train_test_split
@@ -35,7 +37,13 @@ class DCI(NamedTuple):
     importances: np.ndarray
 
 
-def mutual_information_gap(codes: Any, factors: Any, *, n_bins: int = 20, discrete_factors: Any = "auto") -> float:
+def mutual_information_gap(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    *,
+    n_bins: int = 20,
+    discrete_factors: bool | Sequence[bool] | Literal["auto"] = "auto",
+) -> float:
     """Return the mutual information gap: whether each factor is told by one component, and by no other.
 
     For each factor, the mutual information with the component that tells most about it minus that with the next, over
@@ -66,7 +74,9 @@ def mutual_information_gap(codes: Any, factors: Any, *, n_bins: int = 20, discre
     >>> from sklae.metrics import mutual_information_gap
     >>> rng = np.random.RandomState(0)
     >>> factors = rng.randint(5, size=(2000, 3))
-    >>> round(mutual_information_gap(factors[:, ::-1], factors), 2)  # each component is one factor
+    >>> round(
+    ...     mutual_information_gap(factors[:, ::-1], factors), 2
+    ... )  # each component is one factor
     1.0
     >>> round(mutual_information_gap(rng.normal(size=(2000, 3)), factors), 1)
     0.0
@@ -82,13 +92,13 @@ def mutual_information_gap(codes: Any, factors: Any, *, n_bins: int = 20, discre
 
 
 def dci(
-    codes: Any,
-    factors: Any,
+    codes: ArrayLike,
+    factors: ArrayLike,
     *,
     n_estimators: int = 100,
     test_size: float = 0.25,
-    discrete_factors: Any = "auto",
-    random_state: Any = None,
+    discrete_factors: bool | Sequence[bool] | Literal["auto"] = "auto",
+    random_state: int | np.random.RandomState | None = None,
 ) -> DCI:
     """Return disentanglement, completeness and informativeness of codes.
 
@@ -111,6 +121,7 @@ def dci(
         Which factors are classes; for these the forests classify, for the others they regress. "auto": those that are
         no numbers, and those whose numbers are all whole.
     random_state : int, RandomState instance or None, default=None
+        Where draws come from; None takes fresh entropy from the system.
 
     Returns
     -------
@@ -126,7 +137,11 @@ def dci(
     >>> rng = np.random.RandomState(0)
     >>> factors = rng.uniform(size=(500, 2))
     >>> figures = dci(factors[:, ::-1], factors, n_estimators=10, random_state=0)
-    >>> figures.disentanglement > 0.9, figures.completeness > 0.9, figures.informativeness > 0.9
+    >>> (
+    ...     figures.disentanglement > 0.9,
+    ...     figures.completeness > 0.9,
+    ...     figures.informativeness > 0.9,
+    ... )
     (True, True, True)
     """
     check_count(n_estimators, "n_estimators")

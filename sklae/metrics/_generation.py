@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.neighbors import BallTree
 from sklearn.utils import gen_batches
 
@@ -16,20 +17,36 @@ _CHUNK_ROWS = 256
 
 
 class DensityCoverage(NamedTuple):
-    """Density, about 1 for rows of one distribution and possibly above, and coverage, in [0, 1]."""
+    """Density, about 1 for rows of one distribution and possibly above, and coverage, in [0, 1].
+
+    Attributes
+    ----------
+    density : float
+        How many neighbourhoods of real rows a made one lies in, beside what real ones would.
+    coverage : float
+        The share of real rows with a made one in their neighbourhood.
+    """
 
     density: float
     coverage: float
 
 
 class PrecisionRecall(NamedTuple):
-    """Precision and recall, both in [0, 1]."""
+    """Precision and recall, both in [0, 1].
+
+    Attributes
+    ----------
+    precision : float
+        The share of made rows that lie in the neighbourhood of a real one.
+    recall : float
+        The share of real rows that lie in the neighbourhood of a made one.
+    """
 
     precision: float
     recall: float
 
 
-def density_coverage(real: Any, fake: Any, *, n_neighbors: int = 5) -> DensityCoverage:
+def density_coverage(real: ArrayLike, fake: ArrayLike, *, n_neighbors: int = 5) -> DensityCoverage:
     """Compare generated rows with real ones: how densely they lie among them, and how many they cover.
 
     Around each real row lies a ball that reaches to its k-th nearest real neighbour. Density is the mean number of
@@ -44,6 +61,7 @@ def density_coverage(real: Any, fake: Any, *, n_neighbors: int = 5) -> DensityCo
     fake : array-like of shape (n_fake, n_features)
         As many as ``real`` for the figures of the paper: coverage rises with their number.
     n_neighbors : int, default=5
+        How many of the nearest rows make a neighbourhood.
 
     Returns
     -------
@@ -66,7 +84,7 @@ def density_coverage(real: Any, fake: Any, *, n_neighbors: int = 5) -> DensityCo
     return DensityCoverage(float(counts.sum() / (n_neighbors * len(fake))), float((counts > 0).mean()))
 
 
-def precision_recall(real: Any, fake: Any, *, n_neighbors: int = 3) -> PrecisionRecall:
+def precision_recall(real: ArrayLike, fake: ArrayLike, *, n_neighbors: int = 3) -> PrecisionRecall:
     """Compare generated rows with real ones: which share looks real, and which share of those could be generated.
 
     Each set is widened to the union of balls around its rows that reach to their k-th nearest neighbour in the set.
@@ -81,6 +99,7 @@ def precision_recall(real: Any, fake: Any, *, n_neighbors: int = 3) -> Precision
     fake : array-like of shape (n_fake, n_features)
         As many as ``real``, or the two figures do not compare.
     n_neighbors : int, default=3
+        How many of the nearest rows make a neighbourhood.
 
     Returns
     -------
@@ -92,8 +111,10 @@ def precision_recall(real: Any, fake: Any, *, n_neighbors: int = 3) -> Precision
     >>> import numpy as np
     >>> from sklae.metrics import precision_recall
     >>> rng = np.random.RandomState(0)
-    >>> real = rng.normal(size=(1000, 2)) + rng.choice([-10, 10], size=(1000, 1))  # two clusters
-    >>> precision, recall = precision_recall(real, real[real[:, 0] > 0])           # one of them
+    >>> real = rng.normal(size=(1000, 2)) + rng.choice(
+    ...     [-10, 10], size=(1000, 1)
+    ... )  # two clusters
+    >>> precision, recall = precision_recall(real, real[real[:, 0] > 0])  # one of them
     >>> precision, round(recall, 1)
     (1.0, 0.5)
     """
@@ -101,7 +122,7 @@ def precision_recall(real: Any, fake: Any, *, n_neighbors: int = 3) -> Precision
     return PrecisionRecall(_share_inside(fake, real, n_neighbors), _share_inside(real, fake, n_neighbors))
 
 
-def _check_pair(real: Any, fake: Any, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(real: ArrayLike, fake: ArrayLike, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
     least = check_count(n_neighbors, "n_neighbors") + 1
     real, fake = check_rows(real, "real", least), check_rows(fake, "fake", least)
     if real.shape[1] != fake.shape[1]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
+from sklearn.pipeline import Pipeline
 
+from sklae._tables.annotations import TableLike
 from sklae.metrics._checks import check_count, fitted, generator_for
+
+if TYPE_CHECKING:
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = [
     "Estimate",
@@ -28,13 +33,27 @@ _CHUNK_ELEMENTS = 2**21
 
 
 class Estimate(NamedTuple):
-    """A number with its standard error, both in nats; unpacks as ``value, error = ...``."""
+    """A number with its standard error, both in nats; unpacks as ``value, error = ...``.
+
+    Attributes
+    ----------
+    value : float
+        The number.
+    standard_error : float
+        By how much it would scatter over samples of rows.
+    """
 
     value: float
     standard_error: float
 
 
-def active_units(estimator: Any, X: Any, *, threshold: float = 0.01, return_variances: bool = False) -> Any:
+def active_units(
+    estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+    X: TableLike,
+    *,
+    threshold: float = 0.01,
+    return_variances: bool = False,
+) -> int | tuple[int, np.ndarray]:
     """Count the components whose codes move from row to row.
 
     A component is active if the variance over rows of its posterior mean exceeds the threshold (Burda et al., arXiv
@@ -46,6 +65,7 @@ def active_units(estimator: Any, X: Any, *, threshold: float = 0.01, return_vari
         Anything fitted that has `transform`. Where codes have no prior that sets their scale, as in a plain
         autoencoder, the threshold is yours to choose.
     X : array-like or frame of shape (n_samples, n_features)
+        Rows with the columns that were fitted.
     threshold : float, default=0.01
         In squared units of the codes; the prior's variance is 1 by default.
     return_variances : bool, default=False
@@ -54,6 +74,7 @@ def active_units(estimator: Any, X: Any, *, threshold: float = 0.01, return_vari
     Returns
     -------
     n_active : int
+        How many components are active.
     variances : ndarray of shape (n_components,)
         Only if asked for.
 
@@ -73,7 +94,7 @@ def active_units(estimator: Any, X: Any, *, threshold: float = 0.01, return_vari
     return (n_active, variances) if return_variances else n_active
 
 
-def kl_per_component(estimator: Any, X: Any) -> np.ndarray:
+def kl_per_component(estimator: VAETransformer | Pipeline, X: TableLike) -> np.ndarray:
     """Return how many nats each component of the code tells about a row, on average.
 
     The mean over rows of KL(q(z|x) || p(z)), by component. Near 0 where the posterior of a component has collapsed.
@@ -81,7 +102,9 @@ def kl_per_component(estimator: Any, X: Any) -> np.ndarray:
     Parameters
     ----------
     estimator : VAETransformer
+        A fitted one, or a pipeline that ends in it.
     X : array-like or frame of shape (n_samples, n_features)
+        Rows to average over.
 
     Returns
     -------
@@ -103,7 +126,13 @@ def kl_per_component(estimator: Any, X: Any) -> np.ndarray:
     return _kl(estimator, X).mean(axis=0)
 
 
-def mutual_information(estimator: Any, X: Any, *, n_samples: int = 10, random_state: Any = None) -> Estimate:
+def mutual_information(
+    estimator: VAETransformer | Pipeline,
+    X: TableLike,
+    *,
+    n_samples: int = 10,
+    random_state: int | np.random.RandomState | None = None,
+) -> Estimate:
     """Estimate the mutual information of rows and codes.
 
     With N rows, each as likely as any other, and a code drawn from the posterior of one: how much the code tells about
@@ -114,11 +143,13 @@ def mutual_information(estimator: Any, X: Any, *, n_samples: int = 10, random_st
     Parameters
     ----------
     estimator : VAETransformer
+        A fitted one, or a pipeline that ends in it.
     X : array-like or frame of shape (n_samples, n_features)
         At least two rows. The cost grows with the square of their number: a random thousand or two will do.
     n_samples : int, default=10
         Codes to draw for each row.
     random_state : int, RandomState instance or None, default=None
+        Where draws come from; None takes fresh entropy from the system.
 
     Returns
     -------
@@ -149,7 +180,13 @@ def mutual_information(estimator: Any, X: Any, *, n_samples: int = 10, random_st
     return rates(estimator, X, n_samples, random_state).mutual_information
 
 
-def marginal_kl(estimator: Any, X: Any, *, n_samples: int = 10, random_state: Any = None) -> Estimate:
+def marginal_kl(
+    estimator: VAETransformer | Pipeline,
+    X: TableLike,
+    *,
+    n_samples: int = 10,
+    random_state: int | np.random.RandomState | None = None,
+) -> Estimate:
     """Estimate the distance of the codes of all rows together from the prior.
 
     KL(q(z) || p(z)), with q(z) the mixture of the posteriors of the given rows (Hoffman and Johnson, NIPS 2016 workshop
@@ -159,11 +196,13 @@ def marginal_kl(estimator: Any, X: Any, *, n_samples: int = 10, random_state: An
     Parameters
     ----------
     estimator : VAETransformer
+        A fitted one, or a pipeline that ends in it.
     X : array-like or frame of shape (n_samples, n_features)
         At least two rows. The cost grows with the square of their number: a random thousand or two will do.
     n_samples : int, default=10
         Codes to draw for each row.
     random_state : int, RandomState instance or None, default=None
+        Where draws come from; None takes fresh entropy from the system.
 
     Returns
     -------
@@ -188,14 +227,19 @@ def marginal_kl(estimator: Any, X: Any, *, n_samples: int = 10, random_state: An
     >>> from sklae.metrics import kl_per_component, marginal_kl, mutual_information
     >>> X = load_wine().data
     >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X)
-    >>> parts = mutual_information(vae, X, random_state=0).value + marginal_kl(vae, X, random_state=0).value
+    >>> parts = (
+    ...     mutual_information(vae, X, random_state=0).value
+    ...     + marginal_kl(vae, X, random_state=0).value
+    ... )
     >>> bool(abs(parts - kl_per_component(vae, X).sum()) < 1e-6)
     True
     """
     return rates(estimator, X, n_samples, random_state).marginal_kl
 
 
-def negative_log_likelihood(estimator: Any, X: Any, *, n_importance_samples: int = 1000) -> Estimate:
+def negative_log_likelihood(
+    estimator: VAETransformer | Pipeline, X: TableLike, *, n_importance_samples: int = 1000
+) -> Estimate:
     """Estimate minus the mean log-likelihood of rows by importance sampling.
 
     Tighter than minus ``estimator.score(X)``, which pays for the posterior's distance from the true one. With more
@@ -204,6 +248,7 @@ def negative_log_likelihood(estimator: Any, X: Any, *, n_importance_samples: int
     Parameters
     ----------
     estimator : VAETransformer
+        A fitted one, or a pipeline that ends in it.
     X : array-like or frame of shape (n_samples, n_features)
         Rows that `fit` has not seen.
     n_importance_samples : int, default=1000
@@ -221,7 +266,9 @@ def negative_log_likelihood(estimator: Any, X: Any, *, n_importance_samples: int
     >>> from sklae import VAETransformer
     >>> from sklae.metrics import negative_log_likelihood
     >>> X = load_wine().data
-    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(X[::2])
+    >>> vae = VAETransformer(2, learning_rate="one_cycle", max_iter=50, random_state=0).fit(
+    ...     X[::2]
+    ... )
     >>> nll, error = negative_log_likelihood(vae, X[1::2], n_importance_samples=200)
     >>> bool(nll < -vae.score(X[1::2]))
     True

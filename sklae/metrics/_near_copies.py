@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.utils import gen_batches
 
+from sklae._tables.annotations import CategoricalFeatures, TableLike
 from sklae.metrics._checks import check_count, generator_for
 from sklae.metrics._table_pairs import UNKNOWN, read_pair
 
@@ -18,21 +19,29 @@ _CHUNK_ROWS = 256
 
 
 class NearCopies(NamedTuple):
-    """The share of synthetic rows that nearly copy a training row, and that of real rows which do; both in [0, 1]."""
+    """The share of synthetic rows that nearly copy a training row, and that of real rows which do; both in [0, 1].
+
+    Attributes
+    ----------
+    share : float
+        Of synthetic rows, how many nearly copy a training row.
+    reference : float
+        Of real rows that were not trained on, how many do.
+    """
 
     share: float
     reference: float
 
 
 def near_copy_share(
-    train: Any,
-    synthetic: Any,
+    train: TableLike,
+    synthetic: TableLike,
     *,
-    holdout: Any = None,
+    holdout: TableLike | None = None,
     quantile: float = 0.01,
     sample_size: int | None = 5000,
-    categorical_features: Any = "from_dtype",
-    random_state: Any = None,
+    categorical_features: CategoricalFeatures = "from_dtype",
+    random_state: int | np.random.RandomState | None = None,
 ) -> NearCopies:
     """Return how many synthetic rows lie as near to a training row as hardly any two real rows lie to each other.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score, roc_auc_score
 
+from sklae._tables.annotations import CategoricalFeatures, TableLike
 from sklae.metrics._checks import generator_for
 from sklae.metrics._distances import ColumnDistances, PairDistances
 from sklae.metrics._table_pairs import UNKNOWN, position_of, read_pair, split_target
@@ -18,7 +19,9 @@ from sklae.metrics._table_pairs import UNKNOWN, position_of, read_pair, split_ta
 __all__ = ["association_distances", "marginal_distances", "train_on_synthetic_score"]
 
 
-def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> ColumnDistances:
+def marginal_distances(
+    real: TableLike, synthetic: TableLike, *, categorical_features: CategoricalFeatures = "from_dtype"
+) -> ColumnDistances:
     """Compare the distribution of each column of a synthetic table with that in the real one.
 
     Numbers are compared by the statistic of Kolmogorov and Smirnov, the largest difference between the two cumulative
@@ -62,7 +65,9 @@ def marginal_distances(real: Any, synthetic: Any, *, categorical_features: Any =
     )
 
 
-def association_distances(real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype") -> PairDistances:
+def association_distances(
+    real: TableLike, synthetic: TableLike, *, categorical_features: CategoricalFeatures = "from_dtype"
+) -> PairDistances:
     """Compare how the columns of a synthetic table go together, pair by pair, with how they do in the real one.
 
     Two columns of numbers: half the difference between Spearman's rank correlations, over rows that have both. Others:
@@ -93,7 +98,9 @@ def association_distances(real: Any, synthetic: Any, *, categorical_features: An
     --------
     >>> from sklae.metrics import association_distances
     >>> real = [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]
-    >>> association_distances(real, [[1.0, 30.0], [2.0, 20.0], [3.0, 10.0]])  # the other way round
+    >>> association_distances(
+    ...     real, [[1.0, 30.0], [2.0, 20.0], [3.0, 10.0]]
+    ... )  # the other way round
     {('x0', 'x1'): 1.0}
     """
     (ours, theirs), is_category, names = read_pair({"real": real, "synthetic": synthetic}, categorical_features)
@@ -110,13 +117,13 @@ def association_distances(real: Any, synthetic: Any, *, categorical_features: An
 
 
 def train_on_synthetic_score(
-    synthetic: Any,
-    real: Any,
-    target: Any,
+    synthetic: TableLike,
+    real: TableLike,
+    target: str | int,
     *,
-    estimator: Any = None,
-    categorical_features: Any = "from_dtype",
-    random_state: Any = None,
+    estimator: BaseEstimator | None = None,
+    categorical_features: CategoricalFeatures = "from_dtype",
+    random_state: int | np.random.RandomState | None = None,
 ) -> float:
     """Fit a predictor of one column to a synthetic table, and return how well it predicts that of real rows.
 
@@ -150,7 +157,9 @@ def train_on_synthetic_score(
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklae.metrics import train_on_synthetic_score
     >>> table = load_breast_cancer(as_frame=True).frame
-    >>> score = train_on_synthetic_score(table[::2], table[1::2], "target", random_state=0)  # real rows, here
+    >>> score = train_on_synthetic_score(
+    ...     table[::2], table[1::2], "target", random_state=0
+    ... )  # real rows, here
     >>> round(score, 2)
     0.99
     """

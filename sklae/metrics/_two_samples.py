@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.spatial.distance import cdist
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils import gen_batches
 
+from sklae._tables.annotations import CategoricalFeatures, TableLike
 from sklae.metrics._checks import check_count, generator_for
 from sklae.metrics._table_pairs import UNKNOWN, read_pair
 
@@ -24,12 +23,12 @@ _LEAST_LEAF, _MOST_LEVELS = 20, 253
 
 
 def energy_distance(
-    real: Any,
-    synthetic: Any,
+    real: TableLike,
+    synthetic: TableLike,
     *,
     sample_size: int | None = 5000,
-    categorical_features: Any = "from_dtype",
-    random_state: Any = None,
+    categorical_features: CategoricalFeatures = "from_dtype",
+    random_state: int | np.random.RandomState | None = None,
 ) -> float:
     """Return the energy distance between two tables: 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely and Rizzo, 2013).
 
@@ -87,12 +86,12 @@ def energy_distance(
 
 
 def classifier_two_sample_score(
-    real: Any,
-    synthetic: Any,
+    real: TableLike,
+    synthetic: TableLike,
     *,
-    estimator: Any = None,
-    categorical_features: Any = "from_dtype",
-    random_state: Any = None,
+    estimator: BaseEstimator | None = None,
+    categorical_features: CategoricalFeatures = "from_dtype",
+    random_state: int | np.random.RandomState | None = None,
 ) -> float:
     """Return how well a classifier tells real from synthetic rows: a classifier two-sample test.
 

@@ -56,6 +56,28 @@ class Network(Component):
       training to bend; ``weight`` is of shape (n_outputs, n_values + n_condition);
     - of a decoder, ``given(z, condition, density, generator)``: the distribution of rows, as `RowsGiven` has it, where
       the likelihood's parameters depend on the row itself.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from torch import nn
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.networks import Network
+    >>> class Narrow(Network):
+    ...     def __init__(self, width=4):
+    ...         self.width = width
+    ...
+    ...     def build_encoder(self, n_inputs, n_outputs):
+    ...         return nn.Sequential(
+    ...             nn.Linear(n_inputs, self.width),
+    ...             nn.SiLU(),
+    ...             nn.Linear(self.width, n_outputs),
+    ...         )
+    ...
+    ...     build_decoder = build_encoder
+    >>> ae = AutoencoderTransformer(2, network=Narrow(), max_iter=2, random_state=0)
+    >>> ae.set_params(network__width=8).fit_transform(load_wine().data).shape
+    (178, 2)
     """
 
     def build_encoder(self, n_inputs: int, n_outputs: int) -> nn.Module:

@@ -276,7 +276,9 @@ class Conv(Network):
     >>> from sklae.networks import Conv
     >>> X = load_digits().data
     >>> network = Conv((8, 8), channels=(8, 16))
-    >>> ae = AutoencoderTransformer(4, network=network, standardize="global", max_iter=2, random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(
+    ...     4, network=network, standardize="global", max_iter=2, random_state=0
+    ... ).fit(X)
     >>> ae.reconstruct(X).shape
     (1797, 64)
     """

@@ -29,8 +29,16 @@ class EncoderDecoder(Network):
     >>> from sklae import VAETransformer
     >>> from sklae.networks import Conv, EncoderDecoder, PixelCNN
     >>> X = (load_digits().data > 8).astype(float)
-    >>> network = EncoderDecoder(Conv((8, 8), channels=(8, 16)), PixelCNN((8, 8), receptive_field=3))
-    >>> vae = VAETransformer(4, network=network, likelihood="bernoulli", max_iter=2, n_iter_no_change=float("inf"))
+    >>> network = EncoderDecoder(
+    ...     Conv((8, 8), channels=(8, 16)), PixelCNN((8, 8), receptive_field=3)
+    ... )
+    >>> vae = VAETransformer(
+    ...     4,
+    ...     network=network,
+    ...     likelihood="bernoulli",
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ... )
     >>> vae.fit(X).transform(X).shape
     (1797, 4)
     """

@@ -170,8 +170,12 @@ class GRU(Network):
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.networks import GRU
     >>> rng = np.random.RandomState(0)
-    >>> X = np.sin(np.linspace(0, 6, 40) + rng.uniform(0, 3, size=(100, 1))) + 0.1 * rng.normal(size=(100, 40))
-    >>> ae = AutoencoderTransformer(2, network=GRU((10, 4), 16), max_iter=2, random_state=0).fit(X)
+    >>> X = np.sin(
+    ...     np.linspace(0, 6, 40) + rng.uniform(0, 3, size=(100, 1))
+    ... ) + 0.1 * rng.normal(size=(100, 40))
+    >>> ae = AutoencoderTransformer(
+    ...     2, network=GRU((10, 4), 16), max_iter=2, random_state=0
+    ... ).fit(X)
     >>> ae.reconstruct(X).shape
     (100, 40)
     """

@@ -116,7 +116,13 @@ class MADE(Network):
     >>> from sklae import VAETransformer
     >>> from sklae.networks import MADE
     >>> X = (load_digits().data > 8).astype(float)
-    >>> vae = VAETransformer(4, network=MADE((64,)), likelihood="bernoulli", max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     4,
+    ...     network=MADE((64,)),
+    ...     likelihood="bernoulli",
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ... )
     >>> vae.fit(X).sample(3, random_state=0).shape
     (3, 64)
     """

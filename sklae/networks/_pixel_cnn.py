@@ -133,7 +133,13 @@ class PixelCNN(Network):
     >>> from sklae.networks import PixelCNN
     >>> X = (load_digits().data > 8).astype(float)
     >>> network = PixelCNN((8, 8), receptive_field=3)
-    >>> vae = VAETransformer(4, network=network, likelihood="bernoulli", max_iter=2, n_iter_no_change=float("inf"))
+    >>> vae = VAETransformer(
+    ...     4,
+    ...     network=network,
+    ...     likelihood="bernoulli",
+    ...     max_iter=2,
+    ...     n_iter_no_change=float("inf"),
+    ... )
     >>> vae.fit(X).sample(3, random_state=0).shape
     (3, 64)
     """

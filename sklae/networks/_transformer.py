@@ -212,7 +212,9 @@ class Transformer(Network):
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.networks import Transformer
     >>> rng = np.random.RandomState(0)
-    >>> X = np.sin(np.linspace(0, 6, 40) + rng.uniform(0, 3, size=(100, 1))) + 0.1 * rng.normal(size=(100, 40))
+    >>> X = np.sin(
+    ...     np.linspace(0, 6, 40) + rng.uniform(0, 3, size=(100, 1))
+    ... ) + 0.1 * rng.normal(size=(100, 40))
     >>> network = Transformer((10, 4), d_model=16, num_layers=1)
     >>> ae = AutoencoderTransformer(2, network=network, max_iter=2, random_state=0).fit(X)
     >>> ae.reconstruct(X).shape

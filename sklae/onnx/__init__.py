@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from sklearn.base import BaseEstimator
+
+    from sklae._tables.annotations import TableLike
 
 __all__ = ["register_converters", "to_onnx"]
 
@@ -24,7 +27,11 @@ def _require() -> None:
 
 
 def to_onnx(
-    estimator: Any, method: str | Sequence[str] | None = None, *, X: Any = None, dtype: str = "float32"
+    estimator: BaseEstimator,
+    method: str | Sequence[str] | None = None,
+    *,
+    X: TableLike | None = None,
+    dtype: str = "float32",
 ) -> ModelProto:
     """Return a fitted estimator, or a pipeline around some, as an ONNX model that takes tables as they come.
 
@@ -69,7 +76,9 @@ def to_onnx(
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.onnx import to_onnx
     >>> X = load_wine().data.astype(np.float32)
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(X)
     >>> session = onnxruntime.InferenceSession(to_onnx(ae).SerializeToString())
     >>> (codes,) = session.run(None, {"X": X[:3]})
     >>> bool(np.allclose(codes, ae.transform(X[:3]), atol=1e-5))
@@ -90,6 +99,11 @@ def register_converters() -> None:
     A step answers what a pipeline asks of it: codes or filled tables; a detector ``predict`` and
     ``decision_function``. The option ``method`` says otherwise: ``options={id(step): {"method": "score_samples"}}``.
     Importing `sklae.onnx` calls it, where ``skl2onnx`` is installed.
+
+    Examples
+    --------
+    >>> import sklae.onnx
+    >>> sklae.onnx.register_converters()  # as the import has done: twice does no harm
     """
     _require()
     from sklae.onnx import _pipelines

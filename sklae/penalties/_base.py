@@ -51,6 +51,18 @@ class Penalty(Component):
         Whether the codes of a plain autoencoder go through an activation of the penalty's own.
     rectifies : bool
         Whether that activation gives the larger of its input and 0, or 0: then a model can start as PCA.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklae import AutoencoderTransformer
+    >>> from sklae.penalties import Penalty
+    >>> class Small(Penalty):
+    ...     def term(self, z):
+    ...         return z.square().sum(-1)
+    >>> ae = AutoencoderTransformer(2, penalty=Small(), max_iter=2, random_state=0)
+    >>> ae.fit_transform(load_wine().data).shape
+    (178, 2)
     """
 
     activates: bool = False
@@ -65,6 +77,12 @@ class Penalty(Component):
         Parameters
         ----------
         z : Tensor of shape (n_samples, n_components)
+            Codes, a row each.
+
+        Returns
+        -------
+        term : Tensor of shape (n_samples,) or ()
+            In nats.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither term(z) nor a build() that returns what has.")
 
@@ -83,6 +101,7 @@ class PenaltyModule(nn.Module):
     Parameters
     ----------
     penalty : Penalty
+        Whose module it is.
 
     Attributes
     ----------
@@ -146,6 +165,13 @@ class ActivePoint(Posterior):
     Parameters
     ----------
     penalty : Penalty
+        What activates the codes.
+
+    Examples
+    --------
+    >>> from sklae.penalties import ActivePoint, TopK
+    >>> ActivePoint(TopK(3)).n_outputs(8)
+    8
     """
 
     has_density = False

@@ -34,7 +34,9 @@ class Contractive(Penalty):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.penalties import Contractive
-    >>> ae = AutoencoderTransformer(2, penalty=Contractive(1.0), max_iter=5, n_iter_no_change=float("inf"))
+    >>> ae = AutoencoderTransformer(
+    ...     2, penalty=Contractive(1.0), max_iter=5, n_iter_no_change=float("inf")
+    ... )
     >>> ae.fit_transform(load_wine().data).shape
     (178, 2)
     """

@@ -59,7 +59,9 @@ class Neighbors(Penalty):
     >>> from sklearn.datasets import load_digits
     >>> from sklae import AutoencoderTransformer
     >>> X = load_digits().data[:200]
-    >>> AutoencoderTransformer(2, penalty="neighbors", max_iter=20, random_state=0).fit_transform(X).shape
+    >>> AutoencoderTransformer(
+    ...     2, penalty="neighbors", max_iter=20, random_state=0
+    ... ).fit_transform(X).shape
     (200, 2)
     """
 

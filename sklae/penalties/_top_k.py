@@ -44,7 +44,9 @@ class TopK(Penalty):
     >>> from sklearn.datasets import load_wine
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.penalties import TopK
-    >>> ae = AutoencoderTransformer(20, penalty=TopK(3), max_iter=5, n_iter_no_change=float("inf"), random_state=0)
+    >>> ae = AutoencoderTransformer(
+    ...     20, penalty=TopK(3), max_iter=5, n_iter_no_change=float("inf"), random_state=0
+    ... )
     >>> int((ae.fit_transform(load_wine().data) != 0).sum(axis=1).max())
     3
     """

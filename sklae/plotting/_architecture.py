@@ -13,6 +13,7 @@ from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["ArchitectureDisplay", "summary"]
 
@@ -35,6 +36,7 @@ class ArchitectureDisplay:
     n_parameters : int
         Of all, each counted once.
     title : str, default=""
+        What is written above it, before the number of parameters.
 
     Attributes
     ----------
@@ -50,7 +52,10 @@ class ArchitectureDisplay:
     Examples
     --------
     >>> from sklae.plotting import ArchitectureDisplay, Layer
-    >>> layers = [Layer("encoder", "0", "Linear", (8,), 40), Layer("encoder", "1", "SiLU", (8,), 0)]
+    >>> layers = [
+    ...     Layer("encoder", "0", "Linear", (8,), 40),
+    ...     Layer("encoder", "1", "SiLU", (8,), 0),
+    ... ]
     >>> display = ArchitectureDisplay(layers, 40).plot()
     >>> len(display.bars_)
     1
@@ -62,7 +67,7 @@ class ArchitectureDisplay:
         self.title = title
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Axes | None = None, **kwargs: Any) -> Self:
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the network of a fitted estimator.
 
         Parameters
@@ -77,6 +82,7 @@ class ArchitectureDisplay:
         Returns
         -------
         display : ArchitectureDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -88,7 +94,9 @@ class ArchitectureDisplay:
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import ArchitectureDisplay
-        >>> ae = AutoencoderTransformer(2, hidden_layer_sizes=(8,), max_iter=2, n_iter_no_change=float("inf"))
+        >>> ae = AutoencoderTransformer(
+        ...     2, hidden_layer_sizes=(8,), max_iter=2, n_iter_no_change=float("inf")
+        ... )
         >>> display = ArchitectureDisplay.from_estimator(ae.fit(load_wine().data))
         >>> [layer.part for layer in display.layers if layer.n_parameters]
         ['encoder', 'encoder', 'encoder', 'decoder', 'decoder', 'decoder']
@@ -109,6 +117,7 @@ class ArchitectureDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         groups = _merged(self.layers)
         self.ax_ = ax = axes_or_new(ax, (7.6, 0.9 + _ROW * len(groups)))
@@ -139,7 +148,7 @@ class ArchitectureDisplay:
         return self
 
 
-def summary(estimator: Any) -> str:
+def summary(estimator: BaseEstimator) -> str:
     """Return the layers of a fitted estimator's network as text: what each gives for a row, and its parameters.
 
     Parameters
@@ -168,7 +177,9 @@ def summary(estimator: Any) -> str:
     >>> from sklae.networks import MLP
     >>> from sklae.plotting import summary
     >>> network = MLP((8,), linear_path=False)
-    >>> ae = AutoencoderTransformer(2, network=network, max_iter=2, n_iter_no_change=float("inf"), random_state=0)
+    >>> ae = AutoencoderTransformer(
+    ...     2, network=network, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... )
     >>> print(summary(ae.fit(load_wine().data)))
     AutoencoderTransformer: 13 columns, 2 components, 271 parameters
     <BLANKLINE>

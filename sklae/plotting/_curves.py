@@ -13,6 +13,7 @@ from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["LossCurveDisplay", "training_curve"]
 
@@ -72,7 +73,7 @@ class LossCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
+        estimator: BaseEstimator | Sequence[BaseEstimator] | Mapping[str, BaseEstimator],
         *,
         terms: str | Sequence[str] = "loss",
         learning_rate: bool = False,
@@ -99,6 +100,7 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -150,6 +152,7 @@ class LossCurveDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         panels = self._panels(terms, learning_rate)
         width = 6.0 if len(panels) == 1 else 4.4
@@ -231,7 +234,7 @@ class LossCurveDisplay:
                 ax.plot(best, values[best - 1], "o", **mark)
 
 
-def training_curve(estimator: Any, ax: Any = None) -> Any:
+def training_curve(estimator: BaseEstimator, ax: Axes | None = None) -> Axes:
     """Draw the loss of every epoch, and that of the validation rows where there were any.
 
     Parameters
@@ -244,6 +247,7 @@ def training_curve(estimator: Any, ax: Any = None) -> Any:
     Returns
     -------
     ax : matplotlib.axes.Axes
+        The Axes drawn on.
 
     See Also
     --------

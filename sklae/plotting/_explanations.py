@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae.plotting._axes import GREY, ORANGE, axes_or_new, tidy
 from sklae.plotting._cells import MOST_OF_A_NAME, shorten
-from sklae.plotting._tables import cell_texts, column_names, last_step
+from sklae.plotting._tables import cell_texts, column_names, last_step, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AEOutlierDetector
 
 __all__ = ["ExplanationDisplay"]
 
@@ -41,12 +46,20 @@ class ExplanationDisplay:
     Examples
     --------
     >>> from sklae.plotting import ExplanationDisplay
-    >>> display = ExplanationDisplay([0.3, 5.2], ["ash", "hue"], ["2.3", "9.0"], ["2.3", "1.0"]).plot()
+    >>> display = ExplanationDisplay(
+    ...     [0.3, 5.2], ["ash", "hue"], ["2.3", "9.0"], ["2.3", "1.0"]
+    ... ).plot()
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['hue = 9.0 (expected 1.0)', 'ash = 2.3 (expected 2.3)']
     """
 
-    def __init__(self, contributions: ArrayLike, names: Any, seen: Any = None, expected: Any = None):
+    def __init__(
+        self,
+        contributions: ArrayLike,
+        names: Sequence[str],
+        seen: Sequence[str] | None = None,
+        expected: Sequence[str] | None = None,
+    ):
         self.contributions = np.asarray(contributions, dtype=np.float64)
         self.names = [str(name) for name in names]
         self.seen = None if seen is None else list(seen)
@@ -55,8 +68,8 @@ class ExplanationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: AEOutlierDetector | Pipeline,
+        X: TableLike,
         *,
         method: str = "repair",
         max_features: int = 10,
@@ -83,6 +96,7 @@ class ExplanationDisplay:
         Returns
         -------
         display : ExplanationDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -98,13 +112,15 @@ class ExplanationDisplay:
         >>> from sklae.plotting import ExplanationDisplay
         >>> X = load_wine(as_frame=True).data
         >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(X)
-        >>> display = ExplanationDisplay.from_estimator(detector, X[:1].assign(ash=9.0), max_features=3)
+        >>> display = ExplanationDisplay.from_estimator(
+        ...     detector, X[:1].assign(ash=9.0), max_features=3
+        ... )
         >>> display.ax_.get_yticklabels()[0].get_text().startswith("ash = 9 (expected 2")
         True
         """
         detector, X = last_step(estimator, X, "explain")
-        if np.shape(X)[0] != 1 or np.ndim(X) != 2:
-            raise ValueError(f"Got X of shape {np.shape(X)}; expected a single row. Pass X[i : i + 1].")
+        if shape_of(X)[0] != 1 or len(shape_of(X)) != 2:
+            raise ValueError(f"Got X of shape {shape_of(X)}; expected a single row. Pass X[i : i + 1].")
         contributions, expected = detector.explain(X, method=method, return_expected=True)
         names = column_names(contributions)
         (seen,), (foreseen,) = cell_texts(X), cell_texts(expected)
@@ -128,6 +144,7 @@ class ExplanationDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if max_features < 1:
             raise ValueError(f"Got max_features={max_features!r}; expected 1 or more.")

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._axes import axes_or_new
 from sklae.plotting._codes import MIDDLE, codes_of, decode
 from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import last_step, read_tables, short
+from sklae.plotting._tables import last_step, read_tables, shape_of, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = ["LatentGridDisplay"]
 
@@ -36,6 +40,7 @@ class LatentGridDisplay:
     feature : str or int or None, default=None
         Of tables: the column to draw.
     axis_names : tuple of two str, default=("component 0", "component 1")
+        What is written at the axes.
 
     Attributes
     ----------
@@ -45,14 +50,16 @@ class LatentGridDisplay:
     Examples
     --------
     >>> from sklae.plotting import LatentGridDisplay
-    >>> display = LatentGridDisplay([[0.0], [1.0], [2.0], [3.0]], [-1, 1], [-1, 1], feature=0).plot()
+    >>> display = LatentGridDisplay(
+    ...     [[0.0], [1.0], [2.0], [3.0]], [-1, 1], [-1, 1], feature=0
+    ... ).plot()
     >>> display.ax_.images[0].get_array().shape
     (2, 2)
     """
 
     def __init__(
         self,
-        rows: Any,
+        rows: TableLike,
         x_values: ArrayLike,
         y_values: ArrayLike,
         *,
@@ -63,9 +70,9 @@ class LatentGridDisplay:
         self.rows = rows
         self.x_values = np.asarray(x_values, dtype=np.float64)
         self.y_values = np.asarray(y_values, dtype=np.float64)
-        if np.shape(rows)[0] != len(self.x_values) * len(self.y_values):
+        if shape_of(rows)[0] != len(self.x_values) * len(self.y_values):
             raise ValueError(
-                f"Got {np.shape(rows)[0]} rows for a grid of {len(self.y_values)} x {len(self.x_values)} codes; "
+                f"Got {shape_of(rows)[0]} rows for a grid of {len(self.y_values)} x {len(self.x_values)} codes; "
                 "expected one each."
             )
         if (shape is None) == (feature is None):
@@ -80,15 +87,15 @@ class LatentGridDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any = None,
+        estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+        X: TableLike | None = None,
         *,
         shape: Sequence[int] | None = None,
         feature: str | int | None = None,
         components: tuple[int, int] = (0, 1),
         n_steps: int | None = None,
         limits: Sequence[tuple[float, float]] | None = None,
-        condition: Any = None,
+        condition: ConditionLike | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -121,6 +128,7 @@ class LatentGridDisplay:
         Returns
         -------
         display : LatentGridDisplay
+            The display itself, drawn.
 
         Examples
         --------
@@ -128,7 +136,9 @@ class LatentGridDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import LatentGridDisplay
         >>> X = load_digits().data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = LatentGridDisplay.from_estimator(vae, X, shape=(8, 8), n_steps=5)
         >>> display.ax_.images[0].get_array().shape  # five by five, one pixel apart
         (44, 44)
@@ -163,6 +173,7 @@ class LatentGridDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if self.shape is not None:
             rows = np.asarray(self.rows, dtype=np.float64)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["image_grid", "picture_lines"]
 
@@ -26,8 +29,8 @@ def image_grid(
     *,
     n_columns: int | None = None,
     limits: tuple[float, float] | None = None,
-    ax: Any = None,
-) -> Any:
+    ax: Axes | None = None,
+) -> Axes:
     """Draw rows as pictures, grey or coloured, side by side.
 
     Parameters
@@ -49,6 +52,7 @@ def image_grid(
     Returns
     -------
     ax : matplotlib.axes.Axes
+        The Axes drawn on.
 
     Raises
     ------
@@ -97,8 +101,8 @@ def picture_lines(
     column_labels: Sequence[str] = (),
     *,
     limits: tuple[float, float] | None = None,
-    ax: Any = None,
-) -> Any:
+    ax: Axes | None = None,
+) -> Axes:
     """Draw rows as lines of pictures, of which each line has a label; return the Axes.
 
     Parameters

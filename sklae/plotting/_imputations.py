@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklae._tables.annotations import FeaturesLike, TableLike
 from sklae._tables.frames import columns_at, is_frame
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
@@ -14,6 +15,9 @@ from sklae.plotting._tables import ReadTables, column_names, gaps_of, last_step,
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AEImputer
 
 __all__ = ["ImputationDisplay"]
 
@@ -56,7 +60,7 @@ class ImputationDisplay:
     ['1 of 4 filled']
     """
 
-    def __init__(self, X: Any, filled: Any, *, missing_values: Any = np.nan):
+    def __init__(self, X: TableLike, filled: TableLike, *, missing_values: float | str | None = np.nan):
         self.X = X
         self.filled = filled
         self.missing_values = missing_values
@@ -64,10 +68,10 @@ class ImputationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: AEImputer | Pipeline,
+        X: TableLike,
         *,
-        features: Any = None,
+        features: FeaturesLike | None = None,
         max_features: int = 12,
         ax: Axes | Sequence[Axes] | None = None,
     ) -> Self:
@@ -89,6 +93,7 @@ class ImputationDisplay:
         Returns
         -------
         display : ImputationDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -114,11 +119,11 @@ class ImputationDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X: Any,
-        filled: Any,
+        X: TableLike,
+        filled: TableLike,
         *,
-        missing_values: Any = np.nan,
-        features: Any = None,
+        missing_values: float | str | None = np.nan,
+        features: FeaturesLike | None = None,
         max_features: int = 12,
         ax: Axes | Sequence[Axes] | None = None,
     ) -> Self:
@@ -126,18 +131,29 @@ class ImputationDisplay:
 
         Parameters
         ----------
-        X, filled, missing_values
-            As the class has them.
-        features, max_features, ax
-            As in `from_estimator`.
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows with gaps.
+        filled : array-like or frame of shape (n_samples, n_features), or sequence of them
+            The same rows without, as ``transform`` of an imputer returns them.
+        missing_values : number, str, numpy.nan, None or pandas.NA, default=numpy.nan
+            What stands for a missing value in X, beside NaN, None and NA.
+        features : str, int or sequence of them, default=None
+            Names or positions of the columns to draw. None: those with gaps, the most gaps first.
+        max_features : int, default=12
+            How many at most, where ``features`` names none.
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            One for each column, one to divide among them, or None for a new figure.
 
         Returns
         -------
         display : ImputationDisplay
+            The display itself, drawn.
         """
         return cls(X, filled, missing_values=missing_values).plot(ax, features=features, max_features=max_features)
 
-    def plot(self, ax: Axes | Sequence[Axes] | None = None, *, features: Any = None, max_features: int = 12) -> Self:
+    def plot(
+        self, ax: Axes | Sequence[Axes] | None = None, *, features: FeaturesLike | None = None, max_features: int = 12
+    ) -> Self:
         """Draw a panel for each column: shares of numbers in bars of one width, or of levels.
 
         Parameters
@@ -152,6 +168,7 @@ class ImputationDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         filled = list(self.filled) if isinstance(self.filled, tuple) else [self.filled]
         tables, gaps = self._read(filled)

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae.plotting._axes import BLUE, GREY, axes_or_new, tidy
 from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import VAETransformer
 
 __all__ = ["KLDisplay"]
 
@@ -59,7 +63,13 @@ class KLDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, *, threshold: float = 0.05, ax: Axes | None = None, **kwargs: Any
+        cls,
+        estimator: VAETransformer | Pipeline,
+        X: TableLike,
+        *,
+        threshold: float = 0.05,
+        ax: Axes | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Draw what a fitted variational autoencoder's components tell of rows.
 
@@ -68,6 +78,7 @@ class KLDisplay:
         estimator : VAETransformer
             Fitted; or a pipeline that ends in one.
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         threshold : float, default=0.05
             In nats; components below it are grey.
         ax : matplotlib.axes.Axes or None, default=None
@@ -78,6 +89,7 @@ class KLDisplay:
         Returns
         -------
         display : KLDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -90,7 +102,9 @@ class KLDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import KLDisplay
         >>> X = load_wine().data
-        >>> vae = VAETransformer(3, prior="normal", max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     3, prior="normal", max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = KLDisplay.from_estimator(vae, X)
         >>> len(display.bars_)
         3
@@ -118,6 +132,7 @@ class KLDisplay:
         Returns
         -------
         display : KLDisplay
+            The display itself, drawn.
         """
         return cls(np.mean(np.atleast_2d(kl), axis=0), threshold=threshold).plot(ax, **kwargs)
 
@@ -136,6 +151,7 @@ class KLDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         order = np.argsort(-self.kl, kind="stable")[:max_components]
         values = self.kl[order]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae._tables.frames import is_gap
 from sklae.plotting._axes import BLUE, COLORS, GREY, axes_or_new, ink, tidy
 from sklae.plotting._reductions import reduce_codes
@@ -15,6 +16,7 @@ from sklae.plotting._tables import GAP, last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.base import BaseEstimator
 
 __all__ = ["LatentSpaceDisplay", "latent_map"]
 
@@ -40,6 +42,7 @@ class LatentSpaceDisplay:
     y : array-like of shape (n_samples,) or None, default=None
         A class per row, or (more than 20 different numbers) a quantity.
     axis_names : tuple of two str, default=("component 0", "component 1")
+        What is written at the axes.
 
     Attributes
     ----------
@@ -85,13 +88,13 @@ class LatentSpaceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: BaseEstimator,
+        X: TableLike,
         y: ArrayLike | None = None,
         *,
-        method: Any = "auto",
+        method: str | BaseEstimator = "auto",
         components: tuple[int, int] = (0, 1),
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -102,6 +105,7 @@ class LatentSpaceDisplay:
         estimator : transformer
             A fitted autoencoder, or a pipeline that ends in one.
         X : array-like or frame of shape (n_samples, n_features)
+            Rows with the columns that were fitted.
         y : array-like of shape (n_samples,), default=None
             A class per row, or (more than 20 different numbers) a quantity.
         method : {"auto", "components", "pca", "tsne", "umap"} or transformer, default="auto"
@@ -121,6 +125,7 @@ class LatentSpaceDisplay:
         Returns
         -------
         display : LatentSpaceDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -133,13 +138,15 @@ class LatentSpaceDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import LatentSpaceDisplay
         >>> X, y = load_iris(return_X_y=True)
-        >>> vae = VAETransformer(3, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> vae = VAETransformer(
+        ...     3, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = LatentSpaceDisplay.from_estimator(vae, X, y)
         >>> display.positions.shape, display.ax_.get_xlabel()[:5]
         ((150, 2), 'PCA 1')
         """
         last, rows = last_step(estimator, X, "transform")
-        settings = {"method": method, "components": components, "random_state": random_state}
+        settings: dict[str, Any] = {"method": method, "components": components, "random_state": random_state}
         return cls.from_predictions(last.transform(rows), y, **settings, ax=ax, **kwargs)
 
     @classmethod
@@ -148,9 +155,9 @@ class LatentSpaceDisplay:
         codes: ArrayLike,
         y: ArrayLike | None = None,
         *,
-        method: Any = "auto",
+        method: str | BaseEstimator = "auto",
         components: tuple[int, int] = (0, 1),
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -160,8 +167,14 @@ class LatentSpaceDisplay:
         ----------
         codes : array-like of shape (n_samples, n_components)
             What ``transform`` of an autoencoder returns, with two components or more.
-        y, method, components, random_state
-            As in `from_estimator`.
+        y : array-like of shape (n_samples,), default=None
+            A class per row, or (more than 20 different numbers) a quantity.
+        method : {"auto", "components", "pca", "tsne", "umap"} or transformer, default="auto"
+            How codes become two numbers, as in `from_estimator`.
+        components : tuple of two int, default=(0, 1)
+            Which components, with "components".
+        random_state : int, RandomState instance or None, default=None
+            For "tsne" and "umap".
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -170,6 +183,7 @@ class LatentSpaceDisplay:
         Returns
         -------
         display : LatentSpaceDisplay
+            The display itself, drawn.
         """
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] < 2:
@@ -202,6 +216,7 @@ class LatentSpaceDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if kind not in _KINDS:
             raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
@@ -285,7 +300,7 @@ class LatentSpaceDisplay:
         self.ax_.legend(**place, ncols=1 + (n_classes > 20), title=title, **settings)
 
 
-def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Any = None) -> Any:
+def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """Draw the first two components of every row's code, coloured by its label.
 
     Parameters
@@ -300,6 +315,7 @@ def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Any = None
     Returns
     -------
     ax : matplotlib.axes.Axes
+        The Axes drawn on.
 
     See Also
     --------

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae.plotting._cells import OTHER_LEVEL, draw_cells
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of
+from sklae.plotting._tables import ReadTables, first_rows, last_step, read_tables, scale_of, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = ["ReconstructionDisplay", "reconstructions"]
 
@@ -52,21 +56,23 @@ class ReconstructionDisplay:
     >>> from sklae.plotting import ReconstructionDisplay
     >>> X = load_wine(as_frame=True).data.iloc[:, :3]
     >>> pca = PCA(2).set_output(transform="pandas").fit(X)
-    >>> display = ReconstructionDisplay.from_predictions(X[:2], pca.inverse_transform(pca.transform(X[:2])))
+    >>> display = ReconstructionDisplay.from_predictions(
+    ...     X[:2], pca.inverse_transform(pca.transform(X[:2]))
+    ... )
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['original', 'reconstructed', 'original', 'reconstructed']
     """
 
     def __init__(
         self,
-        original: Any,
-        reconstructed: Any,
+        original: TableLike,
+        reconstructed: TableLike,
         *,
-        corrupted: Any = None,
+        corrupted: TableLike | None = None,
         shape: Sequence[int] | None = None,
         scale: ArrayLike | None = None,
     ):
-        shapes = [np.shape(table) for table in (original, corrupted, reconstructed) if table is not None]
+        shapes = [shape_of(table) for table in (original, corrupted, reconstructed) if table is not None]
         if len(set(shapes)) > 1:
             raise ValueError(
                 f"Got originals of shape {shapes[0]} and reconstructed of shape {shapes[-1]}"
@@ -82,10 +88,10 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+        X: TableLike,
         *,
-        corrupted: Any = None,
+        corrupted: TableLike | None = None,
         shape: Sequence[int] | None = None,
         n_samples: int = 10,
         ax: Axes | None = None,
@@ -113,6 +119,7 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+            The display itself, drawn.
 
         Examples
         --------
@@ -120,25 +127,27 @@ class ReconstructionDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import ReconstructionDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(8, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     8, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = ReconstructionDisplay.from_estimator(ae, X, shape=(8, 8))
         >>> display.ax_.images[0].get_array().shape  # two lines of ten, one pixel apart
         (17, 89)
         """
         if not isinstance(n_samples, int) or n_samples < 1:
             raise ValueError(f"Got n_samples={n_samples!r}; expected a whole number, 1 or more.")
-        last, seen = last_step(estimator, X[:n_samples], "reconstruct")
-        damaged = None if corrupted is None else last_step(estimator, corrupted[:n_samples])[1]
+        last, seen = last_step(estimator, first_rows(X, n_samples), "reconstruct")
+        damaged = None if corrupted is None else last_step(estimator, first_rows(corrupted, n_samples))[1]
         rebuilt = last.reconstruct(seen if damaged is None else damaged)
         return cls(seen, rebuilt, corrupted=damaged, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     @classmethod
     def from_predictions(
         cls,
-        original: Any,
-        reconstructed: Any,
+        original: TableLike,
+        reconstructed: TableLike,
         *,
-        corrupted: Any = None,
+        corrupted: TableLike | None = None,
         shape: Sequence[int] | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -148,6 +157,7 @@ class ReconstructionDisplay:
         Parameters
         ----------
         original, reconstructed : array-like or frame of shape (n_samples, n_features)
+            Rows before and after.
         corrupted : array-like or frame of shape (n_samples, n_features), default=None
             What was reconstructed, where that is not the original.
         shape : tuple of two or three int, default=None
@@ -160,6 +170,7 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+            The display itself, drawn.
         """
         return cls(original, reconstructed, corrupted=corrupted, shape=shape).plot(ax, **kwargs)
 
@@ -182,6 +193,7 @@ class ReconstructionDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         tables = (self.original, self.corrupted, self.reconstructed)
         shown = {name: table for name, table in zip(_NAMES, tables, strict=True) if table is not None}
@@ -247,7 +259,9 @@ def _offs(tables: ReadTables, differences: np.ndarray, spreads: np.ndarray) -> n
     )
 
 
-def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: Sequence[int], *, ax: Any = None) -> Any:
+def reconstructions(
+    originals: ArrayLike, reconstructed: ArrayLike, shape: Sequence[int], *, ax: Axes | None = None
+) -> Axes:
     """Draw pictures in one line and their reconstructions in the line below.
 
     Parameters
@@ -262,6 +276,7 @@ def reconstructions(originals: ArrayLike, reconstructed: ArrayLike, shape: Seque
     Returns
     -------
     ax : matplotlib.axes.Axes
+        The Axes drawn on.
 
     See Also
     --------

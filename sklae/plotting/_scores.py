@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import TableLike
 from sklae.plotting._axes import BLUE, GREY, ORANGE, axes_or_new, ink, tidy
 from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AEOutlierDetector
 
 __all__ = ["OutlierScoreDisplay", "score_histogram"]
 
@@ -65,8 +69,8 @@ class OutlierScoreDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any = None,
+        estimator: AEOutlierDetector | Pipeline,
+        X: TableLike | None = None,
         y: ArrayLike | None = None,
         *,
         kind: str = "histogram",
@@ -95,6 +99,7 @@ class OutlierScoreDisplay:
         Returns
         -------
         display : OutlierScoreDisplay
+            The display itself, drawn.
 
         Raises
         ------
@@ -106,7 +111,9 @@ class OutlierScoreDisplay:
         >>> from sklearn.datasets import load_wine
         >>> from sklae import AEOutlierDetector
         >>> from sklae.plotting import OutlierScoreDisplay
-        >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(load_wine().data)
+        >>> detector = AEOutlierDetector(anomaly_score="mixture", cv=None, random_state=0).fit(
+        ...     load_wine().data
+        ... )
         >>> display = OutlierScoreDisplay.from_estimator(detector)
         >>> display.ax_.get_xlabel()
         'anomaly (minus the score)'
@@ -151,6 +158,7 @@ class OutlierScoreDisplay:
         Returns
         -------
         display : OutlierScoreDisplay
+            The display itself, drawn.
         """
         return cls(scores, threshold, y=y).plot(ax, kind=kind, **kwargs)
 
@@ -172,6 +180,7 @@ class OutlierScoreDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if kind not in _KINDS:
             raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
@@ -255,7 +264,7 @@ def _known_outliers(y: np.ndarray, n_rows: int) -> np.ndarray:
     return y == 1 if 0 in values or y.dtype.kind == "b" else y == -1
 
 
-def score_histogram(scores: ArrayLike, threshold: float, ax: Any = None) -> Any:
+def score_histogram(scores: ArrayLike, threshold: float, ax: Axes | None = None) -> Axes:
     """Draw how scores are distributed, with the outliers' side of the threshold in another colour.
 
     Scores that are all negative, as those of `AEOutlierDetector`, are drawn as their magnitude on a
@@ -273,6 +282,7 @@ def score_histogram(scores: ArrayLike, threshold: float, ax: Any = None) -> Any:
     Returns
     -------
     ax : matplotlib.axes.Axes
+        The Axes drawn on.
 
     See Also
     --------

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._axes import axes_grid
 from sklae.plotting._cells import OTHER_LEVEL, cell_size, draw_cells
 from sklae.plotting._codes import MIDDLE, codes_of, decode
 from sklae.plotting._images import picture_lines
-from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of, short
+from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of, shape_of, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = ["InterpolationDisplay", "TraversalDisplay"]
 
@@ -49,14 +53,16 @@ class TraversalDisplay:
     Examples
     --------
     >>> from sklae.plotting import TraversalDisplay
-    >>> display = TraversalDisplay([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]], [-1, 0, 1], [4]).plot()
+    >>> display = TraversalDisplay(
+    ...     [[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]], [-1, 0, 1], [4]
+    ... ).plot()
     >>> display.ax_.get_title(), [label.get_text() for label in display.ax_.get_xticklabels()]
     ('component 4', ['-1', '0', '1'])
     """
 
     def __init__(
         self,
-        rows: Any,
+        rows: TableLike,
         values: ArrayLike,
         components: Sequence[int],
         *,
@@ -66,9 +72,9 @@ class TraversalDisplay:
         self.rows = rows
         self.values = np.asarray(values, dtype=np.float64)
         self.components = [int(component) for component in components]
-        if np.shape(rows)[0] != len(self.values) * len(self.components):
+        if shape_of(rows)[0] != len(self.values) * len(self.components):
             raise ValueError(
-                f"Got {np.shape(rows)[0]} rows for {len(self.components)} components and {len(self.values)} values; "
+                f"Got {shape_of(rows)[0]} rows for {len(self.components)} components and {len(self.values)} values; "
                 "expected one for each pair."
             )
         self.shape = shape
@@ -77,13 +83,13 @@ class TraversalDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: VAETransformer | Pipeline,
+        X: TableLike,
         *,
         components: Sequence[int] | None = None,
         values: ArrayLike | None = None,
         shape: Sequence[int] | None = None,
-        condition: Any = None,
+        condition: ConditionLike | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -112,6 +118,7 @@ class TraversalDisplay:
         Returns
         -------
         display : TraversalDisplay
+            The display itself, drawn.
 
         Examples
         --------
@@ -119,14 +126,16 @@ class TraversalDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import TraversalDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(4, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     4, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = TraversalDisplay.from_estimator(ae, X, components=[0, 2], shape=(8, 8))
         >>> [label.get_text() for label in display.ax_.get_yticklabels()]
         ['component 0', 'component 2']
         """
-        n_rows = np.shape(X)[0]
+        n_rows = shape_of(X)[0]
         if n_rows < 1:
-            raise ValueError(f"Got X of shape {np.shape(X)}; expected at least one row. Pass one or more.")
+            raise ValueError(f"Got X of shape {shape_of(X)}; expected at least one row. Pass one or more.")
         last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if n_rows == 1 else []))
         own = np.asarray(last.transform(seen[:1]))
         codes = codes_of(last, seen if n_rows > 1 else None, condition)
@@ -169,6 +178,7 @@ class TraversalDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         steps = [short(value) for value in self.values]
         names = [f"component {component}" for component in self.components]
@@ -223,12 +233,14 @@ class InterpolationDisplay:
     ['a', '0.5', 'b']
     """
 
-    def __init__(self, rows: Any, n_steps: int, *, shape: Sequence[int] | None = None, scale: ArrayLike | None = None):
+    def __init__(
+        self, rows: TableLike, n_steps: int, *, shape: Sequence[int] | None = None, scale: ArrayLike | None = None
+    ):
         self.rows = rows
         self.n_steps = n_steps
-        if n_steps < 2 or np.shape(rows)[0] % n_steps or not np.shape(rows)[0]:
+        if n_steps < 2 or shape_of(rows)[0] % n_steps or not shape_of(rows)[0]:
             raise ValueError(
-                f"Got {np.shape(rows)[0]} rows and n_steps={n_steps!r}; expected two steps or more, all of each pair."
+                f"Got {shape_of(rows)[0]} rows and n_steps={n_steps!r}; expected two steps or more, all of each pair."
             )
         self.shape = shape
         self.scale = None if scale is None else np.asarray(scale, dtype=np.float64)
@@ -236,14 +248,14 @@ class InterpolationDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        a: Any,
-        b: Any,
+        estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+        a: TableLike,
+        b: TableLike,
         *,
         n_steps: int = 9,
         method: str = "linear",
         shape: Sequence[int] | None = None,
-        condition: Any = None,
+        condition: ConditionLike | None = None,
         ax: Axes | Sequence[Axes] | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -254,6 +266,7 @@ class InterpolationDisplay:
         estimator : estimator
             A fitted autoencoder, or a pipeline that ends in one.
         a, b : array-like or frame of shape (n_pairs, n_features)
+            Where to start and where to end.
         n_steps : int, default=9
             Rows per pair, its ends included.
         method : {"linear", "spherical"}, default="linear"
@@ -270,6 +283,7 @@ class InterpolationDisplay:
         Returns
         -------
         display : InterpolationDisplay
+            The display itself, drawn.
 
         Examples
         --------
@@ -277,7 +291,9 @@ class InterpolationDisplay:
         >>> from sklae import AutoencoderTransformer
         >>> from sklae.plotting import InterpolationDisplay
         >>> X = load_digits().data
-        >>> ae = AutoencoderTransformer(4, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+        >>> ae = AutoencoderTransformer(
+        ...     4, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
         >>> display = InterpolationDisplay.from_estimator(ae, X[:3], X[3:6], shape=(8, 8))
         >>> display.ax_.images[0].get_array().shape  # three pairs, nine steps
         (26, 80)
@@ -310,8 +326,9 @@ class InterpolationDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
-        n_pairs = np.shape(self.rows)[0] // self.n_steps
+        n_pairs = shape_of(self.rows)[0] // self.n_steps
         steps = ["a", *(short(share) for share in np.linspace(0, 1, self.n_steps)[1:-1]), "b"]
         if self.shape is not None:
             rows = np.asarray(self.rows, dtype=np.float64)

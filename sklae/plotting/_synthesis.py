@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklae._tables.annotations import CategoricalFeatures, ConditionLike, FeaturesLike, TableLike
 from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
 from sklae.plotting._cells import shorten
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
-from sklae.plotting._tables import ReadTables, last_step, read_tables
+from sklae.plotting._tables import ReadTables, last_step, read_tables, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from sklearn.pipeline import Pipeline
+
+    from sklae import AutoencoderTransformer, VAETransformer
 
 __all__ = ["SynthesisDisplay"]
 
@@ -54,13 +58,22 @@ class SynthesisDisplay:
     Examples
     --------
     >>> from sklae.plotting import SynthesisDisplay
-    >>> real, synthetic = [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]], [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]]
+    >>> real, synthetic = (
+    ...     [[1.0, 0], [2.0, 0], [3.0, 1], [4.0, 1]],
+    ...     [[3.0, 0], [4.0, 0], [5.0, 0], [6.0, 1]],
+    ... )
     >>> display = SynthesisDisplay(real, synthetic).plot()
     >>> [ax.get_title().splitlines() for ax in display.axes_]
     [['x0', '0.50 apart'], ['x1', '0.25 apart']]
     """
 
-    def __init__(self, real: Any, synthetic: Any, *, categorical_features: Any = "from_dtype"):
+    def __init__(
+        self,
+        real: TableLike,
+        synthetic: TableLike,
+        *,
+        categorical_features: CategoricalFeatures = "from_dtype",
+    ):
         self.real = real
         self.synthetic = synthetic
         self.categorical_features = categorical_features
@@ -69,16 +82,16 @@ class SynthesisDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator: Any,
-        X: Any,
+        estimator: AutoencoderTransformer | VAETransformer | Pipeline,
+        X: TableLike,
         *,
         n_samples: int | None = None,
-        condition: Any = None,
-        categorical_features: Any = "from_dtype",
+        condition: ConditionLike | None = None,
+        categorical_features: CategoricalFeatures = "from_dtype",
         kind: str = "columns",
-        features: Any = None,
+        features: FeaturesLike | None = None,
         max_features: int | None = None,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
         ax: Axes | Sequence[Axes] | None = None,
     ) -> Self:
         """Draw rows that a fitted model samples beside real ones.
@@ -95,8 +108,12 @@ class SynthesisDisplay:
             As ``sample`` has it.
         categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
             As the class has it.
-        kind, features, max_features
-            As `plot` has them.
+        kind : {"columns", "pairs"}, default="columns"
+            What a panel is of: a column, or a pair of them.
+        features : str, int or sequence of them, default=None
+            Names or positions of the columns to draw. None: all, those that differ most first.
+        max_features : int, default=None
+            How many at most, where ``features`` names none.
         random_state : int, RandomState instance or None, default=None
             For the draws.
         ax : matplotlib.axes.Axes, sequence of them or None, default=None
@@ -105,6 +122,7 @@ class SynthesisDisplay:
         Returns
         -------
         display : SynthesisDisplay
+            The display itself, drawn.
 
         Examples
         --------
@@ -112,8 +130,12 @@ class SynthesisDisplay:
         >>> from sklae import VAETransformer
         >>> from sklae.plotting import SynthesisDisplay
         >>> X = load_wine(as_frame=True).data
-        >>> vae = VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
-        >>> display = SynthesisDisplay.from_estimator(vae, X, features=["ash", "hue"], random_state=0)
+        >>> vae = VAETransformer(
+        ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+        ... ).fit(X)
+        >>> display = SynthesisDisplay.from_estimator(
+        ...     vae, X, features=["ash", "hue"], random_state=0
+        ... )
         >>> [ax.get_title()[:3] for ax in display.axes_]
         ['ash', 'hue']
         """
@@ -127,12 +149,12 @@ class SynthesisDisplay:
     @classmethod
     def from_predictions(
         cls,
-        real: Any,
-        synthetic: Any,
+        real: TableLike,
+        synthetic: TableLike,
         *,
-        categorical_features: Any = "from_dtype",
+        categorical_features: CategoricalFeatures = "from_dtype",
         kind: str = "columns",
-        features: Any = None,
+        features: FeaturesLike | None = None,
         max_features: int | None = None,
         ax: Axes | Sequence[Axes] | None = None,
     ) -> Self:
@@ -140,14 +162,25 @@ class SynthesisDisplay:
 
         Parameters
         ----------
-        real, synthetic, categorical_features
-            As the class has them.
-        kind, features, max_features, ax
-            As `plot` has them.
+        real : array-like or frame of shape (n_samples, n_features)
+            The real rows.
+        synthetic : array-like or frame of shape (n_synthetic_samples, n_features)
+            The others, with the same columns.
+        categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
+            As the class has it.
+        kind : {"columns", "pairs"}, default="columns"
+            What a panel is of: a column, or a pair of them.
+        features : str, int or sequence of them, default=None
+            Names or positions of the columns to draw. None: all, those that differ most first.
+        max_features : int, default=None
+            How many at most, where ``features`` names none.
+        ax : matplotlib.axes.Axes, sequence of them or None, default=None
+            One for each panel, one to divide among them, or None for a new figure.
 
         Returns
         -------
         display : SynthesisDisplay
+            The display itself, drawn.
         """
         display = cls(real, synthetic, categorical_features=categorical_features)
         return display.plot(ax, kind=kind, features=features, max_features=max_features)
@@ -157,7 +190,7 @@ class SynthesisDisplay:
         ax: Axes | Sequence[Axes] | None = None,
         *,
         kind: str = "columns",
-        features: Any = None,
+        features: FeaturesLike | None = None,
         max_features: int | None = None,
     ) -> Self:
         """Draw the tables.
@@ -178,6 +211,7 @@ class SynthesisDisplay:
         Returns
         -------
         self : object
+            The display itself.
         """
         if kind not in _KINDS:
             raise ValueError(f"Got kind={kind!r}; expected one of {list(_KINDS)}.")
@@ -231,8 +265,8 @@ class SynthesisDisplay:
         from matplotlib.patches import Patch
 
         handles = [
-            Patch(color=BLUE, label=f"real: {np.shape(self.real)[0]:,} rows"),
-            Patch(color=ORANGE, label=f"synthetic: {np.shape(self.synthetic)[0]:,} rows"),
+            Patch(color=BLUE, label=f"real: {shape_of(self.real)[0]:,} rows"),
+            Patch(color=ORANGE, label=f"synthetic: {shape_of(self.synthetic)[0]:,} rows"),
         ]
         add_legend(self.axes_, handles, is_own=is_own)
 

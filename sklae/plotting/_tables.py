@@ -19,12 +19,14 @@ __all__ = [
     "autoencoder_of",
     "cell_texts",
     "column_names",
+    "first_rows",
     "gaps_of",
     "generator_for",
     "last_step",
     "quote",
     "read_tables",
     "scale_of",
+    "shape_of",
     "short",
 ]
 
@@ -89,6 +91,16 @@ def _as_texts(columns: Columns, values: np.ndarray, position: int) -> list[str]:
     return [
         GAP if np.isnan(value) else quote(value) if names is None else names[round(value)] for value in values.tolist()
     ]
+
+
+def shape_of(table: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a frame or nested lists."""
+    return np.shape(table)
+
+
+def first_rows(table: Any, n_rows: int) -> Any:
+    """Return the first rows of an array or a frame."""
+    return table[:n_rows]
 
 
 def column_names(X: Any) -> list[str]:

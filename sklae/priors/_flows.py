@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import zuko
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae._codes.flows import FlowCodes, near_identity
 from sklae._utils.compat import Interval, StrOptions
 from sklae.priors._base import Prior, PriorModule, check_conditional
@@ -29,7 +29,7 @@ class _FlowModule(PriorModule):
         self.n_components = n_components
         self.conditional = conditional
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         transform = self.flow(condition if self.conditional else None)
         return FlowCodes(transform, self.n_components, next(self.parameters()).dtype)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from sklearn import config_context, mixture
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae._codes.mixtures import FullMixtureCodes
 from sklae._codes.normal import StandardNormalCodes
 from sklae._utils.random import some_rows
@@ -85,7 +85,7 @@ class FullMixtureModule(PriorModule):
         self.on_diagonal = torch.eye(width).repeat(1, len(weights))
         self.below = torch.ones(width, width).tril(-1).repeat(1, len(weights))
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         raw = self.raw_factors
         if raw is None:
             return self.normal

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae._codes.mixtures import MixtureCodes
 from sklae._utils.compat import Interval, StrOptions
 from sklae.priors._base import Prior, PriorModule, check_conditional
@@ -46,7 +47,7 @@ class _MixtureModule(PriorModule):
         else:
             self.register_buffer(name, torch.as_tensor(np.broadcast_to(given, shape).copy(), dtype=torch.float32))
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         scales = self.scales
         if self.scales_learned:  # then what is stored is what softplus makes them of
             scales = self._LEAST_SCALE + functional.softplus(scales)
@@ -66,7 +67,7 @@ class _ConditionalMixtureModule(PriorModule):
         # apart from the start, whatever the condition: equal parts of a mixture would stay equal
         self.offsets = nn.Parameter(torch.randn(n_mixed, n_components) * (n_mixed > 1))
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         n_mixed = self.shape[0]
         h = self.net(condition)
         means, raw_scales = (part.unflatten(-1, self.shape) for part in h[..., n_mixed:].chunk(2, dim=-1))
@@ -86,9 +87,11 @@ class GaussianMixture(Prior):
         Whether components of the code are independent in each. Full covariances start as scikit-learn's
         `GaussianMixture` of the first codes, and learn everything.
     means : "learned" or array-like of shape (n_components, n_code_components), default="learned"
+        Of the components.
     scales : "learned", float or array-like, default="learned"
         Standard deviations; learned ones never fall below 1e-3.
     weights : {"learned", "uniform"} or array-like of shape (n_components,), default="learned"
+        Shares of the components, which add up to 1.
     conditional : bool, default=False
         Whether means, scales and weights are functions of the condition (a small network); everything must then be
         learned, and the model needs ``condition_features``.
@@ -115,9 +118,9 @@ class GaussianMixture(Prior):
         n_components: int | str = 10,
         *,
         covariance_type: str = "diag",
-        means: Any = "learned",
-        scales: Any = "learned",
-        weights: Any = "learned",
+        means: ArrayLike | Literal["learned"] = "learned",
+        scales: ArrayLike | Literal["learned"] = "learned",
+        weights: ArrayLike | Literal["learned"] = "learned",
         conditional: bool = False,
     ):
         self.n_components = n_components

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from numpy.typing import ArrayLike
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae.priors._base import Prior, PriorModule
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["Sampler"]
 
 
 class _SampledCodes(CodeDistribution):
-    def __init__(self, function: Callable[[int, torch.Generator], Any], n_components: int):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike], n_components: int):
         self.function = function
         self.n_components = n_components
 
@@ -40,11 +41,11 @@ class _SampledCodes(CodeDistribution):
 
 
 class _SamplerModule(PriorModule):
-    def __init__(self, function: Callable[[int, torch.Generator], Any], n_components: int):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike], n_components: int):
         super().__init__()
         self.distribution = _SampledCodes(function, n_components)
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         return self.distribution
 
 
@@ -69,7 +70,12 @@ class Sampler(Prior):
     >>> def ring(n_samples, generator):
     ...     angle = 2 * torch.pi * torch.rand(n_samples, generator=generator)
     ...     return torch.stack([angle.cos(), angle.sin()], dim=1)
-    >>> settings = {"posterior": "point", "divergence": "adversarial", "max_iter": 2, "random_state": 0}
+    >>> settings = {
+    ...     "posterior": "point",
+    ...     "divergence": "adversarial",
+    ...     "max_iter": 2,
+    ...     "random_state": 0,
+    ... }
     >>> vae = VAETransformer(2, prior=Sampler(ring), **settings).fit(load_wine().data)
     >>> vae.sample(3, random_state=0).shape
     (3, 13)
@@ -78,7 +84,7 @@ class Sampler(Prior):
     has_density = False
     _parameter_constraints = {"function": [callable]}
 
-    def __init__(self, function: Callable[[int, torch.Generator], Any]):
+    def __init__(self, function: Callable[[int, torch.Generator], ArrayLike]):
         self.function = function
 
     def check(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from sklae._codes.base import CodeDistribution
+from sklae._codes.base import CodeDistribution, RowCodes
 from sklae._codes.mixtures import VampCodes
 from sklae._utils.compat import Interval
 from sklae.priors._base import Prior, PriorModule
@@ -40,7 +40,7 @@ class _VampModule(PriorModule):
             if rows.condition is not None:
                 self.condition.copy_(rows.condition[chosen])
 
-    def forward(self, encode: Callable[..., Any], condition: torch.Tensor | None = None) -> CodeDistribution:
+    def forward(self, encode: Callable[..., RowCodes], condition: torch.Tensor | None = None) -> CodeDistribution:
         q = encode(self.x, None, self.condition if self.condition.shape[1] else None)
         return VampCodes(self.log_weights.log_softmax(-1), q)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import Frame, TableLike
 from sklae._tables.frames import is_frame
 from sklae._tables.sources import RowSource
 from sklae.sources._base import as_table
@@ -42,12 +42,14 @@ class ChunkedRows(RowSource):
     >>> from sklae.sources import ChunkedRows
     >>> table = pa.table({name: np.random.RandomState(0).normal(size=200) for name in "abc"})
     >>> rows = ChunkedRows(lambda: table.to_batches(max_chunksize=50))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(rows)
     >>> ae.score_samples(rows).shape
     (200,)
     """
 
-    def __init__(self, make: Callable[[], Iterable[Any]], n_rows: int | None = None):
+    def __init__(self, make: Callable[[], Iterable[TableLike]], n_rows: int | None = None):
         if not callable(make):
             raise TypeError(
                 f"Got a {type(make).__name__}; expected a function that returns an iterable of tables, since rows are "
@@ -65,7 +67,7 @@ class ChunkedRows(RowSource):
     def _n_counted(self) -> int:
         return sum(len(chunk) for chunk in self.chunks())
 
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self) -> Iterator[Frame]:
         tables = self.make()
         if is_frame(tables) or isinstance(tables, np.ndarray) or not isinstance(tables, Iterable):
             raise TypeError(

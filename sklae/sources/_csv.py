@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import Frame
 from sklae._tables.sources import RowSource
 from sklae.sources._base import chunk_rows, needs
 
@@ -24,6 +25,7 @@ class CSVRows(RowSource):
     Parameters
     ----------
     path : str or path
+        The file.
     chunk_size : int, default=None
         How many rows to read at a time. None: 65,536, of more than 64 columns fewer.
     **read_csv : object
@@ -45,12 +47,14 @@ class CSVRows(RowSource):
     >>> path = pathlib.Path(tempfile.mkdtemp(), "wine.csv")
     >>> load_wine(as_frame=True).data.to_csv(path, index=False)
     >>> rows = CSVRows(path, chunk_size=50)
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(rows)
     >>> ae.transform(rows).shape
     (178, 2)
     """
 
-    def __init__(self, path: Any, *, chunk_size: int | None = None, **read_csv: Any):
+    def __init__(self, path: str | os.PathLike[str], *, chunk_size: int | None = None, **read_csv: Any):
         needs("pandas", "a CSV file")
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(
@@ -72,7 +76,7 @@ class CSVRows(RowSource):
     def __len__(self) -> int:
         return self._read_once[0]
 
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self) -> Iterator[Frame]:
         yield from self._read({**self._read_once[1], **self._given_dtypes()})
 
     def _given_dtypes(self) -> dict[Any, Any]:

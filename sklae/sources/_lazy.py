@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import Frame, LazyFrame
 from sklae._tables.sources import RowSource
 from sklae.sources._base import chunk_rows
 
@@ -36,13 +37,17 @@ class LazyRows(RowSource):
     --------
     >>> import numpy as np, polars as pl
     >>> from sklae import AutoencoderTransformer
-    >>> frame = pl.LazyFrame({name: np.random.RandomState(0).normal(size=200) for name in "abc"})
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0)
+    >>> frame = pl.LazyFrame(
+    ...     {name: np.random.RandomState(0).normal(size=200) for name in "abc"}
+    ... )
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... )
     >>> ae.fit(frame.filter(pl.col("a") > 0)).score_samples(frame).shape
     (200,)
     """
 
-    def __init__(self, frame: Any, *, chunk_size: int | None = None):
+    def __init__(self, frame: LazyFrame, *, chunk_size: int | None = None):
         if not is_lazy(frame):
             raise TypeError(
                 f"Got a {type(frame).__name__}; expected a LazyFrame of polars or a DataFrame of Dask. Tables in "
@@ -73,7 +78,7 @@ class LazyRows(RowSource):
     def _partition_sizes(self) -> list[int]:
         return [int(size) for size in self.frame.map_partitions(len).compute()]
 
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self) -> Iterator[Frame]:
         if not self._is_polars:
             for i in range(self.frame.npartitions):
                 yield self.frame.partitions[i].compute()
@@ -85,7 +90,7 @@ class LazyRows(RowSource):
         for start in range(0, len(self), size):
             yield self._collected(self.frame.slice(start, size))
 
-    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Any]]:
+    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Frame]]:
         if random_state is None or self._is_polars:
             yield from super().placed_chunks()
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import Frame
 from sklae._tables.sources import RowSource
 from sklae.sources._base import as_table, chunk_rows, needs
 
@@ -52,11 +53,19 @@ class ParquetRows(RowSource):
     >>> rows = ParquetRows(path)
     >>> len(rows)
     178
-    >>> VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(rows).transform(rows).shape
+    >>> VAETransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(
+    ...     rows
+    ... ).transform(rows).shape
     (178, 2)
     """
 
-    def __init__(self, path: Any, columns: Sequence[str] | None = None, *, chunk_size: int | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        columns: Sequence[str] | None = None,
+        *,
+        chunk_size: int | None = None,
+    ):
         needs("pyarrow", "Parquet files")
         import pyarrow.dataset
 
@@ -79,17 +88,17 @@ class ParquetRows(RowSource):
     def __len__(self) -> int:
         return self._starts[-1]
 
-    def chunks(self) -> Iterator[Any]:
+    def chunks(self) -> Iterator[Frame]:
         for _, chunk in self.placed_chunks():
             yield chunk
 
-    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Any]]:
+    def placed_chunks(self, random_state: np.random.RandomState | None = None) -> Iterator[tuple[int, Frame]]:
         if random_state is None:
             for i in range(len(self._groups)):
                 yield from self._read(i)
             return
         waiting = random_state.permutation(len(self._groups)).tolist()
-        open_groups: list[Iterator[tuple[int, Any]]] = []
+        open_groups: list[Iterator[tuple[int, Frame]]] = []
         while waiting or open_groups:
             while waiting and len(open_groups) < _TOGETHER:
                 open_groups.append(self._read(waiting.pop()))
@@ -99,7 +108,7 @@ class ParquetRows(RowSource):
                 except StopIteration:
                     open_groups.remove(group)
 
-    def _read(self, i: int) -> Iterator[tuple[int, Any]]:
+    def _read(self, i: int) -> Iterator[tuple[int, Frame]]:
         """Yield a row group's rows, with their positions."""
         import pyarrow.dataset
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklae._tables.annotations import ArrayOrFrame, Frame, TableLike
 from sklae._tables.frames import is_frame
 from sklae._tables.sources import RowSource
 from sklae._utils.files import written_aside
@@ -19,7 +20,9 @@ from sklae.sources._taken import as_source
 __all__ = ["to_parquet"]
 
 
-def to_parquet(verb: Callable[[Any], Any], rows: Any, path: str | os.PathLike, *, verbose: int = 0) -> int:
+def to_parquet(
+    verb: Callable[[Frame], ArrayOrFrame], rows: RowSource | TableLike, path: str | os.PathLike, *, verbose: int = 0
+) -> int:
     """Write what a verb says of each row of a source to a Parquet file, piece by piece.
 
     Parameters
@@ -28,6 +31,7 @@ def to_parquet(verb: Callable[[Any], Any], rows: Any, path: str | os.PathLike, *
         Takes a table and returns an array or a frame with as many rows: ``estimator.transform``,
         ``detector.predict``, ``imputer.transform``, ``pipeline.transform`` and the like.
     rows : RowSource, or lazy frame of polars or Dask
+        What the verb is asked about, chunk by chunk.
     path : str or path
         Where to. A file that is there is replaced when the new one is whole.
     verbose : int, default=0
@@ -55,7 +59,9 @@ def to_parquet(verb: Callable[[Any], Any], rows: Any, path: str | os.PathLike, *
     >>> from sklae import AutoencoderTransformer
     >>> from sklae.sources import ChunkedRows, to_parquet
     >>> X = np.random.RandomState(0).normal(size=(200, 4))
-    >>> ae = AutoencoderTransformer(2, max_iter=2, n_iter_no_change=float("inf"), random_state=0).fit(X)
+    >>> ae = AutoencoderTransformer(
+    ...     2, max_iter=2, n_iter_no_change=float("inf"), random_state=0
+    ... ).fit(X)
     >>> path = pathlib.Path(tempfile.mkdtemp(), "codes.parquet")
     >>> to_parquet(ae.transform, ChunkedRows(lambda: np.split(X, 4)), path)
     200
