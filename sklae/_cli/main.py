@@ -14,19 +14,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 import sklae
-from sklae import plotting
 from sklae._cli.columns import Usable
 from sklae._cli.compression import VERBS, add_arguments, run_compression
 from sklae._cli.files import read_table
-from sklae._cli.findings import Findings, inspect, strangest_rows, write_scores
+from sklae._cli.findings import Findings, finding_pictures, inspect, load_libraries, strangest_rows, write_scores
 from sklae._cli.folder import ReportFolder
 from sklae._cli.report import Picture, Report
 from sklae._cli.words import Refusal, shown
 from sklae.exceptions import InterruptedFitWarning
 
 _N_PRINTED = 5
-# A long table is trained on for an epoch or two, which make no curve.
-_LEAST_EPOCHS = 5
 # Characters of a line about an error.
 _LONGEST_LINE = 3_000
 _REFUSED, _INTERRUPTED = 2, 130
@@ -228,33 +225,20 @@ def _report_on(
     _say(f"{name}: {table.size()}")
     for remark in remarks:
         _say(remark)
+    load_libraries()
     try:
         found = inspect(table.frame, list(table.frame.columns), contamination=contamination, beside=table.beside)
     except ValueError as error:  # what the estimator refuses, in its own words
         raise Refusal(str(error)) from error
     strangest = strangest_rows(found)
-    told = found.told()
-    _say("\n".join([*told, "", strangest.text(_N_PRINTED)]))
-    report = Report(f"Strange rows of {name}", [f"{table.size()}.", *remarks, *told], [strangest])
-    _add_pictures(report, lambda: _detector_pictures(found))
+    _say("\n".join([found.verdict(), found.trust(), *found.significance(), "", strangest.text(_N_PRINTED)]))
+    report = Report(f"Strange rows of {name}", [found.verdict()], [strangest])
+    report.notes += [f"{name}: {table.size()}.", *remarks, found.trust(), "scores.csv has all rows."]
+    _add_pictures(report, lambda: finding_pictures(found))
     _write(report, found, folder)
 
 
 # -- pictures and files --------------------------------------------------------------------------------
-
-
-def _detector_pictures(found: Findings) -> Iterator[Picture]:
-    yield Picture.of(
-        "score_histogram.png",
-        "How surprising the rows are, in nats; right of the threshold are the outliers.",
-        plotting.score_histogram(found.scores, found.detector.offset_),
-    )
-    if len(found.detector.autoencoder_.loss_curve_) >= _LEAST_EPOCHS:
-        yield Picture.of(
-            "training_curve.png",
-            "The loss of the autoencoder over its epochs.",
-            plotting.training_curve(found.detector),
-        )
 
 
 def _add_pictures(report: Report, draw: Callable[[], Iterator[Picture]]) -> None:

@@ -13,7 +13,7 @@ from sklae._cli.words import shown
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 
-__all__ = ["Habits", "Table", "reasons"]
+__all__ = ["Habits", "Table", "method_of_strangest", "reasons"]
 
 # Columns to name of a row; each adds at least this share of what the first one adds to its anomaly.
 _N_REASONS, _LEAST_SHARE = 3, 0.1
@@ -79,6 +79,11 @@ def _n_affordable(n_columns: int) -> int:
     """Return how many rows may be explained by repair; none where it would be too few."""
     n_rows = _MOST_COST // (_ROW_COST + n_columns**2)
     return n_rows if n_rows >= _LEAST_CAREFUL else 0
+
+
+def method_of_strangest(n_columns: int) -> str:
+    """Return how `reasons` explains the strangest row of a table."""
+    return "repair" if _n_affordable(n_columns) else "additive"
 
 
 def _ordinary_rows(order: np.ndarray, n_strange: int) -> np.ndarray:
