@@ -131,4 +131,3 @@ def _decompress(options: argparse.Namespace, say: Callable[[str], None]) -> None
     with written_aside(options.out) as aside:
         getattr(table, writer)(aside, index=False)
     say(f"{shown(options.out.name)}: {len(table):,} rows, {table.shape[1]:,} columns")
-

@@ -191,7 +191,7 @@ def _contamination(text: str) -> float | str:
 
 
 def demonstrate(
-    folder: ReportFolder, contamination: float | str = "auto", *, max_iter: int | str = "auto", n_draws: int = 3
+    folder: ReportFolder, contamination: float | str = "auto", *, max_iter: int | str = "auto", n_draws: int = 2
 ) -> None:
     """Run the demonstration and write its report.
 
@@ -201,15 +201,16 @@ def demonstrate(
     contamination : "auto" or float, default="auto"
     max_iter : int or "auto", default="auto"
         Most epochs of a variational autoencoder.
-    n_draws : int, default=3
-        How often the outliers of a table are drawn.
+    n_draws : int, default=2
+        How often slips are drawn.
     """
     if find_spec("pandas") is None:
         raise Refusal('The demonstration needs pandas. Run: pip install "sklae[plot,tables]"')
-    from sklae._cli.demo import demo_pictures, run_demo  # brings torch: --help and refusals must not wait for it
+    from sklae._cli.demo import Demonstration  # brings torch: --help and refusals must not wait for it
 
-    report, found = run_demo(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
-    _add_pictures(report, lambda: demo_pictures(found, max_iter=max_iter))
+    demonstration = Demonstration(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
+    report, found = demonstration.run()
+    _add_pictures(report, demonstration.pictures)
     _write(report, found, folder)
 
 

@@ -183,7 +183,7 @@ class Habits:
         """
         low, high = self.ranges(expected)
         counts = (terms > 0) & (terms >= _LEAST_SHARE * terms.max(axis=1, keepdims=True))
-        margin = 10.0 ** -self._digits().astype(np.float64) / 20  # else both could be written alike
+        margin = 10.0 ** -self._digits().astype(np.float64) / 2  # within the rounding of ranges it is in them
         outside = np.maximum(low - X, X - high) > margin
         ranked = np.argsort(-terms, axis=1, kind="stable")[:, :_N_REASONS]
         for row, strangest in enumerate(ranked):
@@ -203,7 +203,11 @@ class Habits:
     def _together(self, names: Sequence[str], values: np.ndarray, columns: Sequence[int]) -> list[str]:
         """Name cells each of which is as expected."""
         cells = [f"{names[j]} = {self._number(values[j], j, with_commas=abs(values[j]) >= _LARGE)}" for j in columns]
-        return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}"] if cells else []
+        if not cells:
+            return []
+        n_gaps = int(np.isnan(values).sum())
+        gaps = f"; {n_gaps} of {len(values)} cells are missing" if n_gaps else ""
+        return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}{gaps}"]
 
     def _number(self, value: float, column: int, *, with_commas: bool = False) -> str:
         """Return a number with one digit more than ranges have; of a code its level."""

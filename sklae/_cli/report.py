@@ -17,7 +17,7 @@ __all__ = ["REPORT_FILES", "Cell", "Picture", "Report", "ResultTable"]
 
 #: Names of what reports consist of, those of earlier versions included: --overwrite replaces them, too.
 REPORT_FILES = (
-    *("report.html", "scores.csv", "score_histogram.png", "explanation.png", "imputation.png"),
+    *("report.html", "scores.csv", "score_histogram.png", "explanation.png"),
     *("latent_map.png", "latent_grid.png", "training_curve.png", "reconstructions.png", "generated_digits.png"),
 )
 #: Text, or lines of text.
@@ -26,6 +26,8 @@ Cell = str | list[str]
 _DPI = 180
 # Characters of a line beyond which reasons stand below their rows.
 _WIDEST = 110
+# Characters of a cell that has to be read in lines.
+_LONG = 20
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class ResultTable:
     def _kind(self, column: int) -> str:
         if any(isinstance(row[column], list) for row in self.rows):
             return "words"
-        return "number" if self._holds_numbers(column) else ""
+        if self._holds_numbers(column):
+            return "number"
+        return "long" if any(len(row[column]) > _LONG for row in self.rows) else ""
 
     def _holds_numbers(self, column: int) -> bool:
         return any(map(_is_number, self._filled(column))) and all(map(_is_number, self._filled(column)))
@@ -207,7 +211,9 @@ class Report:
     def html(self) -> str:
         """Return the page."""
         lead = _paragraphs(self.lead)
-        first = "\n".join([picture.html() for picture in self.pictures[:1]] + [table.html() for table in self.tables[:1]])
+        first = "\n".join(
+            [picture.html() for picture in self.pictures[:1]] + [table.html() for table in self.tables[:1]]
+        )
         others = "\n".join(picture.html() for picture in self.pictures[1:])
         pictures = f"<h2>Pictures</h2>\n{others}" if others else ""
         tables = "\n".join(table.html() for table in self.tables[1:])

@@ -40,7 +40,7 @@ th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); v
 td { border-bottom: 1px solid var(--line); vertical-align: top; max-width: 11rem; overflow-wrap: anywhere; }
 th, td { padding: .4rem 1.25rem .4rem 0; }
 tr > :last-child { padding-right: 0; }
-td:not(.number, .words) { min-width: 4.5rem; }
+td.long { min-width: 10rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .words { min-width: 21rem; max-width: none; }
 .best { font-weight: 700; }
@@ -50,7 +50,7 @@ ul { list-style: none; margin: 0; padding: 0; }
   .cards, .cards tbody { display: block; }
   .cards thead { display: none; }
   .cards tr { display: flex; flex-wrap: wrap; gap: 0 1.1rem; padding: .7rem 0; border-bottom: 1px solid var(--line); }
-  .cards td { display: block; max-width: 100%; min-width: 0 !important; padding: 0; border: 0; text-align: left;
+  .cards td, .cards td.long { display: block; max-width: 100%; min-width: 0; padding: 0; border: 0; text-align: left;
     white-space: normal; }
   .cards td:empty { display: none; }
   .cards td::before { content: attr(data-label) " "; color: var(--soft); font-size: .85rem; }
