@@ -38,6 +38,8 @@ _N_COMPONENTS = 5
 _GAPS = 0.2
 _DIGIT_SHAPE = (8, 8)
 _N_PRINTED = 5
+# The table whose rows are listed, in its first draw.
+_RANKED = "wine"
 
 
 class Demonstration:
@@ -143,7 +145,7 @@ class Demonstration:
                 "and the most extreme cell of all is where it looks.",
             },
         )
-        for name in ("wine", "breast cancer"):
+        for name in TABLES:
             for draw in range(self.n_draws):
                 self._judge(comparison, name, draw)
         return comparison.result()
@@ -154,7 +156,7 @@ class Demonstration:
         beside = {"slip": slips.told}
         names = list(frame.columns)
         found = inspect(frame, names, contamination=self.contamination, beside=beside, random_state=draw)
-        if name == "wine" and draw == 0:
+        if name == _RANKED and draw == 0:
             self.found, self.slips = found, slips
         parts = found.detector.explain(frame[is_strange], method="repair").to_numpy()[:, : frame.shape[1]]
         values = [*_ranked(is_strange, -found.scores), _cells_found(slips, parts)]
@@ -195,7 +197,7 @@ class Demonstration:
                 "groups, and a VAE's figure is a lower bound.",
             },
         )
-        for name in ("wine", "breast cancer"):
+        for name in TABLES:
             X, y = TABLES[name][0](return_X_y=True)
             X_train, X_test = train_test_split(X, stratify=y, random_state=0)
             for model in (

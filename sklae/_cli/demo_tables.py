@@ -64,7 +64,10 @@ def with_slips(name: str, draw: int) -> Slips:
     is_number = np.array([kind.kind in "iuf" for kind in frame.dtypes])
     for turn, row in enumerate(rng.permutation(len(frame))[: round(_SLIPS * len(frame))]):
         by_point[row] = turn % 2 == 0
-        there = frame.iloc[row].notna().to_numpy() & (is_number | ~by_point[row])
+        cells = frame.iloc[row]
+        there = cells.notna().to_numpy()
+        if by_point[row]:
+            there = there & is_number & (cells != 0).to_numpy()  # 0 has no point to move
         column = int(rng.choice(np.flatnonzero(there)))
         was = frame.iat[row, column]
         if by_point[row]:
@@ -83,13 +86,12 @@ def one_hot(frame: Any, *, drop_first: bool = False) -> Any:
 
     ``drop_first`` leaves one level out: linear models would find it in the others.
     """
-    import pandas as pd
-
-    coded = [frame.select_dtypes("number")]
-    for name in frame.columns.difference(coded[0].columns, sort=False):
-        levels = pd.get_dummies(frame[name], prefix=name, dtype=float, drop_first=drop_first)
-        coded.append(levels.where(frame[name].notna()))
-    return pd.concat(coded, axis=1)
+    coded = frame.select_dtypes("number")
+    for name in frame.columns.difference(coded.columns, sort=False):
+        is_there = frame[name].notna()
+        for level in np.sort(frame[name][is_there].unique())[drop_first:]:
+            coded = coded.assign(**{f"{name}_{level}": (frame[name] == level).astype(float).where(is_there)})
+    return coded
 
 
 def numbers_of(frame: Any) -> Any:

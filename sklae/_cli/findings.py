@@ -26,7 +26,7 @@ _LEAST_ROWS = 50
 # Characters of a cell that only says what row it is.
 _LONGEST_BESIDE = 40
 # Characters of a bar's label that a picture of explanations has room for, and inches for each more.
-_ROOMY, _INCHES = 30, 0.07
+_ROOMY, _INCHES = 30, 0.06
 _SCORES = ("score", "decision", "outlier", "p_value", "reasons")
 
 
@@ -213,7 +213,7 @@ def finding_pictures(found: Findings, known: np.ndarray | None = None) -> Iterat
         return
     row = rows_of(found.X, np.array([first]), len(found.scores))
     method = method_of_strangest(found.detector.n_features_in_)
-    display = plotting.ExplanationDisplay.from_estimator(found.detector, row, method=method, max_features=6)
+    display = plotting.ExplanationDisplay.from_estimator(found.detector, row, method=method)
     longest = max(len(label.get_text()) for label in display.ax_.get_yticklabels())
     width, height = display.figure_.get_size_inches()
     display.figure_.set_size_inches(width + _INCHES * max(0, longest - _ROOMY), height)  # bars need room, too

@@ -32,8 +32,10 @@ _DESCRIPTION = """\
 Find the strange rows of a table, and say which cells make them strange.
 
 Without TABLE: a demonstration on tables that come with scikit-learn (needs no
-network): outlier detection beside IsolationForest, held-out likelihood beside
-PCA and FactorAnalysis, and pictures of a variational autoencoder at work."""
+network): slips in tables with text and gaps found, and gaps filled, beside
+scikit-learn's detectors and imputers; densities beside mixtures and factor
+analysis; a map of digits beside Isomap and PCA. Where those are ahead, it says
+so, and why."""
 
 _EPILOG = """\
 Numbers, text and other categories are taken as they are, gaps too. Left out,

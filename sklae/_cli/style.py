@@ -37,12 +37,12 @@ figcaption { margin-top: .4rem; }
 }
 table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid var(--line); vertical-align: bottom; }
-td { border-bottom: 1px solid var(--line); vertical-align: top; max-width: 11rem; overflow-wrap: anywhere; }
+td { border-bottom: 1px solid var(--line); vertical-align: top; max-width: 11rem; }
 th, td { padding: .4rem 1.25rem .4rem 0; }
 tr > :last-child { padding-right: 0; }
-td.long { min-width: 10rem; }
+td.long { min-width: 10rem; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.words { min-width: 21rem; max-width: none; }
+.words { min-width: 21rem; max-width: none; overflow-wrap: anywhere; }
 .best { font-weight: 700; }
 ul { list-style: none; margin: 0; padding: 0; }
 @media (max-width: 48rem) {
@@ -51,7 +51,7 @@ ul { list-style: none; margin: 0; padding: 0; }
   .cards thead { display: none; }
   .cards tr { display: flex; flex-wrap: wrap; gap: 0 1.1rem; padding: .7rem 0; border-bottom: 1px solid var(--line); }
   .cards td, .cards td.long { display: block; max-width: 100%; min-width: 0; padding: 0; border: 0; text-align: left;
-    white-space: normal; }
+    white-space: normal; overflow-wrap: anywhere; }
   .cards td:empty { display: none; }
   .cards td::before { content: attr(data-label) " "; color: var(--soft); font-size: .85rem; }
   .cards .words { flex: 0 0 100%; margin-top: .2rem; }
