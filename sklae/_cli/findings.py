@@ -25,7 +25,7 @@ _N_STRANGEST = 10
 _LEAST_ROWS = 50
 # Characters of a cell that only says what row it is.
 _LONGEST_BESIDE = 40
-# Characters of a bar's label that a picture of explanations has room for, and inches for each more.
+# Characters of a bar's label that a picture of explanations has room for in a line, and inches for each more.
 _ROOMY, _INCHES = 30, 0.06
 _SCORES = ("score", "decision", "outlier", "p_value", "reasons")
 
@@ -214,14 +214,26 @@ def finding_pictures(found: Findings, known: np.ndarray | None = None) -> Iterat
     row = rows_of(found.X, np.array([first]), len(found.scores))
     method = method_of_strangest(found.detector.n_features_in_)
     display = plotting.ExplanationDisplay.from_estimator(found.detector, row, method=method)
-    longest = max(len(label.get_text()) for label in display.ax_.get_yticklabels())
-    width, height = display.figure_.get_size_inches()
-    display.figure_.set_size_inches(width + _INCHES * max(0, longest - _ROOMY), height)  # bars need room, too
+    _make_room(display)
+    others = " Grey: all other columns together." if len(display.contributions) > len(display.bars_) else ""
     yield Picture.of(
         "explanation.png",
-        f"Row {found.rows[first]}, the strangest: what its cells add to its surprise, and what was expected there.",
+        f"Row {found.rows[first]}, the strangest: what its cells add to its surprise, and what was expected there."
+        f"{others}",
         display,
     )
+
+
+def _make_room(display: Any) -> None:
+    """Put what was expected on a line of its own, where labels would leave bars no room."""
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    if max(map(len, labels)) <= _ROOMY:
+        return
+    labels = [label.replace(" (expected ", "\n(expected ") for label in labels]
+    display.ax_.set_yticks(np.arange(len(labels)), labels)
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    width, height = display.figure_.get_size_inches()
+    display.figure_.set_size_inches(width + _INCHES * max(0, longest - _ROOMY), 1.4 * height)
 
 
 def write_scores(path: Path, found: Findings) -> None:

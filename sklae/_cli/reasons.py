@@ -21,6 +21,8 @@ _N_REASONS, _LEAST_SHARE = 3, 0.1
 # this is not spent on a table, nor on ordinary rows to compare with; the strangest rows come first.
 _ROW_COST, _MOST_COST = 500, 2**22
 _LEAST_CAREFUL = 20
+# The share of gaps from which they are part of what is strange about a row.
+_MANY_GAPS = 1 / 3
 # Rows whose distances to what is expected say what is usual, and between which quantiles.
 _N_ORDINARY, _LEAST_ORDINARY = 200, 5
 _QUANTILES = (0.05, 0.95)
@@ -206,7 +208,7 @@ class Habits:
         if not cells:
             return []
         n_gaps = int(np.isnan(values).sum())
-        gaps = f"; {n_gaps} of {len(values)} cells are missing" if n_gaps else ""
+        gaps = f"; {n_gaps} of {len(values)} cells are missing" if n_gaps >= _MANY_GAPS * len(values) else ""
         return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}{gaps}"]
 
     def _number(self, value: float, column: int, *, with_commas: bool = False) -> str:
