@@ -91,9 +91,9 @@ class Demonstration:
             f"{self.found.verdict()} {self._slips_found()}",
         ]
         notes = [
-            "All figures were measured in this run, on one core. Rows and slips are few: differences of some hundredths are "
-            "chance. Methods have their defaults, but for numbers of components and where it says so; sklae's were chosen "
-            "on benchmarks among whose tables are those of wines and of breast cancer, too.",
+            "All figures were measured in this run, on one core. Rows and slips are few: differences of hundredths "
+            "are chance. Methods have their defaults, but for numbers of components and where it says so; sklae's were "
+            "chosen on benchmarks among whose tables are those of wines and of breast cancer, too.",
             f"scores.csv is of the table of wines. {self.found.trust()}",
         ]
         return Report(f"sklae {sklae.__version__}: a demonstration", lead, tables, notes=notes), self.found
