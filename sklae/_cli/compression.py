@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sklae._cli.files import read_table, read_text
 from sklae._cli.words import Refusal, shown
+from sklae._utils.files import written_aside
 
 __all__ = ["VERBS", "add_arguments", "run_compression"]
 
@@ -86,7 +86,8 @@ def _compress(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     say(f"{shown(options.table.name)}: {len(frame):,} rows, {frame.shape[1]:,} columns")
     compressor = Compressor(max_error=options.max_error, verbose=1, random_state=0).fit(frame)
     data = compressor.compress(frame)
-    _replace(options.out, lambda path: path.write_bytes(data))
+    with written_aside(options.out) as aside:
+        aside.write_bytes(data)
     before = options.table.stat().st_size
     say(
         f"{shown(options.out.name)}: {len(data):,} bytes, the model {compressor.model_bytes_:,} of them; the table had "
@@ -127,16 +128,6 @@ def _decompress(options: argparse.Namespace, say: Callable[[str], None]) -> None
     table = Compressor(verbose=1).decompress(options.table.read_bytes())
     if not hasattr(table, writer):
         raise Refusal("Got a file that was not compressed from a frame of pandas; expected one that compress wrote.")
-    _replace(options.out, lambda path: getattr(table, writer)(path, index=False))
+    with written_aside(options.out) as aside:
+        getattr(table, writer)(aside, index=False)
     say(f"{shown(options.out.name)}: {len(table):,} rows, {table.shape[1]:,} columns")
-
-
-def _replace(target: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file aside, and move it to its place when it is whole."""
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        write(aside)
-        os.replace(aside, target)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

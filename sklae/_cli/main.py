@@ -14,19 +14,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 import sklae
-from sklae import plotting
 from sklae._cli.columns import Usable
 from sklae._cli.compression import VERBS, add_arguments, run_compression
 from sklae._cli.files import read_table
-from sklae._cli.findings import Findings, inspect, strangest_rows, write_scores
+from sklae._cli.findings import Findings, finding_pictures, inspect, load_libraries, strangest_rows, write_scores
 from sklae._cli.folder import ReportFolder
 from sklae._cli.report import Picture, Report
 from sklae._cli.words import Refusal, shown
 from sklae.exceptions import InterruptedFitWarning
 
 _N_PRINTED = 5
-# A long table is trained on for an epoch or two, which make no curve.
-_LEAST_EPOCHS = 5
 # Characters of a line about an error.
 _LONGEST_LINE = 3_000
 _REFUSED, _INTERRUPTED = 2, 130
@@ -35,8 +32,10 @@ _DESCRIPTION = """\
 Find the strange rows of a table, and say which cells make them strange.
 
 Without TABLE: a demonstration on tables that come with scikit-learn (needs no
-network): outlier detection beside IsolationForest, held-out likelihood beside
-PCA and FactorAnalysis, and pictures of a variational autoencoder at work."""
+network): slips in tables with text and gaps found, and gaps filled, beside
+scikit-learn's detectors and imputers; densities beside mixtures and factor
+analysis; a map of digits beside Isomap and PCA. Where those are ahead, it says
+so, and why."""
 
 _EPILOG = """\
 Numbers, text and other categories are taken as they are, gaps too. Left out,
@@ -194,7 +193,7 @@ def _contamination(text: str) -> float | str:
 
 
 def demonstrate(
-    folder: ReportFolder, contamination: float | str = "auto", *, max_iter: int | str = "auto", n_draws: int = 3
+    folder: ReportFolder, contamination: float | str = "auto", *, max_iter: int | str = "auto", n_draws: int = 2
 ) -> None:
     """Run the demonstration and write its report.
 
@@ -204,15 +203,16 @@ def demonstrate(
     contamination : "auto" or float, default="auto"
     max_iter : int or "auto", default="auto"
         Most epochs of a variational autoencoder.
-    n_draws : int, default=3
-        How often the outliers of a table are drawn.
+    n_draws : int, default=2
+        How often slips are drawn.
     """
     if find_spec("pandas") is None:
         raise Refusal('The demonstration needs pandas. Run: pip install "sklae[plot,tables]"')
-    from sklae._cli.demo import demo_pictures, run_demo  # brings torch: --help and refusals must not wait for it
+    from sklae._cli.demo import Demonstration  # brings torch: --help and refusals must not wait for it
 
-    report, found = run_demo(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
-    _add_pictures(report, lambda: demo_pictures(found, max_iter=max_iter))
+    demonstration = Demonstration(_say, contamination=contamination, max_iter=max_iter, n_draws=n_draws)
+    report, found = demonstration.run()
+    _add_pictures(report, demonstration.pictures)
     _write(report, found, folder)
 
 
@@ -228,33 +228,20 @@ def _report_on(
     _say(f"{name}: {table.size()}")
     for remark in remarks:
         _say(remark)
+    load_libraries()
     try:
         found = inspect(table.frame, list(table.frame.columns), contamination=contamination, beside=table.beside)
     except ValueError as error:  # what the estimator refuses, in its own words
         raise Refusal(str(error)) from error
     strangest = strangest_rows(found)
-    told = found.told()
-    _say("\n".join([*told, "", strangest.text(_N_PRINTED)]))
-    report = Report(f"Strange rows of {name}", [f"{table.size()}.", *remarks, *told], [strangest])
-    _add_pictures(report, lambda: _detector_pictures(found))
+    _say("\n".join([found.verdict(), found.trust(), *found.significance(), "", strangest.text(_N_PRINTED)]))
+    report = Report(f"Strange rows of {name}", [found.verdict()], [strangest])
+    report.notes += [f"{name}: {table.size()}.", *remarks, found.trust(), "scores.csv has all rows."]
+    _add_pictures(report, lambda: finding_pictures(found))
     _write(report, found, folder)
 
 
 # -- pictures and files --------------------------------------------------------------------------------
-
-
-def _detector_pictures(found: Findings) -> Iterator[Picture]:
-    yield Picture.of(
-        "score_histogram.png",
-        "How surprising the rows are, in nats; right of the threshold are the outliers.",
-        plotting.score_histogram(found.scores, found.detector.offset_),
-    )
-    if len(found.detector.autoencoder_.loss_curve_) >= _LEAST_EPOCHS:
-        yield Picture.of(
-            "training_curve.png",
-            "The loss of the autoencoder over its epochs.",
-            plotting.training_curve(found.detector),
-        )
 
 
 def _add_pictures(report: Report, draw: Callable[[], Iterator[Picture]]) -> None:

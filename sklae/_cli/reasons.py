@@ -13,7 +13,7 @@ from sklae._cli.words import shown
 from sklae._tables.columns import Columns
 from sklae._tables.frames import rows_of
 
-__all__ = ["Habits", "Table", "reasons"]
+__all__ = ["Habits", "Table", "method_of_strangest", "reasons"]
 
 # Columns to name of a row; each adds at least this share of what the first one adds to its anomaly.
 _N_REASONS, _LEAST_SHARE = 3, 0.1
@@ -21,6 +21,8 @@ _N_REASONS, _LEAST_SHARE = 3, 0.1
 # this is not spent on a table, nor on ordinary rows to compare with; the strangest rows come first.
 _ROW_COST, _MOST_COST = 500, 2**22
 _LEAST_CAREFUL = 20
+# The share of gaps from which they are part of what is strange about a row.
+_MANY_GAPS = 1 / 3
 # Rows whose distances to what is expected say what is usual, and between which quantiles.
 _N_ORDINARY, _LEAST_ORDINARY = 200, 5
 _QUANTILES = (0.05, 0.95)
@@ -79,6 +81,11 @@ def _n_affordable(n_columns: int) -> int:
     """Return how many rows may be explained by repair; none where it would be too few."""
     n_rows = _MOST_COST // (_ROW_COST + n_columns**2)
     return n_rows if n_rows >= _LEAST_CAREFUL else 0
+
+
+def method_of_strangest(n_columns: int) -> str:
+    """Return how `reasons` explains the strangest row of a table."""
+    return "repair" if _n_affordable(n_columns) else "additive"
 
 
 def _ordinary_rows(order: np.ndarray, n_strange: int) -> np.ndarray:
@@ -178,7 +185,7 @@ class Habits:
         """
         low, high = self.ranges(expected)
         counts = (terms > 0) & (terms >= _LEAST_SHARE * terms.max(axis=1, keepdims=True))
-        margin = 10.0 ** -self._digits().astype(np.float64) / 20  # else both could be written alike
+        margin = 10.0 ** -self._digits().astype(np.float64) / 2  # within the rounding of ranges it is in them
         outside = np.maximum(low - X, X - high) > margin
         ranked = np.argsort(-terms, axis=1, kind="stable")[:, :_N_REASONS]
         for row, strangest in enumerate(ranked):
@@ -198,7 +205,11 @@ class Habits:
     def _together(self, names: Sequence[str], values: np.ndarray, columns: Sequence[int]) -> list[str]:
         """Name cells each of which is as expected."""
         cells = [f"{names[j]} = {self._number(values[j], j, with_commas=abs(values[j]) >= _LARGE)}" for j in columns]
-        return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}"] if cells else []
+        if not cells:
+            return []
+        n_gaps = int(np.isnan(values).sum())
+        gaps = f"; {n_gaps} of {len(values)} cells are missing" if n_gaps >= _MANY_GAPS * len(values) else ""
+        return [f"unusual{' together' if len(cells) > 1 else ''}: {', '.join(cells)}{gaps}"]
 
     def _number(self, value: float, column: int, *, with_commas: bool = False) -> str:
         """Return a number with one digit more than ranges have; of a code its level."""

@@ -18,6 +18,8 @@ import pytest
 from support import make_table
 
 import sklae
+from sklae._cli.demo_tables import TABLES
+from sklae._cli.findings import Findings
 from sklae._cli.folder import ReportFolder
 from sklae._cli.main import demonstrate, main
 from sklae._cli.reasons import Habits, Table, reasons
@@ -96,17 +98,36 @@ def test_scores_are_those_of_the_detector(run, frame):
     np.testing.assert_array_equal(1 - 2 * np.array(_values(out, "outlier")), detector.predict(X))
 
 
-def test_p_values_are_those_of_the_detector_itself(run, frame):
+def test_p_values_are_those_of_the_detector_and_of_the_scores_beside_them(run, frame):
     _, said, out = run(frame)
     X = frame.to_numpy()
     detector = sklae.AEOutlierDetector(random_state=0).fit(X)
-    np.testing.assert_array_equal(_values(out, "p_value"), detector.p_values(X))
+    np.testing.assert_allclose(_values(out, "p_value"), detector.p_values(X), rtol=1e-12)
     page = (out / "report.html").read_text(encoding="utf-8")
     for text in (said.out, page):
-        assert f"the share of {len(X)} rows, each as if it had been left out" in text
+        assert f"how many of the {len(X)} rows have a score at least as low, the row itself counted, over 401" in text
         assert "none is below 0.0025." in text
-        assert "come from the same table" in text
-    assert "p-value" in said.out
+        assert "from one fit, each row judged as if it had been left out" in text
+    # counted again from the scores that are in the file, and shown beside them in the ranking
+    scores, p_values = np.array(_values(out, "score")), np.array(_values(out, "p_value"))
+    counted = (scores[None] <= scores[:, None]).sum(axis=1) / (N_ROWS + 1)
+    np.testing.assert_allclose(p_values, counted, rtol=1e-12)
+    ranked = [line.split() for line in said.out.split("where it is strange\n")[1].splitlines()]
+    ranked = [words for words in ranked if words and words[0].isdigit()]
+    assert len(ranked) == 5
+    for row, score, p_value, *_ in ranked:
+        assert float(score) == pytest.approx(scores[int(row)], abs=0.005)
+        assert float(p_value) == pytest.approx(p_values[int(row)], rel=0.05)
+
+
+def test_p_values_count_a_row_once_where_a_detector_keeps_a_sample():
+    """It recognises none of the others, but they are among the rows that it compares with."""
+    X = make_table(300, 4)
+    detector = sklae.AEOutlierDetector(max_samples=100, random_state=0).fit(X)
+    found = Findings(detector, X, range(300), {}, detector.training_scores_, [[] for _ in X], 0.0)
+    np.testing.assert_allclose(np.sort(found.p_values), np.arange(1, 301) / 301)
+    assert found.p_values.min() == pytest.approx(detector.min_p_value_)
+    np.testing.assert_array_equal(found.scores, detector.score_samples(X))  # one model
 
 
 def test_few_rows_have_no_p_values(run, frame):
@@ -142,17 +163,10 @@ def test_the_report_stands_alone_and_escapes_names(run, frame):
     assert set(re.findall(r'src="([^"]{22})', page)) == {"data:image/png;base64,"}
     assert page.count("<img") == 2
     assert "http" not in page
-    for name in ("score_histogram.png", "training_curve.png"):
+    for name in ("score_histogram.png", "explanation.png"):
         width, height = _png_size((out / name).read_bytes())
         assert 500 <= width <= 2000
         assert 300 <= height <= 1500
-
-
-def test_a_long_table_has_no_curve_of_few_epochs(run):
-    frame = pd.DataFrame(np.random.RandomState(0).normal(size=(5_000, 2)), columns=["a", "b"])
-    _, _, out = run(frame)
-    assert (out / "report.html").read_text(encoding="utf-8").count("<img") == 1
-    assert not (out / "training_curve.png").exists()
 
 
 def test_contamination_sets_the_share_of_outliers(run, frame):
@@ -296,6 +310,7 @@ SAID = {
     "no width": ({"width": 0.0}, 6.5, 1.0, "x = 6.5, expected about 1"),
     "a gigantic one": ({"width": 6e18}, 6e20, 4e18, "x = 6e+20, expected about 1e+18 to 7e+18"),
     "as expected": ({}, 1.5, 1.0, "unusual: x = 1.5"),
+    "within a range's rounding": ({"width": 0.79}, 0.078, 0.475, "unusual: x = 0.078"),
     "almost as expected": ({}, 2.001, 1.0, "unusual: x = 2"),
     "a gap": ({}, np.nan, 1.0, ""),
 }
@@ -325,6 +340,13 @@ def test_cells_that_are_as_expected_are_named_together():
     X = np.array([[1.5, 20_000.0, 3.0]])
     told = both.told(["a", "b", "c"], X, np.array([[1.0, 3.0, 0.2]]), X)
     assert next(told) == ["unusual together: b = 20,000, a = 1.5"]
+
+
+def test_gaps_of_a_row_whose_cells_are_as_expected_are_counted():
+    one = _habits()
+    both = Habits(*(np.repeat(getattr(one, name), 3) for name in ("below", "above", "least", "most", "is_whole")))
+    X, terms = np.array([[1.5, np.nan, np.nan]]), np.array([[1.0, 0.0, 0.0]])
+    assert next(both.told(["a", "b", "c"], X, terms, X)) == ["unusual: a = 1.5; 2 of 3 cells are missing"]
 
 
 def test_of_wide_tables_few_rows_are_repaired(measured, monkeypatch):
@@ -439,28 +461,60 @@ def test_exit_status_of_the_process(tmp_path):
 
 # -- the demonstration ----------------------------------------------------------------------------------
 
-DEMO_PICTURES = ["generated_digits", "latent_map", "reconstructions", "score_histogram", "training_curve"]
+DEMO_PICTURES = ["explanation", "latent_grid", "latent_map", "score_histogram"]
 
 
 def _assert_demonstrated(out: Path, said: str) -> None:
-    assert sorted(path.name for path in out.iterdir()) == sorted(REPORT_FILES)
-    assert {f"{name}.png" for name in DEMO_PICTURES} < set(REPORT_FILES)
-    words = "AUROC", "average precision", "IsolationForest", "PCA", "FactorAnalysis", "seconds", "malignant", "p-value"
-    for word in words:
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["report.html", "scores.csv", *(f"{name}.png" for name in DEMO_PICTURES)]
+    )
+    assert {path.name for path in out.iterdir()} <= set(REPORT_FILES)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    peers = ["IsolationForest", "LocalOutlierFactor", "KNNImputer", "IterativeImputer", "GaussianMixture", "PCA"]
+    for word in [*peers, "FactorAnalysis", "Isomap", "AUROC", "cell found", "text right", "seconds", "p-value"]:
         assert word in said
-    assert len(_lines(out / "scores.csv")) == 376
+        assert word in page
+    lines = _lines(out / "scores.csv")
+    assert len(lines) == 178
+    slips = [line for line in lines if line["slip"]]
+    assert len(slips) == 9
+    n_found = sum(int(line["outlier"]) for line in slips)
+    assert f"{n_found} of the 9 slips are among them" in said
+    strangest = min(lines, key=lambda line: float(line["score"]))
+    assert strangest["slip"].split(",")[0] == strangest["reasons"].split(" = ")[0]  # and its reason is the slip
     for name in DEMO_PICTURES:
         width, height = _png_size((out / f"{name}.png").read_bytes())
-        assert width >= 500
-        assert height >= 100
-    assert (out / "report.html").read_text(encoding="utf-8").count("<img") == 5
+        assert width >= 1000
+        assert height >= 300
+    assert page.count("<img") == 4
 
 
-def test_demonstration_in_few_epochs(tmp_path, capsys):
+def _assert_losses_are_told(said: str) -> None:
+    """In a table's text as it was printed: who has the better figure is named below it."""
+    for own, header, lower in [
+        ("AEOutlierDetector", "AUROC", False),
+        ("AEImputer", "error", True),
+        ("VAETransformer", "log-likelihood", False),
+        ("VAETransformer", "accuracy", False),
+    ]:
+        block = next(block for block in said.split("\n\n") if f" {header}" in block and own in block)
+        figures: dict[str, dict[str, float]] = {}
+        for table, method, value in re.findall(r"^  (\S.*?)  +(\S.*?)  +(-?\d+\.\d+)", block, flags=re.MULTILINE):
+            figures.setdefault(table, {})[method] = -float(value) if lower else float(value)
+        assert figures
+        for methods in figures.values():
+            for method in methods:
+                assert (methods[method] <= methods[own]) or f"{method} is ahead of {own} (" in block
+
+
+def test_demonstration_in_few_epochs(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(TABLES, "breast cancer")
     open_before = plt.get_fignums()
     demonstrate(ReportFolder(tmp_path / "report"), max_iter=2, n_draws=1)
     assert plt.get_fignums() == open_before
-    _assert_demonstrated(tmp_path / "report", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    _assert_demonstrated(tmp_path / "report", said)
+    _assert_losses_are_told(said)
 
 
 @pytest.mark.slow
@@ -474,6 +528,4 @@ def test_demonstration_as_users_run_it(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     _assert_demonstrated(tmp_path / "report", done.stdout)
-    for auroc, precision in re.findall(r"AEOutlierDetector +(\d\.\d+) +(\d\.\d+)", done.stdout):
-        assert 0.0 < float(auroc) <= 1.0
-        assert 0.0 < float(precision) <= 1.0
+    _assert_losses_are_told(done.stdout)
