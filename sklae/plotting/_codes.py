@@ -6,12 +6,30 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MIDDLE", "codes_of", "decode"]
+from sklae._tables.frames import is_frame
+
+__all__ = ["MIDDLE", "codes_of", "condition_for", "decode", "pictures_in"]
 
 # Rows that say where codes lie, where none are given.
 _N_DRAWN = 500
 #: The quantiles between which components are varied.
 MIDDLE = (0.02, 0.98)
+
+
+def condition_for(model: Any, rows: Any, condition: Any) -> Any:
+    """Return the given condition; or if there is none, that of the rows, for a model that needs one."""
+    layout = getattr(model, "layout_", None)
+    if condition is not None or rows is None or layout is None or not layout.n_condition:
+        return condition
+    return rows if is_frame(rows) else np.asarray(rows)[:, layout.columns.condition]
+
+
+def pictures_in(model: Any, rows: Any, shape: Any) -> Any:
+    """Return rows, those that are pictures without the columns of conditions, which are no pixels."""
+    layout = getattr(model, "layout_", None)
+    if shape is None or rows is None or layout is None or not layout.n_condition:
+        return rows
+    return np.asarray(rows)[:, layout.columns.data]
 
 
 def codes_of(model: Any, X: Any, condition: Any) -> np.ndarray:

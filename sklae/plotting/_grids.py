@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_or_new
-from sklae.plotting._codes import MIDDLE, codes_of, decode
+from sklae.plotting._codes import MIDDLE, codes_of, condition_for, decode, pictures_in
 from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import last_step, read_tables, short
@@ -112,7 +112,8 @@ class LatentGridDisplay:
         limits : sequence of two (float, float), default=None
             How far the grid reaches instead, for each of the two.
         condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features``; needed where there are any.
+            Values of the ``condition_features`` to decode with. None: those of the first row of X; without X they are
+            needed where there are any.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -134,6 +135,7 @@ class LatentGridDisplay:
         (44, 44)
         """
         last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if X is None else []))
+        condition = condition_for(last, None if seen is None else seen[:1], condition)
         codes = codes_of(last, seen, condition)
         if codes.shape[1] < 2:
             raise ValueError(f"Got a model of {codes.shape[1]} component; expected 2 or more. Use TraversalDisplay.")
@@ -144,7 +146,7 @@ class LatentGridDisplay:
         x_values, y_values = (np.linspace(*limit, n_steps) for limit in limits)
         grid = np.tile(np.median(codes, axis=0), (n_steps * n_steps, 1)).astype(codes.dtype)
         grid[:, first], grid[:, second] = np.tile(x_values, n_steps), np.repeat(y_values[::-1], n_steps)
-        rows = decode(last, grid, condition)
+        rows = pictures_in(last, decode(last, grid, condition), shape)
         names = (f"component {first}", f"component {second}")
         return cls(rows, x_values, y_values, shape=shape, feature=feature, axis_names=names).plot(ax, **kwargs)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._cells import OTHER_LEVEL, draw_cells
+from sklae.plotting._codes import pictures_in
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of
 
@@ -88,6 +89,7 @@ class ReconstructionDisplay:
         corrupted: Any = None,
         shape: Sequence[int] | None = None,
         n_samples: int = 10,
+        condition: Any = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -105,6 +107,8 @@ class ReconstructionDisplay:
             Of rows that are pictures: height and width, and channels as `image_grid` takes them. None: a table.
         n_samples : int, default=10
             How many rows to draw at most.
+        condition : frame, mapping, array-like or scalar, default=None
+            Values of the ``condition_features`` to decode with. None: the rows' own.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -129,7 +133,9 @@ class ReconstructionDisplay:
             raise ValueError(f"Got n_samples={n_samples!r}; expected a whole number, 1 or more.")
         last, seen = last_step(estimator, X[:n_samples], "reconstruct")
         damaged = None if corrupted is None else last_step(estimator, corrupted[:n_samples])[1]
-        rebuilt = last.reconstruct(seen if damaged is None else damaged)
+        given = {} if condition is None else {"condition": condition}
+        rebuilt = last.reconstruct(seen if damaged is None else damaged, **given)
+        seen, damaged, rebuilt = (pictures_in(last, rows, shape) for rows in (seen, damaged, rebuilt))
         return cls(seen, rebuilt, corrupted=damaged, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     @classmethod

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from sklae._tables.frames import rows_of
 from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
 from sklae.plotting._cells import shorten
+from sklae.plotting._codes import condition_for
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
-from sklae.plotting._tables import ReadTables, last_step, read_tables
+from sklae.plotting._tables import ReadTables, generator_for, last_step, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,9 +92,9 @@ class SynthesisDisplay:
         X : array-like or frame of shape (n_samples, n_features)
             Real rows; best such that the model was not fitted to.
         n_samples : int, default=None
-            How many rows to draw (for each condition); None: as many as there are real ones, at most 10,000.
+            How many rows to draw (for each given condition); None: as many as there are real ones, at most 10,000.
         condition : frame, mapping, array-like or scalar, default=None
-            As ``sample`` has it.
+            As ``sample`` has it. None: of a model with ``condition_features`` those of real rows, one draw for each.
         categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
             As the class has it.
         kind, features, max_features
@@ -119,6 +121,11 @@ class SynthesisDisplay:
         """
         last, seen = last_step(estimator, X, "sample")
         n_samples = min(np.shape(seen)[0], 10_000) if n_samples is None else n_samples
+        random_state = generator_for(random_state)
+        if condition is None and getattr(last, "condition_features", None) is not None:
+            n_rows = np.shape(seen)[0]
+            own = np.resize(random_state.permutation(n_rows), n_samples)  # more draws than rows: some serve twice
+            condition, n_samples = condition_for(last, rows_of(seen, own, n_rows), None), 1
         given = {} if condition is None else {"condition": condition}
         synthetic = last.sample(n_samples, random_state=random_state, **given)
         display = cls(seen, synthetic, categorical_features=categorical_features)
