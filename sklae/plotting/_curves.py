@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae.plotting._axes import BLUE, COLORS, GREY, MARKERS, ORANGE, axes_grid, tidy
+from sklae.plotting._axes import BLUE, COLORS, MARKERS, ORANGE, axes_grid, ink, tidy
 from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ class LossCurveDisplay:
         self : object
         """
         panels = self._panels(terms, learning_rate)
-        width = 6.0 if len(panels) == 1 else 4.4
+        is_beside = ax is None and len(panels) == 1 and len(self.histories) > 2  # many names would cover the curves
+        width = 4.4 if len(panels) > 1 else 6.0 + is_beside * (1.0 + 0.08 * max(map(len, self.histories)))
         self.axes_ = axes_grid(ax, len(panels), 2 if len(panels) == 4 else 3, (width, 3.6 if len(panels) == 1 else 3.0))
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
@@ -174,7 +175,7 @@ class LossCurveDisplay:
         if len(panels) > 1:
             for panel, title in zip(self.axes_, panels, strict=True):
                 panel.set_title(title.replace("_", " "))
-        self._add_legend(beside=ax is None and (len(panels) > 1 or len(self.histories) > 2))
+        self._add_legend("outside right upper" if is_beside else "outside lower center" if ax is None else None)
         return self
 
     def _panels(self, terms: str | Sequence[str], learning_rate: bool) -> dict[str, list[str]]:
@@ -207,7 +208,7 @@ class LossCurveDisplay:
             panels[_RATE] = [_RATE]
         return panels
 
-    def _add_legend(self, *, beside: bool) -> None:
+    def _add_legend(self, place: str | None) -> None:
         """Say what colours are, and what lines: of several models the names, and below them the styles that all share.
 
         Each name stands for itself, also where the panel with the legend has no curve of that model.
@@ -217,20 +218,21 @@ class LossCurveDisplay:
             return
         from matplotlib.lines import Line2D
 
-        handles = []
+        handles, plain = [], ink(self.ax_)
         for number, name in enumerate(self.histories):
             kept = " (kept: the start)" * (self.best_epochs.get(name) == 0)
             handles.append(Line2D([], [], **_look(number), label=f"{name}{kept}"))
         drawn = {key[:6] for _, key in self.lines_}
         if "valid_" in drawn:
-            handles += [Line2D([], [], color=GREY, label="training rows")] * ("train_" in drawn)
-            handles.append(Line2D([], [], color=GREY, linestyle="--", label="validation rows"))
+            handles += [Line2D([], [], color=plain, label="training rows")] * ("train_" in drawn)
+            handles.append(Line2D([], [], color=plain, linestyle="--", label="validation rows"))
             if any(self.best_epochs.values()):
-                handles.append(Line2D([], [], color=GREY, marker="o", linestyle="", label="best epoch"))
-        if beside:  # many names would cover the curves
-            self.figure_.legend(handles=handles, loc="outside right upper", frameon=False)
-        else:
+                handles.append(Line2D([], [], color=plain, marker="o", linestyle="", label="best epoch"))
+        if place is None or (len(self.axes_) == 1 and len(self.histories) <= 2):
             self.ax_.legend(handles=handles, frameon=False)
+        else:
+            n_columns = 1 if "right" in place else min(len(handles), 2 * len(self.axes_))
+            self.figure_.legend(handles=handles, loc=place, ncols=n_columns, frameon=False)
 
     def _draw(self, ax: Any, name: str, number: int, keys: Sequence[str], style: Mapping[str, Any]) -> None:
         is_single = len(self.histories) == 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import axes_or_new
-from sklae.plotting._codes import MIDDLE, codes_of, condition_for, decode, pictures_in
+from sklae.plotting._codes import MIDDLE, codes_of, condition_for, condition_text, decode, pictures_in
 from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import last_step, read_tables, short
@@ -36,6 +36,8 @@ class LatentGridDisplay:
     feature : str or int or None, default=None
         Of tables: the column to draw.
     axis_names : tuple of two str, default=("component 0", "component 1")
+    title : str, default=""
+        The condition, say, under which all of it was decoded.
 
     Attributes
     ----------
@@ -59,6 +61,7 @@ class LatentGridDisplay:
         shape: Sequence[int] | None = None,
         feature: str | int | None = None,
         axis_names: Sequence[str] = ("component 0", "component 1"),
+        title: str = "",
     ):
         self.rows = rows
         self.x_values = np.asarray(x_values, dtype=np.float64)
@@ -76,6 +79,7 @@ class LatentGridDisplay:
         self.shape = shape
         self.feature = feature
         self.axis_names = tuple(axis_names)
+        self.title = title
 
     @classmethod
     def from_estimator(
@@ -146,9 +150,11 @@ class LatentGridDisplay:
         x_values, y_values = (np.linspace(*limit, n_steps) for limit in limits)
         grid = np.tile(np.median(codes, axis=0), (n_steps * n_steps, 1)).astype(codes.dtype)
         grid[:, first], grid[:, second] = np.tile(x_values, n_steps), np.repeat(y_values[::-1], n_steps)
-        rows = pictures_in(last, decode(last, grid, condition), shape)
+        decoded = decode(last, grid, condition)
+        rows, title = pictures_in(last, decoded, shape), condition_text(last, decoded[:1])
         names = (f"component {first}", f"component {second}")
-        return cls(rows, x_values, y_values, shape=shape, feature=feature, axis_names=names).plot(ax, **kwargs)
+        display = cls(rows, x_values, y_values, shape=shape, feature=feature, axis_names=names, title=title)
+        return display.plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, limits: tuple[float, float] | None = None, cmap: str = "viridis") -> Self:
         """Draw the map.
@@ -175,6 +181,7 @@ class LatentGridDisplay:
         else:
             self.ax_ = self._draw_column(ax, cmap)
         self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+        self.ax_.set_title(self.title, fontsize="medium")
         self.figure_ = self.ax_.figure
         return self
 
