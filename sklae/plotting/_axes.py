@@ -26,6 +26,8 @@ BLUE, ORANGE, GREY = "#3b76a8", "#d95f02", "#7a7a7a"
 # pyplot counts its figures without one: two threads could be given the same figure
 _ONE_AT_A_TIME = Lock()
 _LIGHT = 0.5
+# Inches of an entry of a legend.
+_ROOM = 2.2
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float], layout: str = "constrained") -> Any:
@@ -94,7 +96,9 @@ def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, f
 def add_legend(axes: Sequence[Any], handles: Sequence[Any], *, is_own: bool) -> None:
     """Say what the colours of several panels mean: below them in a figure of one's own, else in the first panel."""
     if is_own:
-        axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        figure = axes[0].figure
+        n_columns = len(handles) if figure.get_size_inches()[0] > _ROOM * len(handles) else 1
+        figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, frameon=False)
     else:
         axes[0].legend(handles=handles, frameon=False, fontsize="small")
 

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae.plotting._axes import GREY, ORANGE, axes_or_new, tidy
-from sklae.plotting._cells import MOST_OF_A_NAME, shorten
+from sklae.plotting._cells import MOST_OF_A_NAME, shorten, shorten_names
 from sklae.plotting._tables import cell_texts, column_names, last_step, numbers_of, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["ExplanationDisplay"]
+
+# How many times the mean part the largest is, at the least, where a column stands out.
+_STANDS_OUT = 2.0
 
 
 class ExplanationDisplay:
@@ -145,27 +148,30 @@ class ExplanationDisplay:
         if len(others):
             labels.append(f"{len(others)} other columns" if len(others) > 1 else self._label(others[0]))
             values.append(float(self.contributions[others].sum()))
-        self.ax_ = axes_or_new(ax, (6.4, 0.9 + 0.32 * len(values)))
+        self.ax_ = axes_or_new(ax, (3.4 + 0.075 * max(map(len, labels)), 1.0 + 0.32 * len(values)))
         self.figure_ = self.ax_.figure
         colors = [ORANGE] * len(kept) + [GREY] * (len(values) - len(kept))
         self.bars_ = self.ax_.barh(np.arange(len(values)), values, **{"color": colors, "height": 0.7, **kwargs})
+        title = []
+        if len(self.names) > 2 and self.contributions.max() < _STANDS_OUT * self.contributions.mean():
+            title.append("no column stands out: the row is strange as a whole")
         notes = ["" if np.isnan(off) else f" {off:+.1f}" for off in offs[kept]]
         if any(notes):
             marks = {"va": "center", "fontsize": "small", "color": GREY}
             for place, (value, note) in enumerate(zip(values, notes, strict=False)):
                 self.ax_.text(max(value, 0.0), place, note, **marks)
             self.ax_.margins(x=0.12)
-            title = "at the bars: seen minus expected, in standard deviations"
-            self.ax_.set_title(title, fontsize="small", color=GREY, loc="right")
+            title.append("at the bars: seen minus expected, in standard deviations")
+        self.ax_.set_title("\n".join(title), fontsize="small", color=GREY, loc="right")
         self.ax_.set_yticks(np.arange(len(values)), labels)
         self.ax_.invert_yaxis()
-        self.ax_.set_xlabel(f"part of the anomaly ({self.contributions.sum():.3g} in all)")
+        self.ax_.set_xlabel(f"part of the anomaly ({self.contributions.sum():.3g} in all)", loc="right")
         self.ax_.tick_params(axis="y", length=0)
         tidy(self.ax_)
         return self
 
     def _label(self, column: int) -> str:
-        name, texts = shorten(self.names[column], MOST_OF_A_NAME), (self.seen, self.expected)
+        name, texts = shorten_names(self.names, MOST_OF_A_NAME)[column], (self.seen, self.expected)
         seen, expected = ("" if text is None else shorten(text[column], MOST_OF_A_NAME) for text in texts)
         return f"{name} = {seen}" * bool(seen) + name * (not seen) + f" (expected {expected})" * bool(expected)
 

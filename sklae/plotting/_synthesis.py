@@ -11,7 +11,7 @@ import numpy as np
 from sklae._tables.frames import rows_of
 from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
-from sklae.plotting._cells import shorten
+from sklae.plotting._cells import shorten, shorten_names
 from sklae.plotting._codes import condition_for
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
 from sklae.plotting._tables import ReadTables, generator_for, last_step, read_tables
@@ -220,11 +220,23 @@ class SynthesisDisplay:
             both = np.concatenate(parts)
             order = rng.permutation(len(both))  # neither covers the other
             x, y = (_spread(both[order, k], k in tables.levels, rng) for k in (i, j))
+            x, y, n_outside = _tamed(x, y, self._range(tables, i), self._range(tables, j))
             panel.scatter(x, y, s=6, alpha=0.6, linewidths=0, c=colors[order], rasterized=True)
             for k, axis in ((i, panel.xaxis), (j, panel.yaxis)):
                 _label_axis(axis, tables, k)
-            panel.set_title(f"association {together[i, j]:.2f} apart", fontsize="medium")
+            note = f", {n_outside:,} at the edge" * bool(n_outside)
+            panel.set_title(f"association {together[i, j]:.2f} apart{note}", fontsize="small" if note else "medium")
             tidy(panel)
+
+    @staticmethod
+    def _range(tables: ReadTables, column: int) -> tuple[float, float]:
+        """Return where a column is drawn: where real values are, and as far again on either side."""
+        real = tables.values[0][:, column]
+        if column in tables.levels or np.isnan(real).all():
+            return -np.inf, np.inf
+        low, high = np.nanmin(real), np.nanmax(real)
+        reach = (high - low) or 1.0
+        return low - reach, high + reach
 
     def _associations(self, tables: ReadTables, chosen: Sequence[int]) -> dict[tuple[int, int], float]:
         found = association_distances(self.real, self.synthetic, categorical_features=self.categorical_features)
@@ -244,6 +256,14 @@ class SynthesisDisplay:
         add_legend(self.axes_, handles, is_own=is_own)
 
 
+def _tamed(
+    x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return positions, those far out at the edge, and how many these are: a few would leave no room for the rest."""
+    inside_x, inside_y = np.clip(x, *x_range), np.clip(y, *y_range)
+    return inside_x, inside_y, int(((inside_x < x) | (inside_x > x) | (inside_y < y) | (inside_y > y)).sum())
+
+
 def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) -> np.ndarray:
     """Return values, those that lie on top of each other a little apart."""
     there = values[~np.isnan(values)]
@@ -252,7 +272,7 @@ def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) ->
 
 
 def _label_axis(axis: Any, tables: ReadTables, column: int) -> None:
-    levels, name = tables.levels.get(column), shorten(tables.names[column], 24)
+    levels, name = tables.levels.get(column), shorten_names(tables.names, 24)[column]
     if levels and len(levels) > _MOST_LEVELS:
         axis.set_ticks([])
         name += f" ({len(levels)} levels)"
