@@ -127,7 +127,11 @@ def parts() -> None:
         d.box(x, 1.85, 1.12, 0.8, text, color)
     for left in (1.31, 2.66, 4.01, 5.36):
         d.arrow((left, 1.85), (left + 0.2, 1.85))
-    below = ((1.5, "penalty\non codes or weights"), (3.45, "divergence, beta\nfrom the prior"), (5.4, "critic\nan opponent"))
+    below = (
+        (1.5, "penalty\non codes or weights"),
+        (3.45, "divergence, beta\nfrom the prior"),
+        (5.4, "critic\nan opponent"),
+    )
     for x, text in below:
         d.box(x, 0.75, 1.75, 0.55, text, ORANGE)
     d.arrow((2.9, 1.45), (2.1, 1.05))

@@ -131,7 +131,7 @@ def generative() -> None:
     for ax, (name, prior) in zip(axes, {"normal": "normal", "ten given clusters": circle}.items(), strict=True):
         vae = VAETransformer(2, prior=prior, standardize="global", max_iter=40, **QUICK).fit(X)
         LatentSpaceDisplay.from_estimator(vae, X, y, ax=ax, y_name="digit")
-        ax.set_title(f"prior: {name}", fontsize="medium")
+        ax.set_title(f"prior: {name}", fontsize="medium", loc="left")
     axes[0].get_legend().remove()
 
 
@@ -179,14 +179,14 @@ def missing_values() -> None:
     X = load_wine(as_frame=True).data
     gappy = X.mask(np.random.default_rng(0).random(X.shape) < 0.2)
     vae = VAETransformer(4, corruption="masking", max_iter=60, **QUICK).fit(gappy)
-    tables = {"with gaps": gappy, "reconstruct fills them": gappy.fillna(vae.reconstruct(gappy)), "the truth": X}
+    tables = {"gaps are dark": gappy, "reconstruct fills them": gappy.fillna(vae.reconstruct(gappy)), "the truth": X}
     axes = panels(3, (6.4, 2.3))
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
         shown = ((table - X.mean()) / X.std())[::9]
         ax.imshow(shown, cmap="PuOr_r", vmin=-3, vmax=3, aspect="auto", interpolation="nearest")
         ax.set(xticks=[], yticks=[], xlabel="columns")
         ax.set_title(name, fontsize="medium")
-        ax.set_facecolor("white")
+        ax.set_facecolor("#555555")
     axes[0].set_ylabel("rows")
 
 
