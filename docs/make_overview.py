@@ -38,7 +38,9 @@ def main() -> None:
     X, y = load_digits(return_X_y=True)
     X_train, X_test, _, y_test = train_test_split(X / 16.0, y, stratify=y, random_state=0)
     flat = digit_vae(2, likelihood="bernoulli").fit(X_train)
-    vae = digit_vae(16, early_stopping=True, n_iter_no_change=np.inf).fit(X_train)  # keeps the best epoch
+    vae = digit_vae(16, likelihood="gaussian", early_stopping=True, n_iter_no_change=np.inf).fit(
+        X_train
+    )  # keeps the best epoch
     measurements = load_breast_cancer().data
     detector = AEOutlierDetector(random_state=0).fit(measurements)
 
@@ -56,11 +58,11 @@ def draw_map(ax, vae, X, y) -> None:
 
 
 def draw_digits(figure, vae, X, y) -> None:
-    rebuilt, new = figure.subplots(2, 1, height_ratios=[17, 35])
+    rebuilt, new = figure.subplots(2, 1, height_ratios=[17, 53])
     one_of_each = X[[int(np.argmax(y == digit)) for digit in range(10)]]
     ReconstructionDisplay.from_estimator(vae, one_of_each, shape=(8, 8), ax=rebuilt)
     rebuilt.set_title("unseen digits, rebuilt from 16 numbers")
-    codes = np.random.RandomState(0).standard_normal((40, 16))
+    codes = np.random.RandomState(0).standard_normal((60, 16))
     image_grid(vae.inverse_transform(codes), (8, 8), n_columns=10, limits=(0, 1), ax=new)
     new.set_title("digits that never were")
 

@@ -72,3 +72,13 @@ def test_code_is_not_cut(page):
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```(?:python|py|bash|text)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     assert not [line for block in blocks for line in block.splitlines() if len(line) > seen]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "guide" and page.stem != "index"])
+def test_every_page_of_the_guide_has_a_picture(page):
+    """It is there, small, and told in words to those who do not see it."""
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert pictures
+    for alt, target in pictures:
+        assert len(alt) > 20
+        assert (page.parent / target).stat().st_size < 80_000

@@ -43,6 +43,7 @@ axes[0].barh(list(models), told)
 axes[0].set(xlabel="nats in the code")
 axes[1].plot(scores, list(models), "o")
 axes[1].set(xlabel="log-likelihood of a new digit (nats)", yticks=[])
+axes[1].locator_params(axis="x", nbins=4)
 for ax in axes:
     ax.invert_yaxis()
 for row in zip(models, told, scores, strict=True):

@@ -87,9 +87,23 @@ def shorten(text: str, most: int = _MOST_LETTERS) -> str:
 
 
 def shorten_names(names: Sequence[str], most: int) -> list[str]:
-    """Return names of at most so many letters, that differ where the names do: their ends are kept if need be."""
-    cut = [shorten(name, most) for name in names]
-    if len(set(cut)) == len(set(names)):
-        return cut
+    """Return names of at most so many letters, that differ where the names do.
+
+    Of such as begin alike, the words they share are left out, or else their ends are kept.
+    """
+    names = [str(name) for name in names]
+    if not names:
+        return []
+    ends = min(names), max(names)
+    n_shared = next((i for i, (one, other) in enumerate(zip(*ends, strict=False)) if one != other), len(ends[0]))
+    shared = ends[0][:n_shared]
+    shared = shared[: 1 + max(shared.rfind(mark) for mark in " _.-")]
+    ways = (
+        [shorten(name, most) for name in names],
+        [shorten(f"…{name[len(shared) :]}", most) for name in names],
+    )
+    for way in ways:
+        if len(set(way)) == len(set(names)):
+            return way
     tail = most // 2
-    return [name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}" for name in map(str, names)]
+    return [name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}" for name in names]
