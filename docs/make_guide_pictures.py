@@ -131,7 +131,7 @@ def generative() -> None:
     for ax, (name, prior) in zip(axes, {"normal": "normal", "ten given clusters": circle}.items(), strict=True):
         vae = VAETransformer(2, prior=prior, standardize="global", max_iter=40, **QUICK).fit(X)
         LatentSpaceDisplay.from_estimator(vae, X, y, ax=ax, y_name="digit")
-        ax.set_title(f"prior: {name}", fontsize="medium", loc="left")
+        ax.set_title(f"prior: {name}\n", fontsize="medium", loc="left")  # a line is left for rows far out
     axes[0].get_legend().remove()
 
 

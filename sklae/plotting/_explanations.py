@@ -179,9 +179,9 @@ class ExplanationDisplay:
 def _offs(detector: Any, X: Any, expected: Any) -> np.ndarray:
     """Return by how much numbers of a row are off, in standard deviations; NaN for categories and gaps."""
     (seen,), (foreseen,) = numbers_of(X), numbers_of(expected)
-    autoencoder = getattr(detector, "autoencoder_", None)
-    scale = None if autoencoder is None else scale_of(autoencoder)
-    if scale is None:
+    autoencoder: Any = getattr(detector, "autoencoder_", None)
+    scale = scale_of(autoencoder)
+    if scale is None:  # of another library
         return np.full(len(seen), np.nan)
     offs = (np.array(seen) - np.array(foreseen)) / scale
     offs[list(autoencoder.layout_.columns.categories.levels)] = np.nan
