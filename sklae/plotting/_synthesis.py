@@ -23,6 +23,8 @@ __all__ = ["SynthesisDisplay"]
 
 _KINDS = ("columns", "pairs")
 _MOST_DOTS, _MOST_LEVELS = 1_000, 8
+# Of pairs: what is seen, and as far again, where a few values far out would leave no room.
+_MIDDLE = (0.02, 0.98)
 # How far dots of levels and of whole numbers are spread, of the distance of two.
 _JITTER = 0.3
 
@@ -230,13 +232,12 @@ class SynthesisDisplay:
 
     @staticmethod
     def _range(tables: ReadTables, column: int) -> tuple[float, float]:
-        """Return where a column is drawn: where real values are, and as far again on either side."""
-        real = tables.values[0][:, column]
-        if column in tables.levels or np.isnan(real).all():
+        """Return where a column is drawn: the middle of both tables' values, and as far again on either side."""
+        both = np.concatenate([values[:, column] for values in tables.values])
+        if column in tables.levels or np.isnan(both).all():
             return -np.inf, np.inf
-        low, high = np.nanmin(real), np.nanmax(real)
-        reach = (high - low) or 1.0
-        return low - reach, high + reach
+        low, high = np.nanquantile(both, _MIDDLE)
+        return (low - (high - low), high + (high - low)) if low < high else (-np.inf, np.inf)
 
     def _associations(self, tables: ReadTables, chosen: Sequence[int]) -> dict[tuple[int, int], float]:
         found = association_distances(self.real, self.synthetic, categorical_features=self.categorical_features)
