@@ -11,10 +11,20 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 from PIL import Image
 
 HERE = Path(__file__).parent
 PAGE = HERE / "guide" / "pictures.md"
+
+
+def write(figure: Figure, target: Path, dpi: int = 80) -> None:
+    """Write a figure as a PNG of few colours, which make small files."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=dpi)
+    Image.open(drawn).convert("RGB").quantize(200, dither=Image.Dither.NONE).save(target, optimize=True)
+    print(f"{target.relative_to(HERE)}: {target.stat().st_size / 1000:.0f} kB")
 
 
 def main() -> None:
@@ -26,13 +36,7 @@ def main() -> None:
         if code is not None:
             exec(compile(code, str(PAGE), "exec"), namespace)
             continue
-        target = (PAGE.parent / picture).resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        drawn = io.BytesIO()
-        plt.gcf().savefig(drawn, dpi=80)
-        # few colours make small files
-        Image.open(drawn).convert("RGB").quantize(200, dither=Image.Dither.NONE).save(target, optimize=True)
-        print(f"{target.relative_to(HERE)}: {target.stat().st_size / 1000:.0f} kB")
+        write(plt.gcf(), (PAGE.parent / picture).resolve())
         plt.close("all")
 
 

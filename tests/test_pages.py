@@ -91,3 +91,13 @@ def test_a_search_finds_the_page(query, page):
     words = re.findall(r"\w+", read(f"docs/{page}").lower())
     for asked in query.split():
         assert any(word.startswith(asked) for word in words), asked
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "guide" and page.stem != "index"])
+def test_every_page_of_the_guide_has_a_picture(page):
+    """It is there, small, and told in words to those who do not see it."""
+    pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert pictures
+    for alt, target in pictures:
+        assert len(alt) > 20
+        assert (page.parent / target).stat().st_size < 80_000

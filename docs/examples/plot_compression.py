@@ -85,6 +85,6 @@ for name, (rate, quality) in curves.items():
     ax.plot(rate, quality, "o-", label=name, lw=2.5 if name == "sklae" else 1.2)
 counted = curves["sklae"][0] + curve.model_bits / n_pixels
 ax.plot(counted, curves["sklae"][1], "o--", color=ax.lines[-1].get_color(), lw=1, label="sklae, its model counted")
-ax.set(xlabel="bits per pixel", ylabel="PSNR in dB", xlim=(0, 4.5), title="580 new digits")
+ax.set(xlabel="bits per pixel", ylabel="PSNR in dB", xlim=(0, None), title="580 new digits")
 ax.legend()
 plt.show()

@@ -37,20 +37,12 @@ def report(models):
         print(f"{name:12} squared error of new digits {error:.4f}")
 
 
-def draw(models, **settings):
-    """Draw loss curves, and the legend beside them."""
-    display = LossCurveDisplay.from_estimator(models, **settings)
-    names = display.ax_.get_legend_handles_labels()
-    display.ax_.get_legend().remove()
-    display.axes_[-1].legend(*names, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-
-
 schedules = {
     name: AutoencoderTransformer(learning_rate=name, learning_rate_init=1e-2, **settings)
     for name in ("constant", "cosine", "one_cycle")
 }
 report(schedules)
-draw(schedules, learning_rate=True)
+LossCurveDisplay.from_estimator(schedules, learning_rate=True)
 
 # %%
 # Too fast, too slow
@@ -58,7 +50,7 @@ draw(schedules, learning_rate=True)
 # Of one schedule, rates a factor of ten apart. The default, 6e-3, is in the middle.
 rates = {f"{rate:g}": AutoencoderTransformer(learning_rate_init=rate, **settings) for rate in (6e-4, 6e-3, 6e-2)}
 report(rates)
-draw(rates)
+LossCurveDisplay.from_estimator(rates)
 
 # %%
 # Normalised layers
@@ -74,5 +66,5 @@ layers = {
     for kind in (None, "batch", "layer", "weight")
 }
 report(layers)
-draw(layers)
+LossCurveDisplay.from_estimator(layers)
 plt.show()

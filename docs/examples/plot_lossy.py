@@ -38,13 +38,13 @@ for name, network in windows.items():
 # What the code says of a digit beyond the prior, and the log-likelihood of new digits.
 told = [model.posterior_kl(test).sum(axis=1).mean() for model in models.values()]
 scores = [model.score(test) for model in models.values()]
-figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained", sharey=True)
 axes[0].barh(list(models), told)
 axes[0].set(xlabel="nats in the code")
 axes[1].plot(scores, list(models), "o")
-axes[1].set(xlabel="log-likelihood of a new digit (nats)", yticks=[])
-for ax in axes:
-    ax.invert_yaxis()
+axes[1].set(xlabel="log-likelihood of a new digit (nats)")
+axes[1].locator_params(axis="x", nbins=4)
+axes[0].invert_yaxis()
 for row in zip(models, told, scores, strict=True):
     print("{:13} {:4.1f} nats in the code, {:6.2f} nats of a digit".format(*row))
 

@@ -83,5 +83,6 @@ ReconstructionDisplay.from_predictions(
 # Codes of new digits by their pictures alone, without the word: digits that share a word lie together nevertheless.
 by_picture = test.copy()
 by_picture["word"] = None
-LatentSpaceDisplay.from_estimator(model, by_picture, test["word"], method="tsne", random_state=0)
+digits = test["word"].map({word: digit for digit, word in enumerate(words)}).astype(int)
+LatentSpaceDisplay.from_estimator(model, by_picture, digits, method="tsne", random_state=0, y_name="digit")
 plt.show()

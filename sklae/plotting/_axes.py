@@ -11,23 +11,30 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "COLORS", "GREY", "ORANGE", "add_legend", "axes_grid", "axes_or_new", "ink", "tidy"]
+__all__ = ["BLUE", "COLORS", "GREY", "MARKERS", "ORANGE", "add_legend", "axes_grid", "axes_or_new", "ink", "tidy"]
 
 # Chosen by M. A. Petroff to be told apart by the colour-blind, too (arXiv 2107.02270).
 COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
+# Once colours are used up.
+MARKERS = "s^Dv*Ph"
 # These, too; and they are seen on white and on black.
 BLUE, ORANGE, GREY = "#3b76a8", "#d95f02", "#7a7a7a"
 
 # pyplot counts its figures without one: two threads could be given the same figure
 _ONE_AT_A_TIME = Lock()
 _LIGHT = 0.5
+# Inches of an entry of a legend.
+_ROOM = 2.2
 
 
-def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Any:
+def axes_or_new(ax: Axes | None, size: tuple[float, float], layout: str = "constrained") -> Any:
     """Return ``ax``, or the Axes of a new figure of ``size`` inches if it is None.
+
+    Pixels that are squares want the ``layout`` "compressed": the constrained one measures labels beside Axes of another
+    width than they get, and cuts them.
 
     The figure is pyplot's, as those of scikit-learn's displays are: a notebook shows it when its cell ends,
     ``plt.show()`` in a script. Without a display, matplotlib itself falls back to a backend that needs none.
@@ -37,7 +44,7 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Any:
     ImportError
         If matplotlib is missing, naming the extra that brings it.
     """
-    return ax if ax is not None else _new_figure(1, 1, size)[0, 0]
+    return ax if ax is not None else _new_figure(1, 1, size, layout)[0, 0]
 
 
 def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, float]) -> list[Any]:
@@ -89,7 +96,9 @@ def axes_grid(ax: Any, n_panels: int, n_columns: int, panel_size: tuple[float, f
 def add_legend(axes: Sequence[Any], handles: Sequence[Any], *, is_own: bool) -> None:
     """Say what the colours of several panels mean: below them in a figure of one's own, else in the first panel."""
     if is_own:
-        axes[0].figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        figure = axes[0].figure
+        n_columns = len(handles) if figure.get_size_inches()[0] > _ROOM * len(handles) else 1
+        figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, frameon=False)
     else:
         axes[0].legend(handles=handles, frameon=False, fontsize="small")
 
@@ -104,14 +113,14 @@ def tidy(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float]) -> np.ndarray:
+def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float], layout: str = "constrained") -> np.ndarray:
     try:
         import matplotlib.pyplot as plt
         from matplotlib.colors import to_rgb, to_rgba
     except ImportError as error:
         raise ImportError('matplotlib is missing; pictures need it. Run: pip install "sklae[plot]"') from error
     with _ONE_AT_A_TIME:
-        figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout="constrained", squeeze=False)
+        figure, axes = plt.subplots(n_lines, n_columns, figsize=size, layout=layout, squeeze=False)
         if float(to_rgba(figure.patch.get_facecolor())[3]) < 1.0:
             # a transparent figure on a notebook of the other shade would hide its letters
             is_light = float(np.mean(to_rgb(plt.rcParams["text.color"]))) > _LIGHT

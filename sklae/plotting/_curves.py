@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae.plotting._axes import BLUE, COLORS, ORANGE, axes_grid, tidy
+from sklae.plotting._axes import BLUE, COLORS, MARKERS, ORANGE, axes_grid, ink, tidy
 from sklae.plotting._tables import autoencoder_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ class LossCurveDisplay:
             The display itself.
         """
         panels = self._panels(terms, learning_rate)
-        width = 6.0 if len(panels) == 1 else 4.4
+        is_beside = ax is None and len(panels) == 1 and len(self.histories) > 2  # many names would cover the curves
+        width = 4.4 if len(panels) > 1 else 6.0 + is_beside * (1.0 + 0.08 * max(map(len, self.histories)))
         self.axes_ = axes_grid(ax, len(panels), 2 if len(panels) == 4 else 3, (width, 3.6 if len(panels) == 1 else 3.0))
         self.ax_ = self.axes_[0]
         self.figure_ = self.ax_.figure
@@ -177,7 +178,7 @@ class LossCurveDisplay:
         if len(panels) > 1:
             for panel, title in zip(self.axes_, panels, strict=True):
                 panel.set_title(title.replace("_", " "))
-        self.ax_.legend(frameon=False)
+        self._add_legend("outside right upper" if is_beside else "outside lower center" if ax is None else None)
         return self
 
     def _panels(self, terms: str | Sequence[str], learning_rate: bool) -> dict[str, list[str]]:
@@ -210,6 +211,32 @@ class LossCurveDisplay:
             panels[_RATE] = [_RATE]
         return panels
 
+    def _add_legend(self, place: str | None) -> None:
+        """Say what colours are, and what lines: of several models the names, and below them the styles that all share.
+
+        Each name stands for itself, also where the panel with the legend has no curve of that model.
+        """
+        if len(self.histories) == 1:
+            self.ax_.legend(frameon=False)
+            return
+        from matplotlib.lines import Line2D
+
+        handles, plain = [], ink(self.ax_)
+        for number, name in enumerate(self.histories):
+            kept = " (kept: the start)" * (self.best_epochs.get(name) == 0)
+            handles.append(Line2D([], [], **_look(number), label=f"{name}{kept}"))
+        drawn = {key[:6] for _, key in self.lines_}
+        if "valid_" in drawn:
+            handles += [Line2D([], [], color=plain, label="training rows")] * ("train_" in drawn)
+            handles.append(Line2D([], [], color=plain, linestyle="--", label="validation rows"))
+            if any(self.best_epochs.values()):
+                handles.append(Line2D([], [], color=plain, marker="o", linestyle="", label="best epoch"))
+        if place is None or (len(self.axes_) == 1 and len(self.histories) <= 2):
+            self.ax_.legend(handles=handles, frameon=False)
+        else:
+            n_columns = 1 if "right" in place else min(len(handles), 2 * len(self.axes_))
+            self.figure_.legend(handles=handles, loc=place, ncols=n_columns, frameon=False)
+
     def _draw(self, ax: Any, name: str, number: int, keys: Sequence[str], style: Mapping[str, Any]) -> None:
         is_single = len(self.histories) == 1
         history = self.histories[name]
@@ -217,14 +244,14 @@ class LossCurveDisplay:
             if key not in history or np.isnan(history[key]).all():
                 continue
             is_validation = key.startswith("valid_")
-            look: dict[str, Any] = {"color": COLORS[number % len(COLORS)], "linestyle": "--" if is_validation else "-"}
+            look: dict[str, Any] = {**_look(number), "linestyle": "--" if is_validation else "-"}
             label = f"{name}: {'validation' if is_validation else 'training'}"
             if is_single:
                 look = {"color": ORANGE if is_validation else BLUE}
                 label = "validation rows" if is_validation else "training rows"
             values = history[key]
             best = self.best_epochs.get(name) if key == "valid_loss" else None
-            if best == 0:
+            if best == 0 and is_single:
                 label += " (kept: the start)"
             epochs = np.arange(1, len(values) + 1)
             (line,) = ax.plot(epochs, values, **{**look, "label": label, **style})
@@ -232,6 +259,13 @@ class LossCurveDisplay:
             if best:
                 mark = {"color": line.get_color(), "label": f"best epoch: {best}" if is_single else "_"}
                 ax.plot(best, values[best - 1], "o", **mark)
+
+
+def _look(number: int) -> dict[str, Any]:
+    """Return the colour of a model's curves; once these are used up, their marks, too."""
+    round_of = number // len(COLORS)
+    marks = {"marker": MARKERS[(round_of - 1) % len(MARKERS)], "markersize": 4} if round_of else {}
+    return {"color": COLORS[number % len(COLORS)], **marks}
 
 
 def training_curve(estimator: BaseEstimator, ax: Axes | None = None) -> Axes:

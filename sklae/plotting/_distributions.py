@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklae.plotting._axes import BLUE, ORANGE, tidy
-from sklae.plotting._cells import shorten
+from sklae.plotting._cells import shorten, shorten_names
 from sklae.plotting._tables import ReadTables
 
 __all__ = ["PANEL", "check_features", "draw_distributions"]
@@ -44,7 +44,7 @@ def draw_distributions(ax: Any, tables: ReadTables, column: int, parts: Sequence
         _draw_levels(ax, levels, parts)
     elif len(together):
         _draw_numbers(ax, together, parts)
-    ax.set_title(f"{shorten(tables.names[column], 26)}\n{note}", fontsize="small")
+    ax.set_title(f"{shorten_names(tables.names, 26)[column]}\n{note}", fontsize="small")
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     tidy(ax)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._axes import axes_or_new
-from sklae.plotting._codes import MIDDLE, codes_of, decode
+from sklae.plotting._codes import MIDDLE, codes_of, condition_for, condition_text, decode, pictures_in
 from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import last_step, read_tables, shape_of, short
@@ -41,6 +41,8 @@ class LatentGridDisplay:
         Of tables: the column to draw.
     axis_names : tuple of two str, default=("component 0", "component 1")
         What is written at the axes.
+    title : str, default=""
+        The condition, say, under which all of it was decoded.
 
     Attributes
     ----------
@@ -66,6 +68,7 @@ class LatentGridDisplay:
         shape: Sequence[int] | None = None,
         feature: str | int | None = None,
         axis_names: Sequence[str] = ("component 0", "component 1"),
+        title: str = "",
     ):
         self.rows = rows
         self.x_values = np.asarray(x_values, dtype=np.float64)
@@ -83,6 +86,7 @@ class LatentGridDisplay:
         self.shape = shape
         self.feature = feature
         self.axis_names = tuple(axis_names)
+        self.title = title
 
     @classmethod
     def from_estimator(
@@ -119,7 +123,8 @@ class LatentGridDisplay:
         limits : sequence of two (float, float), default=None
             How far the grid reaches instead, for each of the two.
         condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features``; needed where there are any.
+            Values of the ``condition_features`` to decode with. None: those of the first row of X; without X they are
+            needed where there are any.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -144,6 +149,7 @@ class LatentGridDisplay:
         (44, 44)
         """
         last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if X is None else []))
+        condition = condition_for(last, None if seen is None else seen[:1], condition)
         codes = codes_of(last, seen, condition)
         if codes.shape[1] < 2:
             raise ValueError(f"Got a model of {codes.shape[1]} component; expected 2 or more. Use TraversalDisplay.")
@@ -154,9 +160,11 @@ class LatentGridDisplay:
         x_values, y_values = (np.linspace(*limit, n_steps) for limit in limits)
         grid = np.tile(np.median(codes, axis=0), (n_steps * n_steps, 1)).astype(codes.dtype)
         grid[:, first], grid[:, second] = np.tile(x_values, n_steps), np.repeat(y_values[::-1], n_steps)
-        rows = decode(last, grid, condition)
+        decoded = decode(last, grid, condition)
+        rows, title = pictures_in(last, decoded, shape), condition_text(last, decoded[:1])
         names = (f"component {first}", f"component {second}")
-        return cls(rows, x_values, y_values, shape=shape, feature=feature, axis_names=names).plot(ax, **kwargs)
+        display = cls(rows, x_values, y_values, shape=shape, feature=feature, axis_names=names, title=title)
+        return display.plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, limits: tuple[float, float] | None = None, cmap: str = "viridis") -> Self:
         """Draw the map.
@@ -184,6 +192,7 @@ class LatentGridDisplay:
         else:
             self.ax_ = self._draw_column(ax, cmap)
         self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+        self.ax_.set_title(self.title, fontsize="medium")
         self.figure_ = self.ax_.figure
         return self
 

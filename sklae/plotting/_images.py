@@ -84,7 +84,7 @@ def _draw(
     low, high = _extremes(pictures) if limits is None else _check_limits(limits)
     mosaic = _mosaic(pictures, _check_n_columns(n_columns, len(pictures)))
     width, height = _size(*mosaic.shape[:2])
-    ax = axes_or_new(ax, (width + margins[0], height + margins[1]))
+    ax = axes_or_new(ax, (width + margins[0], height + margins[1]), layout="compressed")
     if mosaic.ndim == 3:
         mosaic = np.clip((mosaic - low) / max(high - low, np.finfo(float).tiny), 0.0, 1.0)
         mosaic[np.isnan(mosaic).any(axis=-1)] = 1.0  # colours know no missing ones: as white as the page

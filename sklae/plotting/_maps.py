@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklae._tables.annotations import TableLike
-from sklae._tables.frames import is_gap
-from sklae.plotting._axes import BLUE, COLORS, GREY, axes_or_new, ink, tidy
+from sklae.plotting._axes import BLUE, COLORS, GREY, MARKERS, axes_or_new, ink, tidy
+from sklae.plotting._cells import MOST_OF_A_NAME, shorten
+from sklae.plotting._labels import Labels, read_labels
 from sklae.plotting._reductions import reduce_codes
-from sklae.plotting._tables import GAP, last_step
+from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LatentSpaceDisplay", "latent_map"]
 
-# More distinct numbers than this are a quantity, not classes.
-_MOST_CLASSES = 20
 _MOST_DOTS = 20_000
 _N_HEXAGONS = 90
 # Far out is what lies further from the middle 96 % of codes than three quarters of their range.
 _INNER, _BEYOND = (0.02, 0.98), 0.75
-_MARKERS = "os^Dv*Ph"
+# Rows whose label is missing.
+_UNKNOWN = {"color": GREY, "marker": "d"}
 _KINDS = ("auto", "scatter", "hexbin")
 
 
@@ -40,7 +40,8 @@ class LatentSpaceDisplay:
     positions : array-like of shape (n_samples, 2)
         Where each row lies on the map.
     y : array-like of shape (n_samples,) or None, default=None
-        A class per row, or (more than 20 different numbers) a quantity.
+        A class per row, or (more than 20 different numbers or dates) a quantity. Of many classes the 20 commonest
+        have a colour.
     axis_names : tuple of two str, default=("component 0", "component 1")
         What is written at the axes.
 
@@ -78,7 +79,7 @@ class LatentSpaceDisplay:
         self.positions = np.asarray(positions, dtype=np.float64)
         if self.positions.ndim != 2 or self.positions.shape[1] != 2:
             raise ValueError(f"Got positions of shape {self.positions.shape}; expected (n_samples, 2).")
-        self.y = None if y is None else _read_labels(y)
+        self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (len(self.positions),):
             raise ValueError(
                 f"Got labels of shape {self.y.shape} for {len(self.positions)} codes; expected one label per row."
@@ -107,7 +108,7 @@ class LatentSpaceDisplay:
         X : array-like or frame of shape (n_samples, n_features)
             Rows with the columns that were fitted.
         y : array-like of shape (n_samples,), default=None
-            A class per row, or (more than 20 different numbers) a quantity.
+            A class per row, or (more than 20 different numbers or dates) a quantity; missing labels are drawn as such.
         method : {"auto", "components", "pca", "tsne", "umap"} or transformer, default="auto"
             How codes become two numbers. "components": two of them, as they are. "pca": the two directions in which
             they vary most. "tsne": `sklearn.manifold.TSNE`; minutes for more than some 10,000 rows. "umap": that
@@ -228,29 +229,39 @@ class LatentSpaceDisplay:
         outside = _far_out(self.positions)
         low, high = _extremes(self.positions[~outside])
         self.n_outside = int(outside.sum())
-        draw = self._draw_dots if kind == "scatter" else self._draw_hexagons
-        draw(np.logical_not(outside), (low, high), y_name, kwargs)
+        if kind == "scatter":
+            self._draw_dots(~outside, y_name, kwargs)
+        else:
+            self._draw_hexagons(~outside, (low, high), y_name, kwargs)
         if self.n_outside:
             self._draw_outside(np.clip(self.positions[outside], low, high))
         self.ax_.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1])
         tidy(self.ax_)
         return self
 
-    def _draw_dots(self, inside: np.ndarray, limits: Any, y_name: str | None, style: dict[str, Any]) -> None:
+    def _draw_dots(self, inside: np.ndarray, y_name: str | None, style: dict[str, Any]) -> None:
         positions = self.positions[inside]
         size = float(np.clip(2e4 / max(len(positions), 1), 3.0, 14.0))
         look = {"s": size, "alpha": 0.8, "linewidths": 0, "rasterized": len(positions) > 5_000, **style}
         if self.y is None:
             self._scatter(positions, **{"color": BLUE, **look})
-        elif _is_quantity(self.y):
-            dots = self._scatter(positions, **{"c": self.y[inside], **look})
-            self._add_colorbar(dots, y_name)
-        else:
-            classes = np.unique(self.y)
-            for position, label in enumerate(classes):
-                own = {"color": _color(position), "marker": _marker(position), "label": str(label)}
-                self._scatter(self.positions[inside & (self.y == label)], **{**own, **look})
-            self._add_legend(len(classes), y_name, markerscale=max(1.0, np.sqrt(30.0 / size)))
+            return
+        labels = read_labels(self.y)
+        mark_size = max(1.0, np.sqrt(30.0 / size))
+        if labels.is_quantity:
+            gaps = np.isnan(labels.values)
+            if gaps.any():
+                self._scatter(self.positions[inside & gaps], **{**_UNKNOWN, "label": "missing", **look})
+                self.ax_.legend(frameon=False, markerscale=mark_size)
+            there = inside & ~gaps
+            self._add_colorbar(self._scatter(self.positions[there], **{"c": labels.values[there], **look}), y_name)
+            self._name_dates(labels)
+            return
+        handles = []
+        for place in reversed(range(len(labels.names))):  # rows without a class of their own lie below the others
+            own = {**_look_of(place, labels), "label": labels.names[place]}
+            handles.append(self._scatter(self.positions[inside & (labels.values == place)], **{**own, **look}))
+        self._add_legend(labels, y_name, handles=handles[::-1], markerscale=mark_size)
 
     def _scatter(self, positions: np.ndarray, **look: Any) -> Any:
         return self.ax_.scatter(positions[:, 0], positions[:, 1], **look)
@@ -260,27 +271,35 @@ class LatentSpaceDisplay:
 
         ax, (low, high) = self.ax_, limits
         extent = (low[0], high[0], low[1], high[1])
-        x, z = self.positions[inside].T
         look = {"gridsize": _N_HEXAGONS, "extent": extent, "mincnt": 1, "linewidths": 0.1, **style}
+        x, z = self.positions[inside].T
         if self.y is None:
             self._add_colorbar(ax.hexbin(x, z, **{"bins": "log", "cmap": "viridis", **look}), "rows")
-        elif _is_quantity(self.y):
-            means = ax.hexbin(x, z, **{"C": self.y[inside].astype(np.float64), **look})
-            self._add_colorbar(means, "mean" if y_name is None else f"mean of {y_name}")
-        else:
-            classes, codes = np.unique(self.y, return_inverse=True)
-            counts = ax.hexbin(x, z, **look)
-            n_rows = np.asarray(counts.get_array(), dtype=np.float64)
-            counts.remove()
-            commonest = ax.hexbin(x, z, **{"C": codes[inside], "reduce_C_function": _commonest, **look})
-            winners = np.asarray(commonest.get_array()).astype(int)
-            colors = np.array([(*to_rgb(_color(winner)), 1.0) for winner in winners]).reshape(-1, 4)
-            colors[:, 3] = 0.25 + 0.75 * np.log1p(n_rows) / np.log1p(n_rows.max(initial=1.0))
-            commonest.set_array(None)
-            commonest.set(facecolors=colors, edgecolors="none")
-            for position, label in enumerate(classes):
-                ax.scatter([], [], color=_color(position), marker="h", s=60, label=str(label))
-            self._add_legend(len(classes), y_name)
+            return
+        labels = read_labels(self.y)
+        values = labels.values[inside]
+        if labels.is_quantity:
+            there = ~np.isnan(values)
+            means = ax.hexbin(x[there], z[there], **{"C": values[there], **look})
+            name = "mean" if y_name is None else f"mean of {y_name}"
+            self._add_colorbar(means, name + f" ({(~there).sum():,} rows without)" * (not there.all()))
+            self._name_dates(labels)
+            return
+        counts = ax.hexbin(x, z, **look)
+        n_rows = np.asarray(counts.get_array(), dtype=np.float64)
+        counts.remove()
+        commonest = ax.hexbin(x, z, **{"C": values, "reduce_C_function": _commonest, **look})
+        winners = np.asarray(commonest.get_array()).astype(int)
+        looks = [_look_of(place, labels) for place in range(len(labels.names))]
+        colors = np.array([(*to_rgb(looks[winner]["color"]), 1.0) for winner in winners]).reshape(-1, 4)
+        colors[:, 3] = 0.25 + 0.75 * np.log1p(n_rows) / np.log1p(n_rows.max(initial=1.0))
+        commonest.set_array(None)
+        commonest.set(facecolors=colors, edgecolors="none")
+        handles = [
+            ax.scatter([], [], color=own["color"], marker="h", s=60, label=name)
+            for own, name in zip(looks, labels.names, strict=True)
+        ]
+        self._add_legend(labels, y_name, handles=handles)
 
     def _draw_outside(self, edge: np.ndarray) -> None:
         self.ax_.scatter(
@@ -295,9 +314,19 @@ class LatentSpaceDisplay:
         if name is not None:
             self.colorbar_.set_label(name)
 
-    def _add_legend(self, n_classes: int, title: str | None, **settings: Any) -> None:
+    def _name_dates(self, labels: Labels) -> None:
+        if labels.is_date:
+            from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+            locator = AutoDateLocator()
+            axis = self.colorbar_.ax.yaxis
+            axis.set_major_locator(locator)
+            axis.set_major_formatter(ConciseDateFormatter(locator))
+
+    def _add_legend(self, labels: Labels, title: str | None, *, handles: list[Any], **settings: Any) -> None:
         place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
-        self.ax_.legend(**place, ncols=1 + (n_classes > 20), title=title, **settings)
+        names = [shorten(name, MOST_OF_A_NAME) for name in labels.names]
+        self.ax_.legend(handles, names, **place, title=title, **settings)
 
 
 def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
@@ -334,25 +363,11 @@ def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | Non
     return LatentSpaceDisplay.from_predictions(codes, labels, method="components", ax=ax).ax_
 
 
-def _read_labels(y: ArrayLike) -> np.ndarray:
-    """Return labels of one type, which can be sorted; what is missing is a label of its own."""
-    labels = np.asarray(y)
-    if labels.dtype == object:
-        labels = np.array([GAP if is_gap(label) else str(label) for label in labels.tolist()])
-    return labels
-
-
-def _is_quantity(labels: np.ndarray) -> bool:
-    return labels.dtype.kind in "iuf" and len(np.unique(labels)) > _MOST_CLASSES
-
-
-def _color(position: int) -> str:
-    return COLORS[position % len(COLORS)]
-
-
-def _marker(position: int) -> str:
-    """Return another marker once the colours are used up."""
-    return _MARKERS[position // len(COLORS) % len(_MARKERS)]
+def _look_of(place: int, labels: Labels) -> dict[str, Any]:
+    """Return colour and marker of a class: another marker once the colours are used up."""
+    if place >= labels.n_classes:
+        return _UNKNOWN if labels.names[place] == "missing" else {"color": GREY, "marker": "."}
+    return {"color": COLORS[place % len(COLORS)], "marker": ("o" + MARKERS)[place // len(COLORS)]}
 
 
 def _commonest(codes: Any) -> int:

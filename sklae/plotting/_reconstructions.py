@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklae._tables.annotations import TableLike
+from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._cells import OTHER_LEVEL, draw_cells
+from sklae.plotting._codes import pictures_in
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import ReadTables, first_rows, last_step, read_tables, scale_of, shape_of
 
@@ -94,6 +95,7 @@ class ReconstructionDisplay:
         corrupted: TableLike | None = None,
         shape: Sequence[int] | None = None,
         n_samples: int = 10,
+        condition: ConditionLike | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Self:
@@ -111,6 +113,8 @@ class ReconstructionDisplay:
             Of rows that are pictures: height and width, and channels as `image_grid` takes them. None: a table.
         n_samples : int, default=10
             How many rows to draw at most.
+        condition : frame, mapping, array-like or scalar, default=None
+            Values of the ``condition_features`` to decode with. None: the rows' own.
         ax : matplotlib.axes.Axes or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -138,7 +142,9 @@ class ReconstructionDisplay:
             raise ValueError(f"Got n_samples={n_samples!r}; expected a whole number, 1 or more.")
         last, seen = last_step(estimator, first_rows(X, n_samples), "reconstruct")
         damaged = None if corrupted is None else last_step(estimator, first_rows(corrupted, n_samples))[1]
-        rebuilt = last.reconstruct(seen if damaged is None else damaged)
+        given = {} if condition is None else {"condition": condition}
+        rebuilt = last.reconstruct(seen if damaged is None else damaged, **given)
+        seen, damaged, rebuilt = (pictures_in(last, rows, shape) for rows in (seen, damaged, rebuilt))
         return cls(seen, rebuilt, corrupted=damaged, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     @classmethod

@@ -245,7 +245,8 @@ class OutlierScoreDisplay:
             _make_logarithmic(ax.set_yscale, ax.yaxis, values)
         ax.set(xlabel="row", ylabel="anomaly (minus the score)" if is_skewed else "score")
         self.line_ = ax.axhline(threshold, color=GREY, linestyle="--", label="threshold")
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        mark_size = max(1.0, (16.0 / size) ** 0.5)
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=mark_size)
 
     def _known_label(self) -> str:
         assert self.y is not None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._axes import axes_grid
 from sklae.plotting._cells import OTHER_LEVEL, cell_size, draw_cells
-from sklae.plotting._codes import MIDDLE, codes_of, decode
+from sklae.plotting._codes import MIDDLE, codes_of, condition_for, decode, pictures_in
 from sklae.plotting._images import picture_lines
 from sklae.plotting._tables import ReadTables, last_step, read_tables, scale_of, shape_of, short
 
@@ -109,7 +109,7 @@ class TraversalDisplay:
         shape : tuple of two or three int, default=None
             Of rows that are pictures: height and width, and channels as `image_grid` takes them. None: a table.
         condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features``; needed where there are any.
+            Values of the ``condition_features`` to decode with. None: those of the first row.
         ax : matplotlib.axes.Axes, sequence of them or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -138,6 +138,7 @@ class TraversalDisplay:
             raise ValueError(f"Got X of shape {shape_of(X)}; expected at least one row. Pass one or more.")
         last, seen = last_step(estimator, X, "inverse_transform", "transform", *(["sample"] if n_rows == 1 else []))
         own = np.asarray(last.transform(seen[:1]))
+        condition = condition_for(last, seen[:1], condition)
         codes = codes_of(last, seen if n_rows > 1 else None, condition)
         if components is None:
             components = np.argsort(-codes.std(axis=0), kind="stable")[:8].tolist()
@@ -152,7 +153,7 @@ class TraversalDisplay:
         moved = np.repeat(own, len(chosen) * len(values), axis=0)
         for place, component in enumerate(chosen):
             moved[place * len(values) : (place + 1) * len(values), component] = values
-        rows = decode(last, moved, condition)
+        rows = pictures_in(last, decode(last, moved, condition), shape)
         return cls(rows, values, chosen, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     def plot(
@@ -274,7 +275,7 @@ class InterpolationDisplay:
         shape : tuple of two or three int, default=None
             Of rows that are pictures: height and width, and channels as `image_grid` takes them. None: a table.
         condition : frame, mapping, array-like or scalar, default=None
-            Values of the ``condition_features`` to decode with.
+            Values of the ``condition_features`` to decode with. None: those of the pairs, if both ends have the same.
         ax : matplotlib.axes.Axes, sequence of them or None, default=None
             Where to draw; None makes a new figure.
         **kwargs
@@ -300,7 +301,7 @@ class InterpolationDisplay:
         """
         last, start = last_step(estimator, a, "interpolate")
         end = last_step(estimator, b)[1]
-        rows = last.interpolate(start, end, n_steps, method=method, condition=condition)
+        rows = pictures_in(last, last.interpolate(start, end, n_steps, method=method, condition=condition), shape)
         return cls(rows, n_steps, shape=shape, scale=scale_of(last)).plot(ax, **kwargs)
 
     def plot(

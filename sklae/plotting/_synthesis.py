@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sklae._tables.annotations import CategoricalFeatures, ConditionLike, FeaturesLike, TableLike
+from sklae._tables.frames import rows_of
 from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting._axes import BLUE, ORANGE, add_legend, axes_grid, tidy
-from sklae.plotting._cells import shorten
+from sklae.plotting._cells import shorten, shorten_names
+from sklae.plotting._codes import condition_for
 from sklae.plotting._distributions import PANEL, check_features, draw_distributions
-from sklae.plotting._tables import ReadTables, last_step, read_tables, shape_of
+from sklae.plotting._tables import ReadTables, generator_for, last_step, read_tables, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +27,8 @@ __all__ = ["SynthesisDisplay"]
 
 _KINDS = ("columns", "pairs")
 _MOST_DOTS, _MOST_LEVELS = 1_000, 8
+# Of pairs: what is seen, and as far again, where a few values far out would leave no room.
+_MIDDLE = (0.02, 0.98)
 # How far dots of levels and of whole numbers are spread, of the distance of two.
 _JITTER = 0.3
 
@@ -103,9 +107,9 @@ class SynthesisDisplay:
         X : array-like or frame of shape (n_samples, n_features)
             Real rows; best such that the model was not fitted to.
         n_samples : int, default=None
-            How many rows to draw (for each condition); None: as many as there are real ones, at most 10,000.
+            How many rows to draw (for each given condition); None: as many as there are real ones, at most 10,000.
         condition : frame, mapping, array-like or scalar, default=None
-            As ``sample`` has it.
+            As ``sample`` has it. None: of a model with ``condition_features`` those of real rows, one draw for each.
         categorical_features : "from_dtype" or list of names or positions, default="from_dtype"
             As the class has it.
         kind : {"columns", "pairs"}, default="columns"
@@ -141,6 +145,11 @@ class SynthesisDisplay:
         """
         last, seen = last_step(estimator, X, "sample")
         n_samples = min(np.shape(seen)[0], 10_000) if n_samples is None else n_samples
+        random_state = generator_for(random_state)
+        if condition is None and getattr(last, "condition_features", None) is not None:
+            n_rows = np.shape(seen)[0]
+            own = np.resize(random_state.permutation(n_rows), n_samples)  # more draws than rows: some serve twice
+            condition, n_samples = condition_for(last, rows_of(seen, own, n_rows), None), 1
         given = {} if condition is None else {"condition": condition}
         synthetic = last.sample(n_samples, random_state=random_state, **given)
         display = cls(seen, synthetic, categorical_features=categorical_features)
@@ -247,11 +256,22 @@ class SynthesisDisplay:
             both = np.concatenate(parts)
             order = rng.permutation(len(both))  # neither covers the other
             x, y = (_spread(both[order, k], k in tables.levels, rng) for k in (i, j))
+            x, y, n_outside = _tamed(x, y, self._range(tables, i), self._range(tables, j))
             panel.scatter(x, y, s=6, alpha=0.6, linewidths=0, c=colors[order], rasterized=True)
             for k, axis in ((i, panel.xaxis), (j, panel.yaxis)):
                 _label_axis(axis, tables, k)
-            panel.set_title(f"association {together[i, j]:.2f} apart", fontsize="medium")
+            note = f", {n_outside:,} at the edge" * bool(n_outside)
+            panel.set_title(f"association {together[i, j]:.2f} apart{note}", fontsize="small" if note else "medium")
             tidy(panel)
+
+    @staticmethod
+    def _range(tables: ReadTables, column: int) -> tuple[float, float]:
+        """Return where a column is drawn: the middle of both tables' values, and as far again on either side."""
+        both = np.concatenate([values[:, column] for values in tables.values])
+        if column in tables.levels or np.isnan(both).all():
+            return -np.inf, np.inf
+        low, high = np.nanquantile(both, _MIDDLE)
+        return (low - (high - low), high + (high - low)) if low < high else (-np.inf, np.inf)
 
     def _associations(self, tables: ReadTables, chosen: Sequence[int]) -> dict[tuple[int, int], float]:
         found = association_distances(self.real, self.synthetic, categorical_features=self.categorical_features)
@@ -271,6 +291,14 @@ class SynthesisDisplay:
         add_legend(self.axes_, handles, is_own=is_own)
 
 
+def _tamed(
+    x: np.ndarray, y: np.ndarray, x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return positions, those far out at the edge, and how many these are: a few would leave no room for the rest."""
+    inside_x, inside_y = np.clip(x, *x_range), np.clip(y, *y_range)
+    return inside_x, inside_y, int(((inside_x < x) | (inside_x > x) | (inside_y < y) | (inside_y > y)).sum())
+
+
 def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) -> np.ndarray:
     """Return values, those that lie on top of each other a little apart."""
     there = values[~np.isnan(values)]
@@ -279,7 +307,7 @@ def _spread(values: np.ndarray, has_levels: bool, rng: np.random.RandomState) ->
 
 
 def _label_axis(axis: Any, tables: ReadTables, column: int) -> None:
-    levels, name = tables.levels.get(column), shorten(tables.names[column], 24)
+    levels, name = tables.levels.get(column), shorten_names(tables.names, 24)[column]
     if levels and len(levels) > _MOST_LEVELS:
         axis.set_ticks([])
         name += f" ({len(levels)} levels)"

@@ -23,6 +23,7 @@ __all__ = [
     "gaps_of",
     "generator_for",
     "last_step",
+    "numbers_of",
     "quote",
     "read_tables",
     "scale_of",
@@ -121,14 +122,27 @@ def gaps_of(X: Any, missing_values: Any = np.nan) -> np.ndarray:
 
 def cell_texts(X: Any) -> list[list[str]]:
     """Return the cells of a (short) table as text, row by row."""
+    return [[_cell_text(value) for value in row] for row in _cells_of(X)]
+
+
+def numbers_of(X: Any) -> list[list[float]]:
+    """Return the numbers of a (short) table, row by row; NaN for gaps and what are no numbers."""
+    return [[float(value) if _is_number(value) else np.nan for value in row] for row in _cells_of(X)]
+
+
+def _cells_of(X: Any) -> list[tuple]:
     columns = [values_of(X, i) for i in range(len(X.columns))] if is_frame(X) else list(as_cells(X).T)
-    return [[_cell_text(value) for value in row] for row in zip(*columns, strict=True)]
+    return list(zip(*columns, strict=True))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) and not is_gap(value)
 
 
 def _cell_text(value: Any) -> str:
     if is_gap(value):
         return GAP
-    return quote(float(value)) if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) else str(value)
+    return quote(float(value)) if _is_number(value) else str(value)
 
 
 def quote(value: float) -> str:

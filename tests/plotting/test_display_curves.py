@@ -56,14 +56,34 @@ def test_several_models_can_be_told_apart(vae, ae):
     display = LossCurveDisplay.from_estimator({"small": ae, "large": vae})
     assert len(display.axes_) == 1
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels[:2] == ["small: training", "large: training"]
-    assert labels[2].startswith("large: validation")
+    assert labels[0] == "small"
+    assert labels[1] in ("large", "large (kept: the start)")
+    assert labels[2:4] == ["training rows", "validation rows"]
     lines = display.lines_
     assert lines["small", "train_loss"].get_color() != lines["large", "train_loss"].get_color()
     assert lines["large", "train_loss"].get_color() == lines["large", "valid_loss"].get_color()
     assert lines["large", "train_loss"].get_linestyle() != lines["large", "valid_loss"].get_linestyle()
     np.testing.assert_array_equal(lines["small", "train_loss"].get_ydata(), ae.loss_curve_)
     assert sorted(LossCurveDisplay.from_estimator([ae, vae]).histories) == ["model 0", "model 1"]
+
+
+def test_the_legend_names_every_model_also_where_it_has_no_such_curve():
+    """Names stand for colours and styles for kinds of rows, beside the curves and not over them."""
+    histories = {f"m{i}": {"train_loss": [3.0, 2.0 - i / 9], "valid_loss": [3.0, 2.5]} for i in range(12)}
+    histories["m0"]["train_kl"] = [1.0, 2.0]
+    display = LossCurveDisplay(histories, best_epochs={"m0": 2, "m1": 0}).plot(terms=["kl", "loss"])
+    assert display.axes_[0].get_legend() is None
+    (legend,) = display.figure_.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels[:3] == ["m0", "m1 (kept: the start)", "m2"]
+    assert labels[12:] == ["training rows", "validation rows", "best epoch"]
+    looks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()[:12]]
+    drawn = [display.lines_[name, "train_loss"] for name in histories]
+    assert looks == [(line.get_color(), line.get_marker()) for line in drawn]
+    assert len(set(looks)) == 12
+    assert [line.get_linestyle() for line in legend.get_lines()[12:14]] == ["-", "--"]
+    given = plt.subplots()[1]
+    assert len(LossCurveDisplay(histories).plot(given).ax_.get_legend().get_texts()) == 14
 
 
 def test_unknown_terms_are_refused(vae, ae):

@@ -132,12 +132,51 @@ def test_colours_of_many_classes_come_with_other_marks():
     assert len(looks) == 14
 
 
-def test_labels_may_be_missing():
-    labels = np.array(["b", None, "a"], dtype=object)[np.arange(300) % 3]
-    display = LatentSpaceDisplay(CODES[:, :2], labels).plot(y_name="kind")
-    legend = display.ax_.get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["-", "a", "b"]
-    assert legend.get_title().get_text() == "kind"
+def _named(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["b", None, "a"], ["a", "b", "missing"]),
+        ([10.0, np.nan, 2.0], ["2", "10", "missing"]),
+        ([10, pd.NA, 2], ["2", "10", "missing"]),
+        ([True, None, False], ["False", "True", "missing"]),
+        ([True, True, False], ["False", "True"]),
+    ],
+)
+def test_labels_may_be_missing(values, names):
+    for kind in ("scatter", "hexbin"):
+        labels = np.array(values, dtype=object)[np.arange(300) % 3]
+        display = LatentSpaceDisplay(CODES[:, :2], labels).plot(y_name="kind", kind=kind)
+        assert _named(display) == names
+        assert display.ax_.get_legend().get_title().get_text() == "kind"
+    display.plot(kind="scatter")
+    assert sum(len(dots.get_offsets()) for dots in display.ax_.collections) == 300
+
+
+def test_many_classes_leave_some_without_a_colour_of_their_own():
+    labels = np.where(np.arange(300) < 30, np.arange(300), np.arange(300) % 18).astype(str)
+    names = _named(LatentSpaceDisplay(CODES[:, :2], labels).plot())
+    assert len(names) == 21
+    assert names[-1] == "10 others"
+
+
+def test_quantities_may_be_missing_and_dates():
+    positions = CODES[:, :2]
+    weights = np.where(np.arange(300) % 3, np.arange(300.0), np.nan)
+    display = LatentSpaceDisplay(positions, weights).plot(y_name="weight")
+    assert _named(display) == ["missing"]
+    assert sum(len(dots.get_offsets()) for dots in display.ax_.collections) == 300
+    hexagons = LatentSpaceDisplay(positions, weights).plot(kind="hexbin", y_name="weight")
+    assert hexagons.colorbar_.ax.get_ylabel() == "mean of weight (100 rows without)"
+    days = pd.date_range("2024-01-01", periods=300, tz="UTC")
+    for labels in (days, days.tz_localize(None), [None, *days[1:]]):
+        display = LatentSpaceDisplay(positions, labels).plot()
+        display.figure_.draw_without_rendering()
+        ticks = [text.get_text() for text in display.colorbar_.ax.get_yticklabels()]
+        assert {"2024", "Jul"} & set(ticks)
 
 
 @pytest.mark.parametrize(
