@@ -22,6 +22,10 @@ NAMES = ("fit", "epoch")
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
 
 
+def score(estimator, X, y):
+    return {"score": estimator.score(X)}
+
+
 class Record:
     """Writes down what it is told; propagated as scikit-learn's bar is."""
 
@@ -153,7 +157,7 @@ def test_callbacks_of_scikit_learn_are_no_parameter(tmp_path):
 
 
 def test_scores_of_a_monitor():
-    monitor = callback.ScoringMonitor(scoring=lambda estimator, X, y: {"score": estimator.score(X)})
+    monitor = callback.ScoringMonitor(scoring=score)
     model = AutoencoderTransformer(2, **SMALL).set_callbacks(monitor).fit(X, X)
     scores = {name: [row["score"] for row in monitor.get_logs().data if row["task_name"] == name] for name in NAMES}
     assert len(scores["epoch"]) == 3
