@@ -215,7 +215,8 @@ class AEImputer(TransformerMixin, Estimator):
         KeyboardInterrupt
             If the fit was interrupted. The imputer is then as it was before the call.
         """
-        n_parts = self.linear_start * 2 + (self.autoencoder is not None) + (self._n_draws() > 0)
+        has_networks = self.autoencoder is not None or not self.linear_start
+        n_parts = 2 * bool(self.linear_start) + has_networks + (self._n_draws() > 0)
         with atomic(self), tensors_on_cpu(), fit_task(self, n_parts, X, y, sample_weight):
             self._check_parameters()
             X = what_fits(X, self)

@@ -92,7 +92,7 @@ class ImputationModels:
         visible, truth = self._apart(cells, held_out)
         own = weights_of(rows, weights)
         candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state), own)
-        found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
+        found = list(progress(candidates, "mixtures of normals", verbose=self._verbose, of_fit=True))
         models, expected = [model for model, _ in found], [filled for _, filled in found]
         names = [model.name for model in models]
         judged = rows[~np.isnan(truth[rows]).all(axis=1)]
@@ -106,7 +106,7 @@ class ImputationModels:
         self.account = self.stack.account
         refit = _Refit(space, cells[rows], own)
         used = [models[i] for i in self.stack.used.tolist() if i < len(models)]
-        self.candidates = [refit(model) for model in progress(used, "models of all cells", verbose=self._verbose)]
+        self.candidates = [refit(model) for model in progress(used, "refit", verbose=self._verbose, of_fit=True)]
         if not n_draws:
             weights = self.stack.weights.mean(axis=0)[: len(self.candidates)]
             self.draws.believe(self.candidates or [refit(models[0])], weights if len(weights) else np.ones(1))

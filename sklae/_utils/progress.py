@@ -75,16 +75,14 @@ class Bar:
 
 
 def progress(
-    steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None, n_steps: int | None = None
+    steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None, of_fit: bool = False
 ) -> Iterable[T]:
-    """Return steps, with a bar where ``verbose``; callbacks of scikit-learn are told of those of a fit, too.
+    """Return steps, with a bar where ``verbose``; with a total they are parts of as many, a part with a length.
 
-    With a ``total`` steps are parts of as many, a part with a length. ``n_steps``: how many there are at most, where
-    steps have no length.
+    Where they are those ``of_fit``, callbacks of scikit-learn are told of them, too.
     """
-    if total is None and isinstance(steps, Sized):
-        n_steps = len(steps)
-    if current_task() is not None:
+    n_steps = len(steps) if total is None and isinstance(steps, Sized) else None
+    if of_fit and current_task() is not None:
         steps = _as_parts(steps, task, n_steps)
     return _told(steps, task, n_steps, total) if verbose else steps
 

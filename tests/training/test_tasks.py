@@ -141,6 +141,14 @@ def test_an_imputer_tells_of_its_models():
     assert record.n("end", "AutoencoderTransformer", "epoch") == 3
 
 
+def test_an_imputer_without_mixtures_tells_of_its_autoencoder():
+    record = Record()
+    imputer = AEImputer(AutoencoderTransformer(2, **SMALL), linear_start=False, random_state=0)
+    imputer.set_callbacks(record).fit(GAPPY)
+    record.check()
+    assert record.n("begin", "AEImputer", "fit", 1) == 1
+
+
 def test_callbacks_of_scikit_learn_are_no_parameter(tmp_path):
     record = Record()
     model = AutoencoderTransformer(2, **SMALL).set_callbacks(record)
