@@ -215,8 +215,9 @@ class AEImputer(TransformerMixin, Estimator):
         KeyboardInterrupt
             If the fit was interrupted. The imputer is then as it was before the call.
         """
-        has_networks = self.autoencoder is not None or not self.linear_start
-        n_parts = 2 * bool(self.linear_start) + has_networks + (self._n_draws() > 0)
+        n_parts = (
+            2 * self.linear_start + (self.autoencoder is not None or not self.linear_start) + (self._n_draws() > 0)
+        )
         with atomic(self), tensors_on_cpu(), fit_task(self, n_parts, X, y, sample_weight):
             self._check_parameters()
             X = what_fits(X, self)
