@@ -215,10 +215,8 @@ class AEImputer(TransformerMixin, Estimator):
         KeyboardInterrupt
             If the fit was interrupted. The imputer is then as it was before the call.
         """
-        n_parts = (
-            2 * self.linear_start + (self.autoencoder is not None or not self.linear_start) + (self._n_draws() > 0)
-        )
-        with atomic(self), tensors_on_cpu(), fit_task(self, n_parts, X, y, sample_weight):
+        n_parts = 2 * self.linear_start + (self.autoencoder is not None) + (self._n_draws() > 0)
+        with atomic(self), tensors_on_cpu(), fit_task(self, max(n_parts, 1), X, y, sample_weight):
             self._check_parameters()
             X = what_fits(X, self)
             counts = RowWeights.read(sample_weight, X)

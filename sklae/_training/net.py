@@ -187,8 +187,7 @@ class AutoencoderNet(Saved, LeanLoop):
             If the loss turns non-finite.
         """
         self._n_epochs = epochs
-        settings = {"n_copies": n_copies, "interrupts": interrupts, "task": current_task()}
-        with self.run(dataset, dataset_valid, **settings):
+        with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts, task=current_task()):
             try:
                 if start_counts and self.monitor.validate:
                     self.monitor.look_at_start(self, self.losses_of(dataset_valid, n_copies))
