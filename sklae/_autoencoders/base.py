@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 
 from sklae._autoencoders.code_density import AGGREGATES, draw_codes
 from sklae._autoencoders.parts import Parts
@@ -25,9 +24,8 @@ from sklae._training.optimizers import SOLVERS
 from sklae._utils.atomic import atomic
 from sklae._utils.callers import called_by_user
 from sklae._utils.compat import HasMethods, Interval, Options, StrOptions, available_if, fit_context
-from sklae._utils.component import NestedParameters, choices
-from sklae._utils.documented import Documented
-from sklae._utils.persistent import Persistent
+from sklae._utils.component import choices
+from sklae._utils.estimator import Estimator
 from sklae._utils.processes import current_job
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
@@ -42,7 +40,7 @@ from sklae.sources._taken import as_source, what_fits
 __all__ = ["BaseAutoencoder"]
 
 
-class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstimator):
+class BaseAutoencoder(Verbs, Estimator):
     """Everything but the verbs that differ between a plain and a variational autoencoder."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -143,7 +141,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
             If the fit was interrupted later than that, by a program that called it itself; the best weights so far
             stay.
         """
-        keeps, training = called_by_user() and current_job() is None, Training(self)
+        keeps, training = called_by_user() and current_job() is None, Training(self, shown=(X, y, sample_weight))
         with atomic(self, training.undo), tensors_on_cpu():
             X, X_val = as_source(X), what_fits(X_val, self, "X_val")
             counts = RowWeights.read(sample_weight, X)
@@ -223,7 +221,7 @@ class BaseAutoencoder(Verbs, NestedParameters, Persistent, Documented, BaseEstim
         UserWarning
             For levels that the first call did not know.
         """
-        training = Training(self, is_whole=False)
+        training = Training(self, is_whole=False, shown=(X, y, sample_weight))
         with atomic(self, training.undo), tensors_on_cpu():
             self.__dict__.pop("code_density_", None)  # of codes as they were
             X = as_source(X)

@@ -31,6 +31,7 @@ from sklae._training.net_params import check_net_params
 from sklae._training.state import TrainingState
 from sklae._utils.processes import agreed
 from sklae._utils.random import draw_seed, random_state_for, some_rows
+from sklae._utils.tasks import fit_task
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import warn
 from sklae.exceptions import InterruptedFitWarning
@@ -53,11 +54,14 @@ class Training:
         With valid parameters.
     is_whole : bool, default=True
         Whether this run is all there is, or (in `partial_fit`) one of many.
+    shown : tuple, default=()
+        X, y and sample_weight as they were passed, as far as they are to be shown to callbacks of scikit-learn.
     """
 
-    def __init__(self, estimator: Any, *, is_whole: bool = True):
+    def __init__(self, estimator: Any, *, is_whole: bool = True, shown: tuple[Any, ...] = ()):
         self.estimator = estimator
         self.is_whole = is_whole
+        self._shown = shown
         self._before: TrainingState | None = None
 
     @property
@@ -142,7 +146,8 @@ class Training:
         start_counts = net.started_ or len(net.history) > 0
         first_loss = math.inf
         holding = net.criterion_.holding(net.module_, rows.train.sample, net.noise_)
-        with explain_memory(estimator, net), torch_settings(n_threads=1, gradients=True), holding:
+        told = fit_task(estimator, self.n_epochs(rows), *self._shown)
+        with told, explain_memory(estimator, net), torch_settings(n_threads=1, gradients=True), holding:
             watched = None
             if self.is_whole:
                 watched = rows.train.head(_WATCHED)

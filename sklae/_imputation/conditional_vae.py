@@ -18,6 +18,7 @@ from sklae._tables.indicators import Cells, Space
 from sklae._tables.weights import weights_of
 from sklae._utils.quasi_random import antithetic_draws
 from sklae._utils.random import resampled, some_rows
+from sklae._utils.tasks import part
 from sklae.likelihoods import Gaussian, Mixed
 from sklae.networks import MLP
 
@@ -126,7 +127,9 @@ class ConditionalModel:
                 held_out = None
                 vae.set_params(early_stopping=False)
         training = Training(vae)
-        training.run(training.start(FitInput(pairs, held_out, columns=self.columns, weights=own)))
+        pairs_to_fit = training.start(FitInput(pairs, held_out, columns=self.columns, weights=own))
+        with part("train", of=vae):
+            training.run(pairs_to_fit)
         self.autoencoder = vae
         return self
 
@@ -206,7 +209,9 @@ class GivenModel:
     def fit(self, table: np.ndarray, weights: np.ndarray | None = None) -> GivenModel:
         """Train on rows with gaps, each as much as it counts."""
         training = Training(self.autoencoder)
-        training.run(training.start(FitInput(table, columns=self.columns.of_codes(), weights=weights)))
+        rows = training.start(FitInput(table, columns=self.columns.of_codes(), weights=weights))
+        with part("train the autoencoder", of=self.autoencoder):
+            training.run(rows)
         return self
 
     def expect(self, table: np.ndarray) -> np.ndarray:

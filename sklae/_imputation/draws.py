@@ -97,7 +97,7 @@ class Draws:
         """
         everything = SeenRows(cells, weights)
         chosen = rng.choice(len(self.candidates), size=n_draws, p=self.chances)
-        for i in progress(chosen.tolist(), "models to draw from", verbose=verbose):
+        for i in progress(chosen.tolist(), "models to draw from", verbose=verbose, of_fit=True):
             times = rng.exponential(size=len(cells))
             times *= len(cells) / times.sum()
             one = self.candidates[i]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,11 +32,10 @@ from sklae._utils.compat import (
     validate_params,
     wrap_transformed,
 )
-from sklae._utils.component import NestedParameters
-from sklae._utils.documented import Documented
-from sklae._utils.persistent import Persistent
+from sklae._utils.estimator import Estimator
 from sklae._utils.processes import agreed
 from sklae._utils.random import random_state_for
+from sklae._utils.tasks import fit_task
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.sources._taken import in_chunks, what_fits
@@ -44,7 +43,7 @@ from sklae.sources._taken import in_chunks, what_fits
 __all__ = ["AEImputer"]
 
 
-class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, BaseEstimator):
+class AEImputer(TransformerMixin, Estimator):
     """Imputer: fills missing cells with what is expected there, given the row's other cells.
 
     By default no autoencoder does the work, but mixtures of normal distributions, fitted around the gaps by expectation
@@ -218,7 +217,8 @@ class AEImputer(TransformerMixin, NestedParameters, Persistent, Documented, Base
         DivergenceError, KeyboardInterrupt
             If the loss turns non-finite, or the fit was interrupted. The imputer is then as it was before the call.
         """
-        with atomic(self), tensors_on_cpu():
+        n_parts = 2 * self.linear_start + (self.autoencoder is not None) + (self._n_draws() > 0)
+        with atomic(self), tensors_on_cpu(), fit_task(self, max(n_parts, 1), X, y, sample_weight):
             self._check_parameters()
             X = what_fits(X, self)
             counts = RowWeights.read(sample_weight, X)

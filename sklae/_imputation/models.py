@@ -22,6 +22,7 @@ from sklae._tables.indicators import Space
 from sklae._tables.weights import weights_of
 from sklae._utils.progress import progress
 from sklae._utils.random import draw_seed, some_rows
+from sklae._utils.tasks import part
 from sklae._utils.warnings import told_once
 
 __all__ = ["ImputationModels"]
@@ -91,7 +92,7 @@ class ImputationModels:
         visible, truth = self._apart(cells, held_out)
         own = weights_of(rows, weights)
         candidates = fit_candidates(space.cells, visible[rows], truth[rows], draw_seed(random_state), own)
-        found = list(progress(candidates, "mixtures of normals", verbose=self._verbose))
+        found = list(progress(candidates, "mixtures of normals", verbose=self._verbose, of_fit=True))
         models, expected = [model for model, _ in found], [filled for _, filled in found]
         names = [model.name for model in models]
         judged = rows[~np.isnan(truth[rows]).all(axis=1)]
@@ -104,7 +105,8 @@ class ImputationModels:
         self.stack.fit(truth[judged], expected, columns.labels().astype(str).tolist(), names, of_judged)
         self.account = self.stack.account
         refit = _Refit(space, cells[rows], own)
-        self.candidates = [refit(models[i]) for i in self.stack.used.tolist() if i < len(models)]
+        used = [models[i] for i in self.stack.used.tolist() if i < len(models)]
+        self.candidates = [refit(model) for model in progress(used, "refit", verbose=self._verbose, of_fit=True)]
         if not n_draws:
             weights = self.stack.weights.mean(axis=0)[: len(self.candidates)]
             self.draws.believe(self.candidates or [refit(models[0])], weights if len(weights) else np.ones(1))
@@ -149,7 +151,7 @@ class ImputationModels:
         """Fit what the user asked for."""
         if not isinstance(imputer.autoencoder, BaseAutoencoder):
             n_models, width = numbers_for(int((~np.isnan(seen)).sum()))
-            with told_once():
+            with told_once(), part("train autoencoders", n_models):
                 for _ in range(n_models):
                     settings = {"random_state": draw_seed(rng), "verbose": imputer.verbose}
                     network = ConditionalModel(self.space, columns, width, rng, settings)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from sklae._autoencoders.autoencoder import AutoencoderTransformer
 from sklae._autoencoders.base import BaseAutoencoder
@@ -33,12 +33,11 @@ from sklae._tables.validation import check_table
 from sklae._tables.weights import RowWeights, weights_of
 from sklae._utils.atomic import atomic
 from sklae._utils.compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
-from sklae._utils.component import NestedParameters
-from sklae._utils.documented import Documented
-from sklae._utils.persistent import Persistent
+from sklae._utils.estimator import Estimator
 from sklae._utils.processes import agreed
 from sklae._utils.progress import stage
 from sklae._utils.random import draw_seed, random_state_for, resampled, some_rows
+from sklae._utils.tasks import fit_task
 from sklae._utils.torch_settings import tensors_on_cpu
 from sklae._utils.warnings import warn
 from sklae.sources._taken import what_fits
@@ -59,7 +58,7 @@ _MANY_ROWS = 512
 _MOST_ELEMENTS, _LEAST_ROWS = 2**22, 2**10
 
 
-class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, BaseEstimator):
+class AEOutlierDetector(Detection, Estimator):
     """Outlier detector: finds rows that are unlike the others, by several kinds of evidence at once.
 
     A row's anomaly joins how far it is from its nearest neighbours, how improbable it is under a mixture of normal
@@ -258,7 +257,7 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
         DivergenceError, KeyboardInterrupt
             If the loss turns non-finite, or the fit was interrupted. The detector is then as it was before the call.
         """
-        with atomic(self), tensors_on_cpu():
+        with atomic(self), tensors_on_cpu(), fit_task(self, 3, X, y, sample_weight):
             X, X_val = what_fits(X, self), what_fits(X_val, self, "X_val")
             own = None if self.autoencoder is None else self.autoencoder.random_state
             rng = random_state_for(agreed(own if self.random_state is None else self.random_state))
@@ -280,11 +279,11 @@ class AEOutlierDetector(Detection, NestedParameters, Persistent, Documented, Bas
                 table, held_out = everything[rows], everything[kept]
                 weights = weights_of(rows, weights)
             fitted = X if len(rows) == len(everything) else rows_of(frame_of(X), rows, len(everything))
-            with stage(self, "learned the autoencoder"):
+            with stage(self, "the autoencoder", 1):
                 self._fit_autoencoders(fitted, table, columns, rng, weights)
-            with stage(self, "learned what is usual"):
+            with stage(self, "what is usual", self.n_estimators + 1):
                 self._fit_evidence(fitted, table, rows if counts.rows is None else counts.rows[rows], rng, weights)
-            with stage(self, "learned the threshold"):
+            with stage(self, "the threshold"):
                 known = None if held_out is None else np.sort(self._score_table(held_out))
                 scores = self._score_table(everything)
                 if uncounted is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from sklae._tables.weights import weights_of
 from sklae._training.stacked import can_train_together, train_together
 from sklae._utils.compat import validate_params
 from sklae._utils.random import draw_seed, random_state_for
+from sklae._utils.tasks import part
 from sklae._utils.torch_settings import torch_settings
 from sklae._utils.warnings import told_once
 
@@ -70,9 +72,7 @@ def fit_members(
     for other in others:
         other.start_like(members[0], rows)
     with told_once():
-        if not _train_in_one_pass(trainings, [rows] * len(trainings)):
-            for training in trainings:
-                training.run(rows)
+        _train(trainings, [rows] * len(trainings), "train")
         for training in trainings:
             training.fit_code_density(X, weights)
 
@@ -119,24 +119,25 @@ def fit_left_out(
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the member's own fit has warned
-        if not _train_in_one_pass(trainings, rows):
-            for training, part in zip(trainings, rows, strict=True):
-                training.run(part)
+        _train(trainings, rows, "train without each fold")
     return others
 
 
-def _train_in_one_pass(trainings: Sequence[Training], rows: Sequence[TrainingRows]) -> bool:
-    """Train all, each on its rows, in one batched pass; return whether their parts allowed it."""
+def _train(trainings: Sequence[Training], rows: Sequence[TrainingRows], task: str) -> None:
+    """Train all, each on its rows; in one batched pass where their parts allow it."""
     nets = [training.estimator.net_ for training in trainings]
-    plain = all(part.valid is None for part in rows) and trainings[0].estimator.net_params is None
-    if not (plain and can_train_together(nets)):
-        return False
-    with torch_settings(n_threads=1, gradients=True):
+    is_plain = all(own.valid is None for own in rows) and trainings[0].estimator.net_params is None
+    if is_plain and can_train_together(nets):
         epochs = trainings[0].n_epochs(rows[0])
-        train_together(nets, [part.train for part in rows], epochs=epochs)
-    for training, part in zip(trainings, rows, strict=True):
-        training.conclude(part)
-    return True
+        with part(task, epochs), torch_settings(n_threads=1, gradients=True):
+            train_together(nets, [own.train for own in rows], epochs=epochs)
+        for training, own in zip(trainings, rows, strict=True):
+            training.conclude(own)
+    else:
+        with part(task, len(trainings)) if len(trainings) > 1 else nullcontext():
+            for training, own in zip(trainings, rows, strict=True):
+                with part(task, of=training.estimator):
+                    training.run(own)
 
 
 # Residuals of a column count in units of at least this share of its standard deviation (of its magnitude,

@@ -21,6 +21,7 @@ from torch import nn
 
 from sklae._saving.known import Known, name_of
 from sklae._tables.schema import plain_timestamp
+from sklae._utils.persistent import OF_CALLBACKS
 
 __all__ = ["BUILTINS", "Encoder"]
 
@@ -186,7 +187,8 @@ class Encoder:
                 or not (each == _MODULE[key] if isinstance(each, (dict, set, bool)) else each is None)
             }
         if isinstance(value, BaseEstimator):
-            return BaseEstimator.__getstate__(value)
+            state = BaseEstimator.__getstate__(value)
+            return {key: each for key, each in state.items() if key not in OF_CALLBACKS}
         if not _is_plain_class(type(value)):
             raise self._refusal(value, path)
         state = value.__getstate__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,20 @@ from skorch.callbacks.scoring import ScoringBase
 
 from sklae._training.batches import n_batches
 from sklae._training.state import clone_tensors, load_tensors
+from sklae._utils.processes import current_job
 from sklae._utils.progress import Bar
+from sklae._utils.tasks import Task
 
-__all__ = ["Callback", "EpochClock", "Monitor", "StepSchedule", "StopTraining", "scores_validation_rows"]
+__all__ = [
+    "Callback",
+    "EpochBar",
+    "EpochClock",
+    "EpochTasks",
+    "Monitor",
+    "StepSchedule",
+    "StopTraining",
+    "scores_validation_rows",
+]
 
 
 # Gains further out than this, in median deviations from their median, count as if they were no further.
@@ -218,6 +230,33 @@ class EpochBar(Callback):
         if self.bar is not None:
             self.bar.close()
         self.bar = None
+
+
+class EpochTasks(Callback):
+    """Tells of each epoch as a part of a fit, and stops where a callback of scikit-learn's wants no further one.
+
+    Parameters
+    ----------
+    task : Task
+        The fit, or what trains the net in it.
+    """
+
+    def __init__(self, task: Task):
+        self.task = task
+        self._epoch: Task | None = None
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kw: Any) -> None:
+        self._epoch = self.task.part("epoch")
+        self._epoch.begin()
+
+    def on_epoch_end(self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        def fitted() -> dict[str, Any] | None:
+            # a copy: what a callback does with the estimator must not change how training goes on
+            return {"net_": copy.deepcopy(net)} if getattr(self.task.estimator, "net_", None) is net else None
+
+        # processes that train together would not agree on an end that one alone knows of
+        if self._epoch is not None and self._epoch.end(fitted) and current_job() is None:
+            raise StopTraining
 
 
 def _losses(epoch: dict[str, Any]) -> dict[str, float]:

@@ -14,11 +14,12 @@ from skorch.utils import TeeGenerator
 
 from sklae._model.module import Output
 from sklae._training.batches import Batch, SeenBatch, as_rows
-from sklae._training.callbacks import StopTraining
+from sklae._training.callbacks import EpochTasks, StopTraining
 from sklae._training.data_parallel import OneProcess
 from sklae._training.interrupts import Interrupts
 from sklae._training.optimizers import clip_gradients
 from sklae._utils.processes import whole_batch
+from sklae._utils.tasks import Task
 from sklae.exceptions import DivergenceError
 
 __all__ = ["LeanLoop", "diverged", "record_terms"]
@@ -43,6 +44,7 @@ class LeanLoop(NeuralNet):
     max_grad_norm: float | None
     _interrupts = Interrupts()
     _processes = OneProcess()
+    _task: Task | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mix-in whose steps leave the terms of the loss out."""
@@ -57,16 +59,24 @@ class LeanLoop(NeuralNet):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks with this hook; one that raises KeyboardInterrupt after an epoch ends training."""
         if method_name == "on_train_begin":
-            self._listeners = {event: [cb for _, cb in self.callbacks_ if _overrides(cb, event)] for event in _EVENTS}
+            callbacks = [*(callback for _, callback in self.callbacks_), *self._callbacks_of_run()]
+            self._listeners = {event: [each for each in callbacks if _overrides(each, event)] for event in _EVENTS}
         getattr(self, method_name)(self, **cb_kwargs)
-        try:
-            for callback in self.listeners(method_name):
+        stopped = None
+        for callback in self.listeners(method_name):
+            try:
                 with _explained(self, callback):
                     getattr(callback, method_name)(self, **cb_kwargs)
-        except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
-            if method_name == "on_epoch_end" and not self._interrupts.n_signals:
-                raise StopTraining from stop
-            raise
+            except KeyboardInterrupt as stop:  # how skorch's EarlyStopping stops
+                if method_name != "on_epoch_end" or self._interrupts.n_signals:
+                    raise
+                stopped = stop  # all others are to know of the epoch, too
+        if stopped is not None:
+            raise StopTraining from stopped
+
+    def _callbacks_of_run(self) -> list[Callback]:
+        """Return what listens to the run that begins, and to no other."""
+        return [EpochTasks(self._task)] if self._task is not None and self._task.is_heard else []
 
     def listeners(self, method_name: str) -> list[Callback]:
         """Return the callbacks that override a hook."""

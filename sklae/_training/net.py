@@ -23,6 +23,7 @@ from sklae._training.saved import NOT_KEPT, Saved
 from sklae._training.state import all_finite, drop_unfinished_epoch
 from sklae._utils.processes import SharedGenerator, tells
 from sklae._utils.random import generate
+from sklae._utils.tasks import Task, current_task
 
 __all__ = ["AutoencoderNet"]
 
@@ -186,7 +187,7 @@ class AutoencoderNet(Saved, LeanLoop):
             If the loss turns non-finite.
         """
         self._n_epochs = epochs
-        with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts):
+        with self.run(dataset, dataset_valid, n_copies=n_copies, interrupts=interrupts, task=current_task()):
             try:
                 if start_counts and self.monitor.validate:
                     self.monitor.look_at_start(self, self.losses_of(dataset_valid, n_copies))
@@ -202,12 +203,18 @@ class AutoencoderNet(Saved, LeanLoop):
 
     @contextmanager
     def run(
-        self, dataset: Dataset, dataset_valid: Dataset | None = None, *, n_copies: int = 1, interrupts: Interrupts
+        self,
+        dataset: Dataset,
+        dataset_valid: Dataset | None = None,
+        *,
+        interrupts: Interrupts,
+        n_copies: int = 1,
+        task: Task | None = None,
     ) -> Iterator[None]:
-        """Begin and end training around whatever trains."""
+        """Begin and end training around whatever trains; its epochs are parts of a task, where one is given."""
         if not self.initialized_:
             self.initialize()
-        self._interrupts = interrupts
+        self._interrupts, self._task = interrupts, task
         self.train_split = None if dataset_valid is None else predefined_split(dataset_valid)
         try:
             self._processes = processes_for(self)
@@ -225,7 +232,7 @@ class AutoencoderNet(Saved, LeanLoop):
                 if isinstance(callback, EpochBar):
                     callback.close()
             del self._interrupts
-            for name in ("_processes", "_n_epochs"):
+            for name in ("_processes", "_n_epochs", "_task"):
                 self.__dict__.pop(name, None)
             if isinstance(self.noise_, SharedGenerator):
                 self.noise_ = self.noise_.plain()

@@ -10,8 +10,8 @@ from skorch.history import History
 
 __all__ = ["NOT_KEPT", "Saved"]
 
-#: Attributes that are made again when asked for.
-NOT_KEPT = ("_float64", "_listeners", "_valid_noise")
+#: Attributes that are made again when asked for, or are of a run that is going on.
+NOT_KEPT = ("_float64", "_listeners", "_valid_noise", "_interrupts", "_processes", "_n_epochs", "_task")
 _OF_TRAINING = ("optimizer_", "opponent_optimizers_", "callbacks_", "virtual_params_")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
@@ -14,10 +14,12 @@ from torch import nn
 
 from sklae._tables.layout import Rows
 from sklae._training.batches import Batch, EncodedRows, SeenBatch
+from sklae._training.callbacks import StopTraining
 from sklae._training.interrupts import Interrupts
 from sklae._training.loop import record_terms
 from sklae._training.net import AutoencoderNet, diverged
 from sklae._utils.processes import current_job
+from sklae._utils.tasks import current_task
 
 __all__ = ["can_train_together", "train_together"]
 
@@ -64,10 +66,12 @@ def train_together(nets: Sequence[AutoencoderNet], datasets: Sequence[EncodedRow
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         for net, own in zip(nets, datasets, strict=True):
-            stack.enter_context(net.run(own, interrupts=interrupts))
+            task = current_task() if net is nets[-1] else None  # their epochs are one, which ends with the last's
+            stack.enter_context(net.run(own, interrupts=interrupts, task=task))
         module, optimizer = stack.enter_context(_stacked(nets))
-        for _ in range(epochs):
-            _run_epoch(nets, module, optimizer, datasets, interrupts)
+        with suppress(StopTraining):
+            for _ in range(epochs):
+                _run_epoch(nets, module, optimizer, datasets, interrupts)
 
 
 class _StackedLinear(nn.Module):

@@ -12,8 +12,19 @@ from sklearn.utils.validation import _check_feature_names_in as check_feature_na
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _num_samples as num_samples
 
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+    from sklearn.callback._callback_support import callback_management_context as callback_lifetime
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupport:  # type: ignore[no-redef]
+        """Nothing: there are no callbacks."""
+
+    callback_lifetime = None
+
 __all__ = [
     "BaseComposition",
+    "CallbackSupport",
     "HasMethods",
     "Interval",
     "MissingValues",
@@ -21,6 +32,7 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "available_if",
+    "callback_lifetime",
     "check_feature_names_in",
     "check_sample_weight",
     "container_adapter",

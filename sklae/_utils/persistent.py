@@ -9,9 +9,11 @@ from typing import Any
 from sklae._utils.warnings import warn
 from sklae.exceptions import InconsistentVersionWarning
 
-__all__ = ["Persistent", "tell_other_version", "version"]
+__all__ = ["OF_CALLBACKS", "Persistent", "tell_other_version", "version"]
 
 _VERSION = "_sklae_version"
+#: Attributes by which scikit-learn's callbacks are told of fits.
+OF_CALLBACKS = ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx")
 
 
 def version() -> str:
@@ -34,7 +36,10 @@ class Persistent:
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {**_settled(state), _VERSION: version()}
+        # callbacks may hold the estimator itself; the state may be the estimator's own dict
+        told = {name: value for name, value in state.items() if name in OF_CALLBACKS}
+        own = {name: value for name, value in state.items() if name not in OF_CALLBACKS}
+        return {**_settled(own), **told, _VERSION: version()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from sklae._utils.processes import tells
+from sklae._utils.tasks import current_task, part
 
 __all__ = ["Bar", "progress", "stage"]
 
@@ -73,14 +74,34 @@ class Bar:
         print(line, file=sys.stderr, flush=True)
 
 
-def progress(steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None) -> Iterable[T]:
-    """Return steps, with a bar where ``verbose``; with a total they are parts of as many, a part with a length."""
-    return _told(steps, task, total) if verbose else steps
+def progress(
+    steps: Iterable[T], task: str, *, verbose: bool, total: int | None = None, of_fit: bool = False
+) -> Iterable[T]:
+    """Return steps, with a bar where ``verbose``; with a total they are parts of as many, a part with a length.
+
+    Where they are those ``of_fit``, callbacks of scikit-learn are told of them, too.
+    """
+    n_steps = len(steps) if total is None and isinstance(steps, Sized) else None
+    if of_fit and current_task() is not None:
+        steps = _as_parts(steps, task, n_steps)
+    return _told(steps, task, n_steps, total) if verbose else steps
 
 
-def _told(steps: Iterable[T], task: str, total: int | None) -> Iterator[T]:
-    known = len(steps) if total is None and isinstance(steps, Sized) else total
-    bar = Bar(task, known, "it" if total is None else "row")
+def _as_parts(steps: Iterable[T], task: str, n_steps: int | None) -> Iterator[T]:
+    whole = current_task()
+    assert whole is not None
+    own = whole.part(task, n_steps)
+    own.begin()
+    for step in steps:
+        each = own.part("step")
+        each.begin()
+        yield step
+        each.end()
+    own.end()
+
+
+def _told(steps: Iterable[T], task: str, n_steps: int | None, total: int | None) -> Iterator[T]:
+    bar = Bar(task, n_steps if total is None else total, "it" if total is None else "row")
     try:
         for step in steps:
             yield step
@@ -90,9 +111,10 @@ def _told(steps: Iterable[T], task: str, total: int | None) -> Iterator[T]:
 
 
 @contextmanager
-def stage(estimator: Any, done: str) -> Iterator[None]:
-    """Say what was done, and how long it took, where the estimator is verbose."""
+def stage(estimator: Any, what: str, n_parts: int | None = 0) -> Iterator[None]:
+    """Say what was learned, and in what time, where the estimator is verbose; a part of its fit, with so many parts."""
     start = time.perf_counter()
-    yield
+    with part(f"learn {what}", n_parts):
+        yield
     if estimator.verbose and tells():
-        print(f"[{type(estimator).__name__}] {done} in {time.perf_counter() - start:.1f} s")
+        print(f"[{type(estimator).__name__}] learned {what} in {time.perf_counter() - start:.1f} s")

@@ -173,7 +173,7 @@ class Compressor(NestedParameters, Persistent, BaseEstimator):
         if self.image_shape is not None:
             raster = Raster(read_shape(self.image_shape, len(bounds), "Compressor(image_shape=)"))
         with atomic(self):
-            with stage(self, "learned the model"):
+            with stage(self, "the model"):
                 fitted = fit_table(parts, bounds, raster, self.autoencoder, random_state_for(self.random_state))
             content = fitted.model.content()
             self.autoencoder_ = fitted.autoencoder
