@@ -101,6 +101,32 @@ def large_tables() -> None:
     d.text(3.1, 2.05, "read anew each epoch", GREY, 8.5)
 
 
+def gpu() -> None:
+    d = Diagram(6.4, 2.3)
+    d.box(
+        1.05,
+        1.05,
+        1.75,
+        1.9,
+        "on the CPU:\nreading, encoding,\nlinear start, densities\nof codes, a detector's\nscores, mixtures",
+        BLUE,
+    )
+    d.box(
+        4.1,
+        1.05,
+        1.75,
+        1.9,
+        "on device=:\nencoded rows, network,\nloss, gradients,\noptimizer, noise\nand corruption",
+        ORANGE,
+    )
+    d.arrow((1.96, 1.5), (3.19, 1.5))
+    d.text(2.57, 1.72, "encoded rows,\nonce a fit", size=8.5)
+    d.arrow((3.19, 0.6), (1.96, 0.6))
+    d.text(2.57, 0.82, "codes, scores,\nrebuilt rows", size=8.5)
+    d.arrow((5.0, 1.05), (5.35, 1.05))
+    d.text(5.85, 1.05, "weights,\nfiles, pickles:\nread on\neither", size=8.5)
+
+
 def many_machines() -> None:
     d = Diagram(6.4, 2.4)
     d.box(0.8, 1.25, 1.2, 1.7, "a batch\nof rows", BLUE)
@@ -170,4 +196,4 @@ def serving() -> None:
     d.text(3.35, 0.2, "run by onnxruntime: no PyTorch, no scikit-learn, no sklae", GREY, 8.5)
 
 
-DIAGRAMS = (getting_started, how_it_works, large_tables, many_machines, parts, saving, serving)
+DIAGRAMS = (getting_started, gpu, how_it_works, large_tables, many_machines, parts, saving, serving)
