@@ -84,7 +84,7 @@ class Findings:
     def verdict(self) -> str:
         """Return the result in a sentence or two."""
         n_outliers, n_rows = int((self.decision < 0).sum()), len(self.scores)
-        are = "row is an outlier: its" if n_outliers == 1 else "rows are outliers: their"
+        are = "rows is an outlier: its" if n_outliers == 1 else "rows are outliers: their"
         return (
             f"{n_outliers:,} of {n_rows:,} {are} score is below the threshold, {self.detector.offset_:.3g}. "
             f"Fitted in {self.seconds:.1f} s."

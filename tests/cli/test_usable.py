@@ -165,7 +165,7 @@ def test_a_row_is_found_by_its_name(run):
     assert "Left out, as they number or name the rows, and shown beside them: who." in said.out
     page = (out / "report.html").read_text("utf-8")
     assert "shown beside them: who." in page
-    assert "<td>id 017</td>" in page
+    assert '<td data-label="who">id 017</td>' in page
     assert said.out.split("where it is strange\n")[1].split()[:3] == ["17", "id", "017"]
     scores = pd.read_csv(out / "scores.csv")
     assert scores["who"].tolist() == table["who"].tolist()
