@@ -97,7 +97,7 @@ class Findings:
             return "All rows are trusted to say what is usual."
         share = f"({_short(100 * (1.0 - self.detector.support_fraction_))} % of those looked at)"
         if n_left_out == 1:
-            return f"One row {share} is not trusted to say what is usual: it looks strange, and so do most of those like it."
+            return f"One row {share} is not trusted to say what is usual: it looks strange, and so do most like it."
         return (
             f"{n_left_out:,} rows {share} are not trusted to say what is usual: "
             "they look strange, and so do most of the rows that are like them."
