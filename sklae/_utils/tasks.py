@@ -12,6 +12,9 @@ from sklae._utils.processes import tells
 
 __all__ = ["TakesCallbacks", "Task", "current_task", "fit_task", "part"]
 
+# Where scikit-learn keeps an estimator's callbacks, and those that are handed down to it; absent if there are none.
+_CALLBACKS = "_skl_callbacks"
+
 # Of a thread: searches fit in several.
 _current: ContextVar[Task | None] = ContextVar("task", default=None)
 
@@ -68,7 +71,7 @@ class Task:
     @property
     def is_heard(self) -> bool:
         """Whether there is a callback to tell of small parts."""
-        return hasattr(self.estimator, "_skl_callbacks")
+        return hasattr(self.estimator, _CALLBACKS)
 
     def begin(self) -> None:
         """Say that it begins."""
@@ -117,9 +120,9 @@ def fit_task(
 ) -> Iterator[None]:
     """Tell an estimator's callbacks of its fit, of at most so many parts.
 
-    Of processes that fit together the first one tells.
+    Of processes that fit together the first one tells. Where there are no callbacks, nobody counts parts.
     """
-    if callback_lifetime is None or not tells():
+    if callback_lifetime is None or not hasattr(estimator, _CALLBACKS) or not tells():
         yield
         return
     given = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
