@@ -32,6 +32,7 @@ ELSEWHERE = {
     "CONVERTERS",  # test_onnx, test_onnx_parts
     "EVIDENCE_MODULES",  # test_onnx
     "FORMS",  # test_coding
+    "TABLES",  # of the demonstration: test_main, test_report
 }
 
 

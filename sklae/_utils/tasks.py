@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 from sklae._utils.compat import CallbackSupport, callback_lifetime
 from sklae._utils.processes import tells
@@ -27,7 +27,7 @@ class TakesCallbacks(CallbackSupport):
 
     if hasattr(CallbackSupport, "set_callbacks"):
 
-        def set_callbacks(self, *callbacks: Any) -> Any:
+        def set_callbacks(self, *callbacks: object) -> Self:
             """Set callbacks of scikit-learn, as `sklearn.callback.ProgressBar`.
 
             Parameters
@@ -38,6 +38,7 @@ class TakesCallbacks(CallbackSupport):
             Returns
             -------
             self : object
+                The estimator itself.
 
             Raises
             ------
