@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from sklearn.datasets import load_breast_cancer
 from sklearn.neighbors import NearestNeighbors
 from support import make_table
-from toys import ae, vae, with_gaps
+from toys import ae, hurry, vae, with_gaps
 
 from sklae import AEOutlierDetector
 from sklae._outliers.combination import share_out
@@ -201,10 +201,15 @@ def test_a_wrong_level_comes_first_and_is_named_and_mended(library):
     assert list(expected.dtypes) == list(table.dtypes)
 
 
-@pytest.mark.parametrize("column", ["site", "level", "is_far"])
-def test_repair_gives_levels_back(column):
+@pytest.fixture(scope="module")
+def of_levels():
     frame = mixed(seed=1)
-    model = AEOutlierDetector(random_state=0).fit(frame[:250])
+    return frame, AEOutlierDetector(random_state=0).fit(frame[:250])
+
+
+@pytest.mark.parametrize("column", ["site", "level", "is_far"])
+def test_repair_gives_levels_back(column, of_levels):
+    frame, model = of_levels
     rows = frame[250:].copy()
     swapped = rows.copy()
     swapped[column] = rows[column].to_numpy()[::-1]
@@ -216,7 +221,8 @@ def test_repair_gives_levels_back(column):
 
 
 @pytest.mark.parametrize("anomaly_score", SCORES, ids=str)
-def test_an_unseen_level_is_a_gap_and_gaps_say_nothing(anomaly_score, library):
+def test_an_unseen_level_is_a_gap_and_gaps_say_nothing(anomaly_score, library, monkeypatch):
+    hurry(monkeypatch)
     model = AEOutlierDetector(anomaly_score=anomaly_score, random_state=0).fit(library(mixed()))
     unseen, empty = mixed()[:4], mixed()[:4]
     unseen["site"] = "elsewhere"

@@ -1,5 +1,7 @@
 """Thresholds: each rule against its definition, and on a fitted detector."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -12,9 +14,15 @@ TABLE = make_table(200, 4)
 OUTLYING = TABLE[:20] + 5 * TABLE.std(0)
 
 
-@pytest.fixture
-def fitted():
+@pytest.fixture(scope="module")
+def once_fitted():
     return AEOutlierDetector(validation_fraction=0.25, random_state=0).fit(TABLE)
+
+
+@pytest.fixture
+def fitted(once_fitted):
+    """A copy, for a test to do with as it likes."""
+    return copy.deepcopy(once_fitted)
 
 
 class TopTen:
