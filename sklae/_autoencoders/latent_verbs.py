@@ -343,5 +343,6 @@ def _tell_far(known: np.ndarray, layout: Layout) -> None:
         value = known[np.nanargmax(outside[:, j]), j]
         warn(
             f"Got condition {layout.columns.labels()[j]}={value:g}, far outside of what fit has seen, {low[j]:g} to "
-            f"{high[j]:g}; expected values there or near. Draws of the other columns say little."
+            f"{high[j]:g}; expected values there or near. Draws of the other columns say little.",
+            cause=layout.columns.labels()[j],
         )

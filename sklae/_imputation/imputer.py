@@ -295,7 +295,8 @@ class AEImputer(TransformerMixin, Estimator):
         if names and not self.keep_empty_features:
             warn(
                 f"Got columns without any observed value, {names[:5]}; they are left out. Pass "
-                "keep_empty_features=True to keep them, or drop them first."
+                "keep_empty_features=True to keep them, or drop them first.",
+                cause=tuple(names),
             )
 
     # -- filling ----------------------------------------------------------------------------------------

@@ -130,7 +130,8 @@ def _tell_rounded(kept: Any, floats: np.ndarray, own: np.ndarray) -> None:
         warn(
             f"Got {len(rounded)} integers in column {kept.name!r}, such as {cells[first]}, that floats, which it holds "
             f"since fit, round to {int(floats[first])}; expected numbers up to 2**53. They come back rounded. Fit to "
-            "integers: where there are gaps, pandas' Int64."
+            "integers: where there are gaps, pandas' Int64.",
+            cause=kept.name,
         )
 
 

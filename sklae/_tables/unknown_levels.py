@@ -59,7 +59,8 @@ def tell_unknown(
     examples = ", ".join(sorted({_shown(value) for value in unknown})[:3])
     warn(
         f"Got {n_unknown} of {n_values} values in column {name!r} that fit has not seen, such as {examples}; expected "
-        f"levels such as {', '.join(map(_shown, levels[:3]))}. They count as missing. {hint}"
+        f"levels such as {', '.join(map(_shown, levels[:3]))}. They count as missing. {hint}",
+        cause=(name, hint),
     )
 
 
