@@ -84,6 +84,7 @@ class Usable:
         remarks = [f"Left out, {why}: {listed(frame.columns[left])}." for why, left in left_out.items() if left.any()]
         if (tells & is_usable).any():
             remarks[0] += " To model one, use --keep."
+        remarks += _among_numbers(frame.loc[:, is_odd])
         names = frame.columns[tells][:_MOST_BESIDE]
         beside = {name: [_cell(value) for value in frame[name].tolist()] for name in names}
         usable = cls(frame.loc[:, ~(tells | is_odd | is_empty)], beside, remarks)
@@ -95,7 +96,8 @@ class Usable:
         n_numeric = self.frame.select_dtypes("number").shape[1]
         n_others = self.frame.shape[1] - n_numeric
         categories = f" and {n_others} of categories" if n_others else ""
-        return f"{len(self.frame):,} rows, {n_numeric} numeric columns{categories}"
+        columns = "column" if n_numeric == 1 else "columns"
+        return f"{len(self.frame):,} rows, {n_numeric} numeric {columns}{categories}"
 
     def _check(self) -> None:
         frame = self.frame
@@ -115,6 +117,28 @@ class Usable:
                 f"Got a constant table: one value in each of {frame.shape[1]} columns; expected one that varies. "
                 f"{' '.join(self.remarks)}"
             )
+
+
+def _among_numbers(frame: Any) -> list[str]:
+    """Return which cells keep columns, most of whose cells are numbers, from being numbers."""
+    remarks = []
+    for name in frame.columns:
+        cells = [str(value) for value in frame[name].tolist() if not is_gap(value)]
+        others = [cell for cell in cells if not _is_number(cell)]
+        if len(others) < len(cells) / 2:
+            remarks.append(
+                f"Of {name}, {len(cells) - len(others):,} cells are numbers and {len(others):,} are not, such as "
+                f"'{shown(others[0])}': empty these, and it is looked at."
+            )
+    return remarks
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _named(names: Sequence[str], option: str, written: Sequence[str], frame: Any) -> np.ndarray:

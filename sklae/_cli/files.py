@@ -55,9 +55,12 @@ def read_table(path: Path) -> tuple[Any, list[str]]:
     except ImportError as error:
         raise Refusal(f'Reading {name} needs pandas and pyarrow. Run: pip install "sklae[tables]"') from error
     except (ValueError, csv.Error) as error:  # parsers' and decoders' errors; pyarrow's too
-        raise Refusal(f"Got {name}, which is not readable as {kind} in UTF-8: {error}") from error
+        raise Refusal(
+            f"Got {name}, which is not readable as {kind} in UTF-8: {error}. Save it again as {kind}, in UTF-8."
+        ) from error
     if len(frame) < 2:
-        raise Refusal(f"Got {name}, a table of {len(frame)} rows; expected at least 2. Nothing to compare.")
+        n_rows = "1 row" if len(frame) == 1 else "0 rows"
+        raise Refusal(f"Got {name}, a table of {n_rows}; expected at least 2. Nothing to compare.")
     return frame, remarks
 
 

@@ -293,11 +293,8 @@ class AEImputer(TransformerMixin, Estimator):
         """Warn of columns that are left out, as scikit-learn's imputers do."""
         names = self._container.empty_names()
         if names and not self.keep_empty_features:
-            warn(
-                f"Got columns without any observed value, {names[:5]}; they are left out. Pass "
-                "keep_empty_features=True to keep them, or drop them first.",
-                cause=tuple(names),
-            )
+            told = f"Got columns without any observed value, {names[:5]}; they are left out. Pass "
+            warn(f"{told}keep_empty_features=True to keep them, or drop them first.", cause=tuple(names))
 
     # -- filling ----------------------------------------------------------------------------------------
 

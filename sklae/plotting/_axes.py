@@ -110,7 +110,8 @@ def ink(ax: Any) -> Any:
 
 def tidy(ax: Any) -> None:
     """Leave out the frame's upper and right line."""
-    ax.spines[["top", "right"]].set_visible(False)
+    for side in {"top", "right"} & set(ax.spines):  # polar Axes have others
+        ax.spines[side].set_visible(False)
 
 
 def _new_figure(n_lines: int, n_columns: int, size: tuple[float, float], layout: str = "constrained") -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklae.plotting._axes import axes_or_new
 
-__all__ = ["MOST_OF_A_NAME", "OTHER_LEVEL", "cell_size", "draw_cells", "shorten", "shorten_names"]
+__all__ = ["MOST_OF_A_NAME", "OTHER_LEVEL", "cell_size", "draw_cells", "plain", "shorten", "shorten_names"]
 
 #: Letters of a column's name beside its row.
 MOST_OF_A_NAME = 28
@@ -58,7 +58,7 @@ def draw_cells(
     image = ax.imshow(shades, cmap="PuOr_r", vmin=-_REACH, vmax=_REACH, aspect="auto", interpolation="nearest")
     ax.set_facecolor("white")
     n_rows, n_columns = shades.shape
-    if n_columns <= _MOST_WRITTEN:
+    if n_columns <= _MOST_WRITTEN and n_rows <= _MOST_LABELS:
         for i, j in np.ndindex(n_rows, n_columns):
             is_dark = abs(np.nan_to_num(shades[i, j])) > _DARK * _REACH
             color = "white" if is_dark else "black"
@@ -83,11 +83,16 @@ def draw_cells(
 def shorten(text: str, most: int = _MOST_LETTERS) -> str:
     """Return a text that fits a cell."""
     text = str(text)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return plain(text if len(text) <= most else text[: most - 1] + "…")
+
+
+def plain(text: str) -> str:
+    """Return what matplotlib writes as the text is: between dollar signs it would read mathematics, or fail to."""
+    return text.replace("$", r"\$")
 
 
 def shorten_names(names: Sequence[str], most: int) -> list[str]:
-    """Return names of at most so many letters, that differ where the names do.
+    """Return names of at most so many letters, as `plain` text, that differ where the names do.
 
     Of such as begin alike, the words they share are left out, or else their ends are kept.
     """
@@ -106,4 +111,4 @@ def shorten_names(names: Sequence[str], most: int) -> list[str]:
         if len(set(way)) == len(set(names)):
             return way
     tail = most // 2
-    return [name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}" for name in names]
+    return [plain(name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}") for name in names]

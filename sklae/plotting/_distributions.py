@@ -99,8 +99,10 @@ def check_features(tables: ReadTables, features: Any, ranked: Sequence[int], max
     Raises
     ------
     ValueError
-        For a column that is not there, or none.
+        For a column that is not there, or none; for no columns at most.
     """
+    if max_features < 1:
+        raise ValueError(f"Got max_features={max_features!r}; expected 1 or more, or None.")
     if features is None:
         return list(ranked)[:max_features]
     names = tables.names

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from sklae._tables.annotations import ConditionLike, TableLike
 from sklae.plotting._axes import axes_or_new
+from sklae.plotting._cells import plain
 from sklae.plotting._codes import MIDDLE, codes_of, condition_for, condition_text, decode, pictures_in
 from sklae.plotting._distributions import check_features
 from sklae.plotting._images import picture_lines
@@ -154,9 +155,16 @@ class LatentGridDisplay:
         if codes.shape[1] < 2:
             raise ValueError(f"Got a model of {codes.shape[1]} component; expected 2 or more. Use TraversalDisplay.")
         n_steps = n_steps or (50 if shape is None else 15)
+        if n_steps < 2:
+            raise ValueError(f"Got n_steps={n_steps!r}; expected 2 or more, or None.")
         first, second = (i % codes.shape[1] for i in components)
         if limits is None:
             limits = list(np.quantile(codes[:, [first, second]], MIDDLE, axis=0).T)
+            if any(low == high for low, high in limits):
+                raise ValueError(
+                    f"Got codes of {len(codes)} rows that do not vary; expected such as span the grid. Pass more rows, "
+                    "or limits=((-2, 2), (-2, 2)), say."
+                )
         x_values, y_values = (np.linspace(*limit, n_steps) for limit in limits)
         grid = np.tile(np.median(codes, axis=0), (n_steps * n_steps, 1)).astype(codes.dtype)
         grid[:, first], grid[:, second] = np.tile(x_values, n_steps), np.repeat(y_values[::-1], n_steps)
@@ -216,6 +224,6 @@ class LatentGridDisplay:
         bar = ax.figure.colorbar(image, ax=ax)
         bar.outline.set_visible(False)
         if levels:
-            bar.set_ticks(range(len(levels)), labels=levels)
-        bar.set_label(tables.names[column])
+            bar.set_ticks(range(len(levels)), labels=[plain(level) for level in levels])
+        bar.set_label(plain(tables.names[column]))
         return ax

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from sklae._tables.annotations import TableLike
 from sklae.plotting._axes import BLUE, COLORS, GREY, MARKERS, axes_or_new, ink, tidy
-from sklae.plotting._cells import MOST_OF_A_NAME, shorten
+from sklae.plotting._cells import MOST_OF_A_NAME, plain, shorten
 from sklae.plotting._labels import Labels, read_labels
-from sklae.plotting._reductions import reduce_codes
+from sklae.plotting._reductions import check_codes, reduce_codes
 from sklae.plotting._tables import last_step
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ class LatentSpaceDisplay:
         self.positions = np.asarray(positions, dtype=np.float64)
         if self.positions.ndim != 2 or self.positions.shape[1] != 2:
             raise ValueError(f"Got positions of shape {self.positions.shape}; expected (n_samples, 2).")
+        n_finite = int(np.isfinite(self.positions).all(axis=1).sum())
+        if n_finite < max(1, len(self.positions)):
+            raise ValueError(
+                f"Got {n_finite} of {len(self.positions)} rows with a place on the map; expected all, and one or more. "
+                "Leave out rows whose codes are NaN or infinite."
+            )
         self.y = None if y is None else np.asarray(y)
         if self.y is not None and self.y.shape != (len(self.positions),):
             raise ValueError(
@@ -186,14 +192,10 @@ class LatentSpaceDisplay:
         display : LatentSpaceDisplay
             The display itself, drawn.
         """
-        codes = np.asarray(codes)
-        if codes.ndim != 2 or codes.shape[1] < 2:
-            raise ValueError(
-                f"Got codes of shape {codes.shape}; expected (n_samples, 2) or wider. Fit with n_components=2."
-            )
+        codes = check_codes(codes)
         if isinstance(method, str) and method == "auto":
             method = "components" if codes.shape[1] == 2 else "pca"
-        positions, names = reduce_codes(codes.astype(np.float64), method, components, random_state)
+        positions, names = reduce_codes(codes, method, components, random_state)
         return cls(positions, y, axis_names=names).plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, *, kind: str = "auto", y_name: str | None = None, **kwargs: Any) -> Self:
@@ -312,7 +314,7 @@ class LatentSpaceDisplay:
         self.colorbar_ = self.figure_.colorbar(mappable, ax=self.ax_)
         self.colorbar_.outline.set_visible(False)
         if name is not None:
-            self.colorbar_.set_label(name)
+            self.colorbar_.set_label(plain(name))
 
     def _name_dates(self, labels: Labels) -> None:
         if labels.is_date:
@@ -326,7 +328,7 @@ class LatentSpaceDisplay:
     def _add_legend(self, labels: Labels, title: str | None, *, handles: list[Any], **settings: Any) -> None:
         place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
         names = [shorten(name, MOST_OF_A_NAME) for name in labels.names]
-        self.ax_.legend(handles, names, **place, title=title, **settings)
+        self.ax_.legend(handles, names, **place, title=None if title is None else plain(title), **settings)
 
 
 def latent_map(codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None) -> Axes:

@@ -6,12 +6,34 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from sklae.plotting._tables import generator_for
 
-__all__ = ["reduce_codes"]
+__all__ = ["check_codes", "reduce_codes"]
+
+
+def check_codes(codes: ArrayLike) -> np.ndarray:
+    """Return codes as float64.
+
+    Raises
+    ------
+    ValueError
+        For such as are no numbers, or of fewer than two components.
+    """
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or codes.shape[1] < 2:
+        raise ValueError(
+            f"Got codes of shape {codes.shape}; expected (n_samples, 2) or wider. Fit with n_components=2."
+        )
+    try:
+        return codes.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Got codes that are no numbers: {error}; expected what `transform` of an autoencoder returns."
+        ) from error
 
 
 def reduce_codes(

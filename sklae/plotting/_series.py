@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InterpolationDisplay", "TraversalDisplay"]
 
+# Of tables, each of which is a panel.
+_MOST_PANELS = 24
+
 
 class TraversalDisplay:
     """What single components stand for: a row, decoded with one component after the other set to a series of values.
@@ -337,6 +340,11 @@ class InterpolationDisplay:
             ax = ax[0] if isinstance(ax, (Sequence, np.ndarray)) else ax
             self.axes_ = [picture_lines(rows, self.shape, [""] * n_pairs, steps, limits=extremes, ax=ax)]
         else:
+            if n_pairs > _MOST_PANELS:
+                raise ValueError(
+                    f"Got {n_pairs} pairs of rows; expected at most {_MOST_PANELS} to draw, a panel for each. Pass "
+                    "fewer: a[:8], b[:8], say."
+                )
             tables = read_tables(self.rows)
             size = cell_size((min(max_features, len(tables.names)), len(steps)))
             self.axes_ = axes_grid(ax, n_pairs, 2, size)

@@ -152,6 +152,17 @@ def test_three_are_shown_beside():
     assert "and the first 3 shown beside them: name, n0, n1, n2, n3." in table.remarks[0]
 
 
+def test_what_stands_among_numbers_is_told():
+    table = Usable.of(_with(["?" if i % 9 == 0 else f"{i % 50}" for i in range(N)], "dose"))
+    n_others = len(range(0, N, 9))
+    assert table.remarks == [
+        "Left out, as they are neither numbers nor categories: dose.",
+        f"Of dose, {N - n_others} cells are numbers and {n_others} are not, such as '?': empty these, and it is looked "
+        "at.",
+    ]
+    assert table.size().startswith(f"{N} rows, 1 numeric column and ")
+
+
 def test_a_table_of_ids_only_is_refused():
     with pytest.raises(Refusal, match=r"without usable columns; .* number or name the rows, .*: id\. .* use --keep"):
         Usable.of(pd.DataFrame({"id": EVERY}))

@@ -16,7 +16,10 @@ from sklae.metrics import association_distances, marginal_distances
 from sklae.plotting import (
     ExplanationDisplay,
     ImputationDisplay,
+    InterpolationDisplay,
     KLDisplay,
+    LatentGridDisplay,
+    LatentSpaceDisplay,
     OutlierScoreDisplay,
     ReconstructionDisplay,
     SynthesisDisplay,
@@ -264,3 +267,59 @@ def test_a_divergence_that_does_not_divide_is_one_bar():
     display = KLDisplay.from_estimator(vae, X)
     assert _texts(display.ax_.get_xticklabels()) == ["all together"]
     assert display.kl[0] == pytest.approx(vae.posterior_kl(X).mean())
+
+
+# -- names as they are, and too much of everything ----------------------------------------------------------
+
+
+def test_dollar_signs_are_text():
+    """Between two of them matplotlib reads mathematics, of which these are none."""
+    names = [r"$\alpha_$", "price ($)", "$^$"]
+    table = pd.DataFrame(X, columns=names).assign(**{r"$\kind_$": np.array([r"$\x_$", "y$"])[np.arange(60) % 2]})
+    gappy = table.mask(np.add.outer(np.arange(60), np.arange(4)) % 5 == 0)
+    vae = VAETransformer(2, **QUICK).fit(table)
+    detector = AEOutlierDetector(AutoencoderTransformer(2, **QUICK), anomaly_score="mixture").fit(table)
+    displays = [
+        ReconstructionDisplay.from_estimator(vae, table[:3]),
+        InterpolationDisplay.from_estimator(vae, table[:1], table[-1:]),
+        LatentGridDisplay.from_estimator(vae, table, feature=r"$\kind_$"),
+        LatentSpaceDisplay.from_estimator(vae, table, table[r"$\kind_$"], y_name=r"$\kind_$"),
+        ExplanationDisplay.from_estimator(detector, table[:1]),
+        ImputationDisplay.from_estimator(AEImputer(vae).fit(gappy), gappy),
+        SynthesisDisplay.from_estimator(vae, table),
+        SynthesisDisplay.from_estimator(vae, table, kind="pairs"),
+    ]
+    for display in displays:
+        display.figure_.canvas.draw()
+
+
+def test_pictures_that_nobody_could_read_are_refused(frame):
+    ae = AutoencoderTransformer(2, **QUICK).fit(frame)
+    with pytest.raises(ValueError, match=r"Got 30 pairs of rows; expected at most 24.*a\[:8\]"):
+        InterpolationDisplay.from_estimator(ae, frame[:30], frame[30:])
+    with pytest.raises(ValueError, match="Got max_features=0; expected 1 or more"):
+        SynthesisDisplay.from_predictions(frame, frame, max_features=0)
+
+
+def test_codes_that_are_text_are_refused():
+    with pytest.raises(ValueError, match=r"Got codes that are no numbers: .*'red'"):
+        LatentSpaceDisplay.from_predictions(np.array([["red", "1"], ["blue", "2"]]))
+
+
+@pytest.mark.parametrize("codes", [[[0, 1], [np.inf, 2]], [[np.nan, 1], [0, 2]], np.empty((0, 2))])
+def test_rows_without_a_place_are_refused(codes):
+    with pytest.raises(ValueError, match=r"rows with a place on the map; expected all, and one or more"):
+        LatentSpaceDisplay.from_predictions(codes)
+
+
+def test_a_grid_of_one_place_is_refused(frame):
+    ae = AutoencoderTransformer(2, **QUICK).fit(frame)
+    with pytest.raises(ValueError, match=r"Got n_steps=1; expected 2 or more"):
+        LatentGridDisplay.from_estimator(ae, frame, feature="mass", n_steps=1)
+    with pytest.raises(ValueError, match=r"Got codes of 1 rows that do not vary.*limits="):
+        LatentGridDisplay.from_estimator(ae, frame[:1], feature="mass")
+
+
+def test_polar_axes_keep_their_frame():
+    ax = plt.figure().add_subplot(projection="polar")
+    assert LatentSpaceDisplay.from_predictions(X[:, :2], ax=ax).ax_ is ax
