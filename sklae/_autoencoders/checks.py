@@ -60,7 +60,7 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
         if not issubclass(kind, Callback):
             raise ValueError(
                 f"Got callbacks with {item!r}; expected skorch callbacks, or (name, callback) pairs. Derive "
-                "your own from skorch.callbacks.Callback."
+                "your own from skorch.callbacks.Callback. Those of scikit-learn go to `set_callbacks`."
             )
 
 

@@ -180,6 +180,11 @@ def test_callbacks_of_skorch_are_refused():
         AutoencoderTransformer().set_callbacks(EpochTimer())
 
 
+def test_the_parameter_callbacks_refuses_those_of_scikit_learn():
+    with pytest.raises(ValueError, match=r"expected skorch callbacks.*scikit-learn go to `set_callbacks`"):
+        AutoencoderTransformer(callbacks=[callback.ScoringMonitor(scoring="r2")]).fit(X)
+
+
 def test_a_bar_ends_well(capsys):
     pytest.importorskip("rich")
     AutoencoderTransformer(2, **SMALL).set_callbacks(callback.ProgressBar()).fit(X)
