@@ -7,6 +7,8 @@ from functools import cache
 import torch
 from torch.quasirandom import SobolEngine
 
+from sklae._utils.torch_settings import tensors_on_cpu
+
 __all__ = ["antithetic_draws", "grouped_draws"]
 
 
@@ -17,6 +19,7 @@ def _sobol_draws(n_draws: int, n_components: int) -> torch.Tensor:
 
 
 @cache
+@tensors_on_cpu()
 def antithetic_draws(n_draws: int, n_components: int) -> torch.Tensor:
     """Return standard normal draws: Sobol points and their mirror images, (n_draws, n_components), float64.
 
@@ -33,6 +36,7 @@ def antithetic_draws(n_draws: int, n_components: int) -> torch.Tensor:
 
 
 @cache
+@tensors_on_cpu()
 def grouped_draws(n_draws: int, n_components: int, n_total: int) -> torch.Tensor:
     """Return groups of standard normal draws, (n_groups, n_draws, n_components), float64.
 

@@ -382,7 +382,7 @@ REFUSED = {
     "missing file": (None, [], ["no file"]),
     "empty file": ("", [], ["empty file"]),
     "no rows": ("a,b\n", [], ["0 rows"]),
-    "one row": ("a,b\n1,2\n", [], ["1 rows", "at least 2"]),
+    "one row": ("a,b\n1,2\n", [], ["1 row;", "at least 2"]),
     "free text only": (
         FREE_TEXT,
         [],

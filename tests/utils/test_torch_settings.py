@@ -13,6 +13,7 @@ from support import make_table
 from toys import MAKERS, Spy, X, ae, detector, inner, outputs, raise_at, vae
 
 from sklae import AEImputer
+from sklae._utils.quasi_random import antithetic_draws, grouped_draws
 
 N_THREADS = 3
 
@@ -238,6 +239,17 @@ def test_the_default_device_has_no_influence():
     found = _fit_and_ask()
     torch.set_default_device(None)
     assert all(np.array_equal(a, b) for a, b in zip(found, _fit_and_ask(), strict=True))
+
+
+@pytest.mark.usefixtures("_default_device")
+@pytest.mark.parametrize(("draws", "sizes"), [(antithetic_draws, (64, 3)), (grouped_draws, (4, 3, 64))])
+def test_nor_on_draws_that_are_kept(draws, sizes):
+    """They are made once a process: made wrongly, they would stay so."""
+    draws.cache_clear()
+    found = draws(*sizes)
+    torch.set_default_device(None)
+    draws.cache_clear()
+    assert torch.equal(found, draws(*sizes))
 
 
 @pytest.mark.parametrize("network", ["conv", "gru", "transformer", "made", "pixel_cnn"])
