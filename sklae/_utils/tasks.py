@@ -102,11 +102,8 @@ class Task:
         """
         with nullcontext() if of is None else self._context.propagate_callback_context(of):
             self.begin()
-            token = _current.set(self)
-            try:
+            with _going_on(self):
                 yield
-            finally:
-                _current.reset(token)
             self.end()
 
 
@@ -124,18 +121,25 @@ def fit_task(
     Of processes that fit together the first one tells. Where there are no callbacks, nobody counts parts.
     """
     if callback_lifetime is None or not hasattr(estimator, _CALLBACKS) or not tells():
-        yield
+        with _going_on(None):  # what it consists of is no part of a fit around it
+            yield
         return
     given = {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
     with callback_lifetime(estimator):
         task = Task(estimator, estimator._init_callback_context(max_subtasks=n_parts), given)
         task.begin()
-        token = _current.set(task)
-        try:
+        with _going_on(task):
             yield
-        finally:
-            _current.reset(token)
         task.end(dict)  # it has all it needs
+
+
+@contextmanager
+def _going_on(task: Task | None) -> Iterator[None]:
+    token = _current.set(task)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextmanager

@@ -189,3 +189,35 @@ def test_a_bar_ends_well(capsys):
     pytest.importorskip("rich")
     AutoencoderTransformer(2, **SMALL).set_callbacks(callback.ProgressBar()).fit(X)
     assert "100%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        AEOutlierDetector(AutoencoderTransformer(1, early_stopping=True, **SMALL), cv=2),
+        AEOutlierDetector(AutoencoderTransformer(1, early_stopping=False, **SMALL), cv=2),
+        AEImputer(VAETransformer(1, **SMALL)),
+    ],
+    ids=["one by one", "together", "imputer"],
+)
+def test_callbacks_that_are_not_handed_down_hear_of_no_epochs(estimator):
+    """`ScoringMonitor` is such a one: the autoencoder inside has none, and its epochs are no parts of the outer fit."""
+    record = Record()
+    record.max_propagation_depth = 0
+    clone(estimator).set_callbacks(record).fit(GAPPY if isinstance(estimator, AEImputer) else X)
+    record.check()
+    assert not any(event[1].endswith("Transformer") for event in record.told)
+    score_of_end = callback.ScoringMonitor(scoring=lambda fitted, X, y: {"score": 0.0})
+    clone(estimator).set_callbacks(score_of_end).fit(X, X[:, 0])
+
+
+def test_a_fit_within_a_callback_is_no_part_of_the_fit_around_it():
+    class FitsAnother(Record):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            AutoencoderTransformer(1, **SMALL).fit(X)
+            return super().on_fit_task_end(estimator, context)
+
+    record = FitsAnother()
+    AutoencoderTransformer(2, **SMALL).set_callbacks(record).fit(X)
+    record.check()
+    assert record.n("begin", "AutoencoderTransformer", "epoch") == SMALL["max_iter"]
