@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from guide_diagrams import DIAGRAMS
+from guide_diagrams import BLUE, DIAGRAMS, GREY, ORANGE
 from make_pictures import HERE, write
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
@@ -39,7 +39,6 @@ from sklae.plotting import (
 )
 from sklae.priors import GaussianMixture as MixturePrior
 
-BLUE, ORANGE, GREY = "#3b76a8", "#d95f02", "#7a7a7a"
 QUICK = {"learning_rate": "one_cycle", "random_state": 0}
 
 

@@ -20,16 +20,16 @@ MIDDLE = (0.02, 0.98)
 
 def condition_for(model: Any, rows: Any, condition: Any) -> Any:
     """Return the given condition; or if there is none, that of the rows, for a model that needs one."""
-    layout = getattr(model, "layout_", None)
-    if condition is not None or rows is None or layout is None or not layout.n_condition:
+    layout = _layout_with_conditions(model)
+    if condition is not None or rows is None or layout is None:
         return condition
     return rows if is_frame(rows) else np.asarray(rows)[:, layout.columns.condition]
 
 
 def condition_text(model: Any, rows: Any) -> str:
     """Return the conditions of the first of some rows as text, "" for a model without."""
-    layout = getattr(model, "layout_", None)
-    if layout is None or not layout.n_condition:
+    layout = _layout_with_conditions(model)
+    if layout is None:
         return ""
     cells = cell_texts(rows[:1])[0]
     places = zip(layout.columns.condition_names(), layout.columns.condition, strict=True)
@@ -38,8 +38,8 @@ def condition_text(model: Any, rows: Any) -> str:
 
 def pictures_in(model: Any, rows: Any, shape: Any) -> Any:
     """Return rows, those that are pictures without the columns of conditions, which are no pixels."""
-    layout = getattr(model, "layout_", None)
-    if shape is None or rows is None or layout is None or not layout.n_condition:
+    layout = _layout_with_conditions(model)
+    if shape is None or rows is None or layout is None:
         return rows
     return np.asarray(rows)[:, layout.columns.data]
 
@@ -57,3 +57,8 @@ def codes_of(model: Any, X: Any, condition: Any) -> np.ndarray:
 
 def decode(model: Any, codes: np.ndarray, condition: Any) -> Any:
     return model.inverse_transform(codes) if condition is None else model.inverse_transform(codes, condition)
+
+
+def _layout_with_conditions(model: Any) -> Any:
+    layout = getattr(model, "layout_", None)
+    return layout if layout is not None and layout.n_condition else None
